@@ -1,0 +1,48 @@
+# make demo    the whole way on the example log, everything installed first if it is missing
+# make test    the tests          make check   ruff, mypy, direction of imports
+# make bench   the benchmarks     make lock    pin the dependencies anew
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+# What only torch's CUDA build needs; torch pins it itself.
+CUDA := $(shell sed -n 's/^\# left to torch: //p' requirements.lock)
+
+.PHONY: demo test test-long check format bench lock clean install
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@echo "installing into .venv (about two minutes) ..." >&2
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+	  || { echo "deskloop needs Python 3.11 to 3.13; name one: make PYTHON=python3.12" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(INSTALLED)
+	@$(BIN)/deskloop run -c examples/support/pipeline.yaml
+
+test: $(INSTALLED)
+	@$(BIN)/python -m pytest -m "not long"
+
+test-long: $(INSTALLED)
+	@$(BIN)/python -m pytest -m long
+
+check: $(INSTALLED)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+format: $(INSTALLED)
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+bench: $(INSTALLED)
+	@for script in benchmarks/[a-z]*.py; do $(BIN)/python -m benchmarks.$$(basename $$script .py) || exit 1; done
+
+lock: $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-annotate --no-header \
+	  --no-emit-package torch $(foreach name,$(CUDA),--no-emit-package $(name)) --quiet -o requirements.lock
+	@sed -i '1i # Pinned by `make lock`. Packages that only torch'"'"'s CUDA build needs are pinned by torch itself:\n# left to torch: $(CUDA)\ntorch==2.13.0' requirements.lock
+
+clean:
+	rm -rf .venv build dist examples/*/.deskloop

@@ -1,0 +1,175 @@
+"""The catalog: the one Delta table that says which versions are published, from what, by what.
+
+Everything else of a version is on disk before its row is appended here, in one commit for all datasets of a step.
+Readers resolve `name@version` through it, and through nothing else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from deskloop.errors import ConfigError
+
+_SCHEMA = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("version", pa.int64()),
+        ("step", pa.string()),
+        ("fingerprint", pa.string()),
+        ("published_at", pa.timestamp("us", tz="UTC")),
+        ("record", pa.string()),  # the whole Version as JSON: counts, ids and digests only
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A version that another was made from."""
+
+    dataset: str
+    version: int
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """`dataset@version`."""
+        return f"{self.dataset}@{self.version}"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One published version: its place, its lineage and its counts.
+
+    Attributes:
+        kind: `dataset` (a Delta table), `model` (a folder), `evaluation` (figures in `details`).
+        delta_version, rejects_version: Delta commits of the rows and of the rejects; -1 where there is no table.
+        rows_in, rows_out, added, rejected, reasons: of the whole step, not of this run's difference.
+        touched: rows that the step's function was given in the run that made this version.
+        mode: `full` or `extended`.
+        why: why it was not reused.
+    """
+
+    dataset: str
+    version: int
+    kind: str
+    zone: str
+    step: str
+    stage: str
+    fingerprint: str
+    recipe: str
+    digest: str
+    rows: int
+    delta_version: int = -1
+    rejects_version: int = -1
+    artifact: str = ""
+    parents: list[Parent] = field(default_factory=list)
+    inputs: list[list[str]] = field(default_factory=list)
+    rows_in: int = 0
+    rows_out: int = 0
+    added: int = 0
+    rejected: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    touched: int = 0
+    mode: str = "full"
+    why: str = ""
+    seconds: float = 0.0
+    run_id: str = ""
+    flow_run_id: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+    libraries: dict[str, str] = field(default_factory=dict)
+    expectations: list[dict[str, Any]] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+    published_at: str = ""
+
+    @property
+    def name(self) -> str:
+        """`dataset@version`."""
+        return f"{self.dataset}@{self.version}"
+
+    def as_parent(self) -> Parent:
+        """This version as another's parent."""
+        return Parent(self.dataset, self.version, self.digest)
+
+
+class Catalog:
+    """All published versions, read once and kept up to date by `publish`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.versions: list[Version] = []
+        if (folder / "_delta_log").is_dir():
+            from deltalake import DeltaTable
+
+            rows = DeltaTable(str(folder)).to_pyarrow_table(columns=["published_at", "record"])
+            ordered = sorted(zip(rows["published_at"].to_pylist(), rows["record"].to_pylist(), strict=True))
+            self.versions = [_read(record) for _, record in ordered]
+            self.versions.sort(key=lambda version: version.version)
+
+    def find(self, step: str, fingerprint: str) -> list[Version]:
+        """The versions that a step published under this fingerprint; the latest publication; empty if none."""
+        found = [one for one in self.versions if one.step == step and one.fingerprint == fingerprint]
+        latest = max((one.published_at for one in found), default="")
+        return [one for one in found if one.published_at == latest]
+
+    def latest(self, dataset: str) -> Version | None:
+        """The newest version of a dataset, if any was published."""
+        return max((one for one in self.versions if one.dataset == dataset), key=lambda one: one.version, default=None)
+
+    def get(self, name: str) -> Version:
+        """Resolve `dataset` (its latest version) or `dataset@version`.
+
+        Raises:
+            ConfigError: there is none; names those there are.
+        """
+        dataset, _, number = name.partition("@")
+        known = sorted({one.dataset for one in self.versions})
+        if dataset not in known:
+            raise ConfigError(f"no dataset {dataset!r}; there are: {', '.join(known) or 'none yet'}", "the request")
+        matching = [one for one in self.versions if one.dataset == dataset]
+        if not number:
+            return max(matching, key=lambda one: one.version)
+        for one in matching:
+            if str(one.version) == number:
+                return one
+        raise ConfigError(f"{dataset} has no version {number!r}; it has 1 to {len(matching)}", "the request")
+
+    def publish(self, versions: Sequence[Version]) -> list[Version]:
+        """Number and append versions in one commit; from here on readers see them."""
+        from deltalake import write_deltalake
+
+        now = datetime.now(UTC)
+        numbered = []
+        for one in versions:
+            previous = self.latest(one.dataset)
+            content = asdict(one) | {
+                "version": previous.version + 1 if previous else 1,
+                "published_at": now.isoformat(),
+            }
+            numbered.append(_build(content))
+        rows = {
+            "dataset": [one.dataset for one in numbered],
+            "version": [one.version for one in numbered],
+            "step": [one.step for one in numbered],
+            "fingerprint": [one.fingerprint for one in numbered],
+            "published_at": [now] * len(numbered),
+            "record": [orjson.dumps(asdict(one), option=orjson.OPT_SERIALIZE_NUMPY).decode() for one in numbered],
+        }
+        write_deltalake(str(self.folder), pa.table(rows, schema=_SCHEMA), mode="append")
+        self.versions.extend(numbered)
+        return numbered
+
+
+def _read(record: str) -> Version:
+    return _build(orjson.loads(record))
+
+
+def _build(content: dict[str, Any]) -> Version:
+    known = {one.name for one in fields(Version)}
+    values = {name: value for name, value in content.items() if name in known}
+    values["parents"] = [Parent(**parent) for parent in values.get("parents", [])]
+    return Version(**values)

@@ -1,0 +1,78 @@
+"""The command line. `deskloop --help` must be quick, so a command's module is imported when the command is used."""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from deskloop import __version__
+from deskloop.errors import DeskloopError
+
+# command -> (module, one line of help); the help stands here so that listing the commands imports none of them.
+COMMANDS = {
+    "init": ("deskloop.cli.start", "Look at a log and write a commented pipeline file."),
+    "run": ("deskloop.cli.run", "Prepare, fine-tune, evaluate, report."),
+    "prepare": ("deskloop.cli.run", "The data part alone, its quality report included."),
+    "plan": ("deskloop.cli.run", "What a run would reuse, extend or compute, and why; computes nothing."),
+    "scrub": ("deskloop.cli.start", "Scrub JSON Lines, streaming: stdin or a file to stdout."),
+    "data": ("deskloop.cli.data", "Versions: log, show, diff."),
+    "report": ("deskloop.cli.start", "Where the latest report is."),
+    "schema": ("deskloop.cli.start", "JSON Schema of the pipeline file, for editors."),
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), f"{cmd_name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="deskloop")
+@click.option("--debug", is_flag=True, help="Show tracebacks. They may quote conversations.")
+def cli(debug: bool) -> None:
+    """From support logs full of personal data to a better support model.
+
+    Exit codes: 0 done, 1 the run failed, 2 the input or the configuration was refused.
+    """
+    if debug:
+        os.environ["DESKLOOP_DEBUG"] = "1"
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Entry point; turns every error into a line on stderr and an exit code."""
+    try:
+        code = cli.main(arguments, prog_name="deskloop", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except DeskloopError as error:
+        _fail(str(error), error.exit_code)
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted; what was published stays, and the next run goes on from there", 130)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); Python would complain again on closing stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if os.environ.get("DESKLOOP_DEBUG"):
+            raise
+        _fail(f"unexpected {type(error).__name__}; its message is withheld, as it may quote a conversation. "
+              "`deskloop --debug ...` shows it.", 1)  # fmt: skip
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"deskloop: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,110 @@
+"""`deskloop run`, `prepare` and `plan`."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deskloop.progress import be_quiet, say
+
+DEFAULT = "pipeline.yaml"
+JSON_KEYS = ("run_id", "status", "steps", "model", "metrics", "decision", "report")
+
+
+def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = [
+        click.option("-c", "--config", "pipeline", default=DEFAULT, show_default=True, help="The pipeline file."),
+        click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE",
+                     help="Override an option, e.g. --set normalize.max_chars=4000; may be repeated."),
+        click.option("--sample", type=click.IntRange(min=1), metavar="N",
+                     help="Read only the first N records, into a store of their own."),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _partial(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = [
+        click.option("--from", "begin", metavar="STEP", help="Start here; steps before it stand as last published."),
+        click.option("--until", metavar="STEP", help="Stop after this step."),
+        click.option("--refit", multiple=True, metavar="STEP", help="Fit a step's artifact anew; may be repeated."),
+        click.option("--rebuild", is_flag=True, help="Compute all steps again, from raw and the ledger."),
+        click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command("run")
+@_shared
+@_partial
+def run_command(as_json: bool, quiet: bool, **options: Any) -> None:
+    """Prepare, fine-tune, evaluate, report; what has not changed is reused.
+
+    Steps are those of the pipeline file, then finetune and evaluate.
+    """
+    _quiet_prefect()
+    from flows.retrain import retrain
+
+    _flow(retrain, as_json, quiet, options)
+
+
+@click.command("prepare")
+@_shared
+@_partial
+def prepare_command(as_json: bool, quiet: bool, **options: Any) -> None:
+    """The data part alone; ends in the data-quality report."""
+    _quiet_prefect()
+    from flows.prepare import prepare
+
+    _flow(prepare, as_json, quiet, options)
+
+
+@click.command("plan")
+@_shared
+def plan_command(pipeline: str, overrides: tuple[str, ...], sample: int | None, as_json: bool) -> None:
+    """What a run would reuse, extend or compute, and why; computes nothing."""
+    from deskloop.config import load_pipeline
+    from deskloop.plan import plan
+    from tasks import sections, stages
+
+    entries = plan(load_pipeline(Path(pipeline), stages(), sections(), overrides, sample))
+    if as_json:
+        click.echo(json.dumps(entries))
+        return
+    for entry in entries:
+        click.echo(f"  {entry['step']:<12} {entry['action']:<8} {entry['why']}")
+
+
+def _flow(flow: Callable[..., dict[str, Any]], as_json: bool, quiet: bool, options: dict[str, Any]) -> None:
+    be_quiet(quiet)
+    arguments = options | {"overrides": list(options["overrides"]), "refit": list(options["refit"])}
+    document = flow(**arguments)
+    if as_json:
+        click.echo(json.dumps({key: document.get(key) for key in JSON_KEYS}))
+    else:
+        _tell(document)
+
+
+def _tell(document: dict[str, Any]) -> None:
+    """The short summary at the end, for a person."""
+    metrics = document["metrics"]
+    for name in ("base", "unigram", "bigram", "candidate"):
+        if name in metrics:
+            say(f"  {name:<12} {metrics[name]['bits_per_byte']:.3f} bits per byte of the agents' words, test split")
+    if document["model"]:
+        click.echo(f"model:  {document['model']['folder']}")
+    click.echo(f"report: {document['report']}")
+
+
+def _quiet_prefect() -> None:
+    """Prefect's own log lines are for its server; ours say what happens."""
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")

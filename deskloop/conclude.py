@@ -1,0 +1,43 @@
+"""The end of a run: its document, its page and its Data Docs, whether it ended well or not."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from deskloop import expect
+from deskloop.session import Run
+from deskloop.summary import summarize
+
+
+def conclude(run: Run, error: str | None = None) -> dict[str, Any]:
+    """Write `reports/<run_id>/`: run.json, index.html, and the Data Docs of every step's validation.
+
+    Returns:
+        The run's document, `report` being the page.
+    """
+    from deskloop.report import render
+
+    folder = run.store.root / "reports" / run.id
+    folder.mkdir(parents=True, exist_ok=True)
+    document = summarize(run, error)
+    documents = {
+        name: entry.versions[0].details["validation"]
+        for name, entry in run.entries.items()
+        if "validation" in entry.versions[0].details
+    }
+    document["data_docs"] = None
+    if documents:
+        index = expect.build_docs(documents, folder / "data_docs", run.id)
+        document["data_docs"] = str(index.relative_to(folder))
+    page = folder / "index.html"
+    page.write_text(render(document), encoding="utf-8")
+    document["report"] = str(page)
+    (folder / "run.json").write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY))
+    return document
+
+
+def latest_report(store: Path) -> Path | None:
+    """The newest run's page, if there is one."""
+    pages = sorted((store / "reports").glob("*/index.html"))
+    return pages[-1] if pages else None

@@ -1,0 +1,138 @@
+"""Whether a step's published version is reused, extended, or made anew; reads digests, counts and code, no rows.
+
+recipe + digests of the input = fingerprint; published under it already -> reuse
+same recipe, input changed, rows independent of each other             -> extend by the difference
+anything else                                                          -> compute
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from deskloop.catalog import Catalog, Version
+from deskloop.config import Pipeline, Step
+from deskloop.digest import text_digest
+from deskloop.ledger import Ledger
+from deskloop.recipe import recipe_of
+from deskloop.stage import Context
+from deskloop.store import Store
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a step will do and why.
+
+    Attributes:
+        action: `reuse`, `extend` or `compute`.
+        fingerprint: empty while an artifact must be fitted first.
+        versions: the versions to reuse, or the ones to extend.
+        refit: why an artifact must be fitted first, if it must.
+        inputs: of a source: name and digest of each file.
+    """
+
+    action: str
+    why: str
+    recipe: str
+    artifact: str = ""
+    fingerprint: str = ""
+    versions: Sequence[Version] = ()
+    refit: str = ""
+    inputs: Sequence[tuple[str, str]] = ()
+
+
+class Decider:
+    """Decides for the steps of one pipeline and one store."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        store: Store,
+        refit: Collection[str] = (),
+        rebuild: Collection[str] = (),
+    ) -> None:
+        self.pipeline, self.store = pipeline, store
+        self.catalog = Catalog(store.root / "catalog")
+        self.ledger = Ledger(store.root / "ledger")
+        self.refit, self.rebuild = set(refit), set(rebuild)
+
+    def decide(self, step: Step, parents: Sequence[Version]) -> Decision:
+        """Reuse, extend or compute; reads digests and the code, no rows."""
+        key_id, _ = self.store.key()
+        recipe = recipe_of(step.name, step.stage, step.config, self.pipeline.settings.seed, key_id)
+        artifact, refit = self._artifact(step, recipe, parents)
+        inputs = step.stage.source.inputs(step.config, self.context(step)) if step.stage.source is not None else []
+        digests = [digest for _, digest in inputs] + [parent.digest for parent in parents]
+        fingerprint = "" if refit else text_digest(recipe, artifact, digests)
+        found = [] if refit or step.name in self.rebuild else self.catalog.find(step.name, fingerprint)
+        if found:
+            return Decision("reuse", "nothing it depends on has changed", recipe, artifact, fingerprint, found)
+        latest = [self.catalog.latest(name) for name in step.datasets.values()]
+        previous = [version for version in latest if version is not None]
+        why = refit or self._why(step, recipe, artifact, parents, previous)
+        if len(previous) == len(latest) and not refit and self._extendable(step, recipe, artifact, parents, previous):
+            return Decision("extend", why, recipe, artifact, fingerprint, previous)
+        return Decision("compute", why, recipe, artifact, fingerprint, previous, refit, inputs)
+
+    def _artifact(self, step: Step, recipe: str, parents: Sequence[Version]) -> tuple[str, str]:
+        """(hash of the artifact to use, or why it must be fitted anew)."""
+        if step.stage.fit is None:
+            return "", ""
+        found = self.ledger.artifact(step.name, self.artifact_key(step, recipe))
+        if found is None:
+            return "", "first fit"
+        digest, fitted_on = found
+        growth, rows = step.stage.refit_growth, sum(parent.rows for parent in parents)
+        if step.name in self.refit:
+            return digest, "refit on request"
+        if growth is not None and rows >= fitted_on * (1 + growth):
+            return digest, f"refit: {fitted_on:,} rows have become {rows:,}"
+        return digest, ""
+
+    def context(self, step: Step, artifact: str = "") -> Context:
+        """What is lent to a step's functions."""
+        settings = self.pipeline.settings
+        return Context(
+            step=step.name,
+            seed=settings.seed,
+            key=self.store.key()[1] if step.stage.keyed else b"",
+            folder=str(self.pipeline.folder),
+            artifact=self.ledger.files(artifact) if artifact else {},
+            families=self.ledger.families() if step.stage.remember else None,
+        )
+
+    def artifact_key(self, step: Step, recipe: str) -> str:
+        """What an artifact is kept under: the recipe, or only the options that its stage pins it to."""
+        if step.stage.fit_fields is None:
+            return recipe
+        options = {name: getattr(step.config, name) for name in step.stage.fit_fields}
+        return text_digest(step.name, step.stage.name, options, self.pipeline.settings.seed)
+
+    def _why(
+        self, step: Step, recipe: str, artifact: str, parents: Sequence[Version], previous: Sequence[Version]
+    ) -> str:
+        if not previous:
+            return "first run"
+        last = previous[0]
+        if step.name in self.rebuild:
+            return "rebuild on request"
+        if last.recipe != recipe:
+            changed = last.config != step.config.model_dump(mode="json")
+            return "its options have changed" if changed else "its code, key or libraries have changed"
+        if last.artifact != artifact:
+            return "what it learned has changed"
+        return "its input has changed"
+
+    def _extendable(
+        self, step: Step, recipe: str, artifact: str, parents: Sequence[Version], previous: Sequence[Version]
+    ) -> bool:
+        """Whether `previous` plus the parents' difference gives the new version."""
+        last = previous[0]
+        if step.stage.kind not in ("row", "fitted") or step.name in self.rebuild:
+            return False
+        if last.recipe != recipe or last.artifact != artifact:
+            return False
+        if [one.dataset for one in last.parents] != [one.dataset for one in parents]:
+            return False
+        untouched = all(self.store.delta_version(one.zone, one.dataset) == one.delta_version for one in previous)
+        untouched &= self.store.delta_version("clean", step.rejects) == last.rejects_version
+        before = [self.catalog.get(one.name).delta_version for one in last.parents]
+        return untouched and all(old <= new.delta_version for old, new in zip(before, parents, strict=True))

@@ -1,0 +1,274 @@
+"""The engine: makes a step's version and publishes it.
+
+decide   reuse, extend or compute                                   (deskloop.decide)
+make     partitions are worked on; rows and rejects are written, one Delta commit each
+account  ids in = ids out + rejects, digests, expectations           (deskloop.publish)
+publish  what the step remembers goes to the ledger, then one commit to the catalog
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+import pandas as pd
+import pyarrow as pa
+
+from deskloop.catalog import Version
+from deskloop.config import Pipeline, Step
+from deskloop.decide import Decider, Decision
+from deskloop.digest import text_digest
+from deskloop.errors import DataError, InputError
+from deskloop.partitions import (
+    Executor,
+    Job,
+    Outcome,
+    check_conservation,
+    guarded,
+    origin_of,
+    run_partition,
+    write_outcome,
+)
+from deskloop.progress import tick
+from deskloop.publish import describe, hold_against_expectations
+from deskloop.schema import to_frame
+from deskloop.stage import Context
+from deskloop.store import QUARANTINE, REJECTS, Changes, Part, Store
+
+
+class Engine:
+    """Runs the steps of one pipeline against one store."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        store: Store,
+        executor: Executor,
+        run_id: str,
+        refit: Sequence[str] = (),
+        rebuild: Sequence[str] = (),
+    ) -> None:
+        self.pipeline, self.store, self.executor, self.run_id = pipeline, store, executor, run_id
+        self.decider = Decider(pipeline, store, refit, rebuild)
+        self.catalog, self.ledger = self.decider.catalog, self.decider.ledger
+        self.rebuild = self.decider.rebuild
+        self.flow_run_id = ""
+
+    def run(self, step: Step, parents: Sequence[Version]) -> tuple[list[Version], Decision]:
+        """Bring a step up to date.
+
+        Args:
+            parents: the versions it reads; empty for a source.
+        Returns:
+            The versions it stands for now, and what was decided.
+        Raises:
+            ExpectationError: a critical expectation failed; nothing was published.
+            DataError, InputError, StepError: nothing was published.
+        """
+        began = time.monotonic()
+        decision = self.decider.decide(step, parents)
+        if decision.action == "reuse":
+            return list(decision.versions), decision
+        if decision.refit:
+            decision = self._fit(step, parents, decision)
+        context = self.decider.context(step, decision.artifact)
+        verdict: pd.DataFrame | None = None
+        if step.stage.source is not None:
+            outcome = self._from_source(step, context)
+        elif decision.action == "extend":
+            outcome = self._extend(step, parents, decision, context)
+        elif step.stage.kind == "table":
+            verdict = self._verdict(step, parents, context)
+            outcome = self._compute(step, parents, context, verdict)
+        else:
+            outcome = self._compute(step, parents, context)
+        self.store.clear_staging()
+        versions = describe(self.store, step, parents, decision, outcome, (self.run_id, self.flow_run_id))
+        versions = hold_against_expectations(self.store, step, versions)
+        if step.stage.proof is not None and verdict is not None:
+            proof = {"proof": step.stage.proof(verdict, step.config)}
+            versions = [replace(one, details=one.details | proof) for one in versions]
+        if step.stage.remember is not None and verdict is not None:
+            self.ledger.remember_families(step.stage.remember(verdict))
+        seconds = round(time.monotonic() - began, 3)
+        return self.catalog.publish([replace(one, seconds=seconds) for one in versions]), decision
+
+    def _fit(self, step: Step, parents: Sequence[Version], decision: Decision) -> Decision:
+        rows = self._read(parents, None)
+        job = self._job(step, self.decider.context(step), {}, staged=True)
+        files: Mapping[str, bytes] = guarded(
+            job,
+            [],
+            lambda: step.stage.fit(to_frame(rows), step.config, job.context),  # type: ignore[misc]
+        )
+        key = self.decider.artifact_key(step, decision.recipe)
+        digest = self.ledger.record_artifact(step.name, key, files, rows.num_rows, decision.refit)
+        fingerprint = text_digest(decision.recipe, digest, [parent.digest for parent in parents])
+        return replace(decision, artifact=digest, fingerprint=fingerprint)
+
+    def _from_source(self, step: Step, context: Context) -> Outcome:
+        """Stream the source's frames into parts; conversations that are new get the next arrival number."""
+        source = step.stage.source
+        if source is None:
+            raise TypeError(f"step {step.name!r} has no source")
+        (dataset,) = step.datasets.values()
+        fresh: dict[str | None, bool] = {None: not self.store.exists("raw", dataset)}
+        job = self._job(step, context, fresh, staged=False)
+        batch, sample = 1 + self._last_batch(dataset), self.pipeline.sample
+        outcome = Outcome()
+        frames: Iterator[pd.DataFrame] = guarded(job, [], lambda: source.read(step.config, context))
+        while (frame := guarded(job, [], partial(next, frames, None))) is not None:
+            frame = frame.head(sample - outcome.rows_in) if sample is not None else frame
+            outcome.add(guarded(job, [], partial(write_outcome, job, frame.assign(batch=batch), None)))
+            tick(f"  {step.name}: {outcome.rows_in:,} records read")
+            if outcome.rows_in == sample:
+                break
+        if not outcome.written:
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in outcome.reasons.most_common())
+            raise InputError(
+                f"step {step.name!r} found no conversation to keep in {outcome.rows_in:,} records "
+                f"({reasons or 'none'}). "
+                f"Look at the sources in {self.pipeline.file.name}: their format and column names."
+            )
+        if len(set(outcome.written)) != len(outcome.written):
+            raise DataError(f"step {step.name!r}: the source gave the same row_id twice")
+        self._commit(step, outcome, fresh, deleted=None, gone=None, keep=("batch",))
+        if outcome.quarantine or self.store.exists("raw", "quarantine"):
+            self.store.create("raw", "quarantine", QUARANTINE)
+            self.store.merge("raw", "quarantine", outcome.quarantine, deleted=None)
+        return outcome
+
+    def _last_batch(self, dataset: str) -> int:
+        if not self.store.exists("raw", dataset):
+            return 0
+        version = self.store.delta_version("raw", dataset)
+        batches = self.store.read("raw", dataset, version, ["batch"])["batch"].to_pylist()
+        return max(batches, default=0)
+
+    def _verdict(self, step: Step, parents: Sequence[Version], context: Context) -> pd.DataFrame:
+        """A table stage's result on the columns it reads, in the order of row ids."""
+        rows = self._read(parents, step.stage.columns)
+        job = self._job(step, context, {}, staged=True)
+        result: pd.DataFrame = guarded(
+            job,
+            [],
+            lambda: step.stage.run(to_frame(rows), step.config, context),  # type: ignore[misc]
+        )
+        check_conservation(step.name, rows["row_id"].to_pylist(), result["row_id"].tolist(), [])
+        return result
+
+    def _compute(
+        self, step: Step, parents: Sequence[Version], context: Context, verdict: pd.DataFrame | None = None
+    ) -> Outcome:
+        zone = step.stage.zone[1]
+        fresh = {split: not self.store.exists(zone, name) for split, name in step.datasets.items()}
+        job = self._job(step, context, fresh, staged=False)
+        decided = self._decided(step, verdict) if verdict is not None else None
+        outcome = Outcome()
+        for one in self.executor.map(run_partition, self._tasks(job, self._partitions(parents), decided)):
+            outcome.add(one)
+            tick(f"  {step.name}: {outcome.rows_in:,} of {sum(parent.rows for parent in parents):,} rows")
+        self._commit(step, outcome, fresh, deleted=None, gone=None)
+        return outcome
+
+    def _decided(self, step: Step, verdict: pd.DataFrame) -> pa.Table:
+        """The columns of a verdict that replace a row's own, keyed by row_id and sorted by it."""
+        own = set(step.stage.columns) - step.stage.provides
+        names = ["row_id", *(name for name in verdict.columns if name not in own and name != "row_id")]
+        return pa.Table.from_pandas(verdict[names], preserve_index=False).sort_by("row_id")
+
+    def _tasks(
+        self, job: Job, partitions: Iterable[pa.Table], decided: pa.Table | None
+    ) -> Iterator[tuple[Job, pa.Table, pa.Table | None]]:
+        position = (
+            {row_id: at for at, row_id in enumerate(decided["row_id"].to_pylist())} if decided is not None else {}
+        )
+        for rows in partitions:
+            own = (
+                decided.take([position[row_id] for row_id in rows["row_id"].to_pylist()])
+                if decided is not None
+                else None
+            )
+            yield job, rows, own
+
+    def _partitions(self, parents: Sequence[Version]) -> Iterator[pa.Table]:
+        size = self.pipeline.settings.partition_rows
+        for parent in parents:
+            yield from self.store.batches(parent.zone, parent.dataset, parent.delta_version, rows=size)
+
+    def _extend(self, step: Step, parents: Sequence[Version], decision: Decision, context: Context) -> Outcome:
+        """Work on the rows that changed since the last version; everything else stays as it is."""
+        last = decision.versions[0]
+        before = [self.catalog.get(one.name) for one in last.parents]
+        changes = [
+            self.store.changes(new.zone, new.dataset, old.delta_version, new.delta_version)
+            for old, new in zip(before, parents, strict=True)
+        ]
+        fresh = dict.fromkeys(step.datasets, all(one.only_inserts for one in changes))
+        job = self._job(step, context, fresh, staged=False)
+        outcome = Outcome()
+        size = self.pipeline.settings.partition_rows
+        slices = (one.upserts.slice(at, size) for one in changes for at in range(0, one.upserts.num_rows, size))
+        for part in self.executor.map(run_partition, self._tasks(job, slices, None)):
+            outcome.add(part)
+        affected = _affected(changes)
+        gone = {split: self._obsolete(step, name, affected, outcome) for split, name in step.datasets.items()}
+        unrejected = sorted(affected - set(outcome.rejected))
+        self._commit(step, outcome, fresh, deleted=gone, gone=unrejected)
+        return outcome
+
+    def _obsolete(self, step: Step, dataset: str, affected: set[str], outcome: Outcome) -> list[str]:
+        """Rows of the last version that came from an affected row and were not written again into this dataset."""
+        zone = step.stage.zone[1]
+        present = self.store.read(zone, dataset, self.store.delta_version(zone, dataset), ["row_id"])[
+            "row_id"
+        ].to_pylist()
+        written = set(outcome.written)
+        return sorted(one for one in present if origin_of(one, affected) in affected and one not in written)
+
+    def _job(self, step: Step, context: Context, fresh: Mapping[str | None, bool], staged: bool) -> Job:
+        """Where the parts of a step go: into the table's folder where they can be committed as they are."""
+        zone = step.stage.zone[1]
+        staging = self.store.staging(zone) / step.name
+        folders = {
+            split: self.store.folder(zone, name) if fresh.get(split) and not staged else staging / name
+            for split, name in step.datasets.items()
+        }
+        clean = self.store.staging("clean") / step.name
+        quarantine = staging / "quarantine" if step.stage.source else None
+        return Job(step.name, step.stage, step.config, context, folders, clean / "rejects", quarantine)
+
+    def _commit(
+        self,
+        step: Step,
+        outcome: Outcome,
+        fresh: Mapping[str | None, bool],
+        deleted: Mapping[str | None, list[str]] | None,
+        gone: list[str] | None,
+        keep: Sequence[str] = (),
+    ) -> None:
+        """Bring rows and rejects into their tables: one Delta commit each."""
+        zone = step.stage.zone[1]
+        for split, dataset in step.datasets.items():
+            parts: list[Part] = outcome.parts.get(split, [])
+            self.store.create(zone, dataset, step.stage.schema)
+            if fresh.get(split):
+                self.store.append_parts(zone, dataset, parts)
+            else:
+                self.store.merge(zone, dataset, parts, None if deleted is None else deleted[split], keep)
+        self.store.create("clean", step.rejects, REJECTS)
+        self.store.merge("clean", step.rejects, outcome.rejects, gone)
+
+    def table(self, version: Version) -> pa.Table:
+        """All rows of a version, sorted by row_id."""
+        return self._read([version], None)
+
+    def _read(self, parents: Sequence[Version], columns: Sequence[str] | None) -> pa.Table:
+        """Rows of all parents, sorted by row_id so that nothing depends on how a table was built up."""
+        tables = [self.store.read(one.zone, one.dataset, one.delta_version, columns) for one in parents]
+        return pa.concat_tables(tables).sort_by("row_id")
+
+
+def _affected(changes: Sequence[Changes]) -> set[str]:
+    """Ids that were inserted, changed or deleted in any of the parents."""
+    return {row_id for one in changes for row_id in (*one.upserts["row_id"].to_pylist(), *one.deleted)}

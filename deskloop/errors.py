@@ -1,0 +1,55 @@
+"""Every error that deskloop raises on purpose.
+
+A message names the step, what was expected, what came and what to do. It carries counts, columns, file names
+and ids, never the text of a cell: errors end up in logs and in Prefect's database.
+"""
+
+from collections.abc import Sequence
+
+
+class DeskloopError(Exception):
+    """Something that the user can act on; shown without a traceback. `exit_code` is the command's."""
+
+    exit_code = 1
+
+
+class ConfigError(DeskloopError):
+    """The pipeline file or a command's arguments were refused; carries every problem at once."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[str] | str, where: str = "the configuration") -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        count = len(self.problems)
+        heading = f"{where} has {count} problem{'s' if count != 1 else ''}:"
+        super().__init__("\n".join([heading, *(f"  - {problem}" for problem in self.problems)]))
+
+
+class InputError(DeskloopError):
+    """The source data cannot be read at all: missing, a folder, or nothing in it."""
+
+    exit_code = 2
+
+
+class DataError(DeskloopError):
+    """The data does not allow what a step has to do, or breaks a promise."""
+
+
+class StepError(DeskloopError):
+    """A step failed on a foreign exception, of which only the type is kept: its message may hold a customer's text."""
+
+    def __init__(self, step: str, cause: str, ids: Sequence[str] = ()) -> None:
+        self.step, self.cause, self.ids = step, cause, tuple(ids)
+        shown = ", ".join(ids[:5])
+        rows = f"; first rows of the batch: {shown}" if shown else ""
+        super().__init__(
+            f"step {step!r} failed with {cause}{rows}. The message of the original error is withheld because it may "
+            f"quote a conversation; run again with --debug on a machine where that may be shown."
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.step, self.cause, list(self.ids))
+
+
+class ExpectationError(DeskloopError):
+    """A critical expectation failed, so that the version was not published."""

@@ -1,0 +1,109 @@
+"""Between the rows on disk and their publication: count them (P7), digest them, hold them against expectations."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from itertools import chain
+
+import pyarrow as pa
+
+from deskloop import expect
+from deskloop.catalog import Version
+from deskloop.config import Step
+from deskloop.decide import Decision
+from deskloop.digest import table_digest
+from deskloop.errors import ExpectationError
+from deskloop.partitions import Outcome, check_conservation
+from deskloop.recipe import library_versions
+from deskloop.store import Store
+
+SHARED_LIBRARIES = ("deltalake", "pandas", "pyarrow")
+
+
+def describe(
+    store: Store, step: Step, parents: Sequence[Version], decision: Decision, outcome: Outcome, run: tuple[str, str]
+) -> list[Version]:
+    """What is on disk now, as versions yet to be published.
+
+    Args:
+        outcome: what this run worked on; the counts of a version are of the whole table.
+        run: run id and flow run id.
+    Raises:
+        DataError: ids in are not ids out + rejects.
+    """
+    zone = step.stage.zone[1]
+    latest = {name: store.delta_version(zone, name) for name in step.datasets.values()}
+    present = {name: store.read(zone, name, at, ["row_id", "_hash"]) for name, at in latest.items()}
+    rejects_version = store.delta_version("clean", step.rejects)
+    rejects = store.read("clean", step.rejects, rejects_version, ["row_id", "reason"])
+    written = [row_id for rows in present.values() for row_id in rows["row_id"].to_pylist()]
+    ids_in = _ids(store, parents) if step.stage.source is None else written + outcome.rejected
+    added = check_conservation(step.name, ids_in, written, rejects["row_id"].to_pylist())
+    common = Version(
+        dataset="",
+        version=0,
+        kind="dataset",
+        zone=zone,
+        step=step.name,
+        stage=step.stage.name,
+        fingerprint=decision.fingerprint,
+        recipe=decision.recipe,
+        digest="",
+        rows=0,
+        rejects_version=rejects_version,
+        artifact=decision.artifact,
+        parents=[parent.as_parent() for parent in parents],
+        inputs=[list(one) for one in decision.inputs],
+        rows_in=len(ids_in),
+        rows_out=len(written),
+        added=added,
+        rejected=rejects.num_rows,
+        reasons=dict(Counter(rejects["reason"].to_pylist()).most_common()),
+        touched=outcome.rows_in,
+        mode="extended" if decision.action == "extend" else "full",
+        why=decision.why,
+        run_id=run[0],
+        flow_run_id=run[1],
+        config=step.config.model_dump(mode="json"),
+        libraries=library_versions((*SHARED_LIBRARIES, *step.stage.libraries)),
+    )
+    return [
+        replace(common, dataset=name, digest=table_digest(rows["_hash"]), rows=len(rows), delta_version=latest[name])
+        for name, rows in present.items()
+    ]
+
+
+def hold_against_expectations(store: Store, step: Step, versions: Sequence[Version]) -> list[Version]:
+    """Validate the rows that are about to be published; returns the versions with the results in them.
+
+    Raises:
+        ExpectationError: a critical expectation failed.
+    """
+    first = versions[0]
+    options = {name: value for name, value in first.config.items() if isinstance(value, int | float)}
+    facts = {name: getattr(first, name) for name in ("rows_in", "rows_out", "rejected", "added")}
+    rows = (batch for one in versions for batch in store.batches(one.zone, one.dataset, one.delta_version))
+    some: chain[pa.Table] = chain([step.stage.schema.empty_table()], rows)
+    validation = expect.validate(f"expectations.{step.stage.dataset}", some, {**options, **facts})
+    if validation.critical:
+        told = "; ".join(_failure(result) for result in validation.critical)
+        raise ExpectationError(
+            f"step {step.name!r} left data that fails a critical expectation, so it was not published: {told}. "
+            f"The last published version stays in use."
+        )
+    results = [asdict(result) for result in validation.results]
+    details = {"validation": validation.document}
+    return [replace(one, expectations=results, details=one.details | details) for one in versions]
+
+
+def _failure(result: expect.Result) -> str:
+    if result.error:
+        return f"{result.description} (could not be evaluated: {result.error})"
+    if result.unexpected or result.observed is None:
+        return f"{result.description} ({result.unexpected:,} of {result.rows:,} rows)"
+    return f"{result.description} (observed {result.observed:g})"
+
+
+def _ids(store: Store, parents: Sequence[Version]) -> list[str]:
+    tables = [store.read(one.zone, one.dataset, one.delta_version, ["row_id"]) for one in parents]
+    return [row_id for table in tables for row_id in table["row_id"].to_pylist()]

@@ -1,0 +1,149 @@
+"""A run: a pipeline, its store held under a lock, and what the steps have come to so far.
+
+Prefect's tasks get a run id and step names; the open run behind the id stays in this process, so that no object that
+could hold a conversation is ever handed to Prefect.
+"""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from deskloop.catalog import Version
+from deskloop.config import Pipeline, Step
+from deskloop.decide import Decision
+from deskloop.engine import Engine
+from deskloop.errors import ConfigError, DeskloopError, StepError
+from deskloop.partitions import Executor, Inline, ProcessPool
+from deskloop.store import Store
+
+
+@dataclass
+class Entry:
+    """What a step came to in this run."""
+
+    versions: list[Version]
+    decision: Decision
+
+    @property
+    def reused(self) -> bool:
+        """Published before this run, and still right."""
+        return self.decision.action == "reuse"
+
+    @property
+    def extended(self) -> bool:
+        """Only the difference was worked on."""
+        return self.decision.action == "extend"
+
+
+@dataclass
+class Run:
+    """An open run."""
+
+    id: str
+    pipeline: Pipeline
+    engine: Engine
+    say: Callable[[str], None]
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    entries: dict[str, Entry] = field(default_factory=dict)
+    failed: str = ""
+
+    @property
+    def store(self) -> Store:
+        """The store of this run."""
+        return self.engine.store
+
+    def record(self, name: str, versions: list[Version], decision: Decision) -> list[str]:
+        """Note what a step came to, tell the user, and return references that may pass between tasks."""
+        self.entries[name] = Entry(versions, decision)
+        self.say(_line(name, self.entries[name]))
+        return [version.name for version in versions]
+
+    def versions(self, names: Sequence[str]) -> list[Version]:
+        """Resolve references."""
+        return [self.engine.catalog.get(name) for name in names]
+
+
+_open: dict[str, Run] = {}
+
+
+def current(run_id: str) -> Run:
+    """The open run behind an id."""
+    return _open[run_id]
+
+
+@contextmanager
+def open_run(
+    pipeline: Pipeline,
+    say: Callable[[str], None],
+    refit: Sequence[str] = (),
+    rebuild: bool = False,
+) -> Iterator[Run]:
+    """Lock the store and open a run on it.
+
+    Args:
+        refit: steps whose artifact is to be fitted anew.
+        rebuild: compute every step after the source from raw and the ledger, whatever is published.
+    Raises:
+        ConfigError: another run is working on the store, or a step to refit learns nothing.
+    """
+    _check_refit(pipeline, refit)
+    store = Store(pipeline.store)
+    steps = [step.name for step in pipeline.steps if step.stage.source is None]
+    again = steps if rebuild else []
+    executor: Executor = ProcessPool(pipeline.settings.workers) if pipeline.settings.workers > 1 else Inline()
+    with store.locked():
+        run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        run = Run(run_id, pipeline, Engine(pipeline, store, executor, run_id, refit, again), say)
+        _open[run_id] = run
+        try:
+            yield run
+        finally:
+            del _open[run_id]
+            executor.close()
+
+
+def run_step(run: Run, step: Step, parents: Sequence[str]) -> list[str]:
+    """Bring one step up to date; returns references to what it stands for now."""
+    with guarded_step(run, step.name):
+        versions, decision = run.engine.run(step, run.versions(parents))
+    return run.record(step.name, versions, decision)
+
+
+@contextmanager
+def guarded_step(run: Run, name: str) -> Iterator[None]:
+    """Note which step is under way, and let no foreign exception out: its message may quote a conversation.
+
+    Raises:
+        StepError: in place of any exception that is not ours.
+    """
+    run.failed = name
+    try:
+        yield
+    except DeskloopError:
+        raise
+    except Exception as error:
+        if os.environ.get("DESKLOOP_DEBUG"):
+            raise
+        raise StepError(name, type(error).__name__) from None
+    run.failed = ""
+
+
+def _check_refit(pipeline: Pipeline, refit: Sequence[str]) -> None:
+    fitted = [step.name for step in pipeline.steps if step.stage.fit is not None]
+    wrong = [name for name in refit if name not in fitted]
+    if wrong:
+        raise ConfigError([f"--refit {name}: learns nothing; {', '.join(fitted)} do" for name in wrong], "the command")
+
+
+def _line(name: str, entry: Entry) -> str:
+    first = entry.versions[0]
+    rows: Any = ""
+    if first.kind == "dataset":
+        rows = f"{first.rows_in:>9,} in {first.rows_out:>9,} out {first.rejected:>7,} rejected"
+    did = {"reuse": "reused", "extend": f"extended by {first.touched:,}", "compute": "computed"}[entry.decision.action]
+    time = "" if entry.reused else f"  {first.seconds:.1f} s"
+    return f"  {name:<12} {rows:<42} {did}{time}  ({entry.decision.why})"

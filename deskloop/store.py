@@ -1,0 +1,269 @@
+"""The store: Delta tables in two zones, written so that a reader sees a version whole or not at all.
+
+    raw/       personal data, mode 0700: `ingested`, its rejects, and the quarantine of unreadable records
+    clean/     everything else
+    catalog/   which Delta commits are versions            (deskloop.catalog)
+    ledger/    decisions that are state: families, artifacts (deskloop.ledger)
+    models/    model folders, and checkpoints of the run in progress
+    reports/   one folder a run
+    keys/      the HMAC key, mode 0600
+
+Every dataset's table has one more column, `_hash` (deskloop.digest). Its rejects live beside it in `<dataset>.rejects`.
+Writers put Parquet parts down first (`write_part`); then the driver either commits them as they are (`append_parts`)
+or merges them as a difference (`merge`). Both are one Delta commit.
+"""
+
+import fcntl
+import os
+import secrets
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from deskloop.digest import row_hashes
+from deskloop.errors import ConfigError
+
+REJECTS = pa.schema([("row_id", pa.string()), ("step", pa.string()), ("reason", pa.string())])
+QUARANTINE = pa.schema([("row_id", pa.string()), ("reason", pa.string()), ("raw", pa.binary())])
+_FEED = pa.schema([("_change_type", pa.string()), ("_commit_version", pa.int64())])
+# Statistics would put values of the first columns into the log, where an erasure cannot reach them.
+PROPERTIES = {"delta.enableChangeDataFeed": "true", "delta.dataSkippingNumIndexedCols": "0"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A Parquet file that a worker wrote, not yet visible to anyone."""
+
+    path: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What happened to a table between two of its commits: whole rows that are new or changed, ids that are gone."""
+
+    upserts: pa.Table
+    deleted: list[str]
+    only_inserts: bool
+
+
+class Store:
+    """Paths and tables of one store; holds no state but its root."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def prepare(self) -> None:
+        """Make the folders with their modes; existing ones are tightened.
+
+        Raises:
+            ConfigError: the root is a file or cannot be written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            for name, mode in {"raw": 0o700, "clean": 0o755, "keys": 0o700, "models": 0o755, "reports": 0o755}.items():
+                folder = self.root / name
+                folder.mkdir(exist_ok=True)
+                folder.chmod(mode)
+        except OSError as error:
+            raise ConfigError(f"store: {self.root} cannot be used as a folder ({type(error).__name__})") from None
+        self.key()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs off this store; the lock goes with the process, however that ends."""
+        self.prepare()
+        with (self.root / ".lock").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ConfigError(f"store: another run is working on {self.root}; wait for it to end") from None
+            self.clear_staging()
+            yield
+
+    def key(self) -> tuple[str, bytes]:
+        """The HMAC key as (id, secret); made on first use."""
+        path = self.root / "keys" / "hmac.json"
+        if not path.exists():
+            fresh = {"id": secrets.token_hex(4), "key": secrets.token_hex(32)}
+            temporary = path.with_suffix(f".{uuid.uuid4().hex}")
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(orjson.dumps(fresh))
+            temporary.rename(path)
+        content = orjson.loads(path.read_bytes())
+        return content["id"], bytes.fromhex(content["key"])
+
+    def folder(self, zone: str, dataset: str) -> Path:
+        """Where a dataset's table lies."""
+        return self.root / zone / dataset
+
+    def staging(self, zone: str) -> Path:
+        """Parts that wait for their merge; inside the zone, since they hold the same rows."""
+        return self.root / zone / ".staging"
+
+    def exists(self, zone: str, dataset: str) -> bool:
+        """Whether the table has a Delta log."""
+        return (self.folder(zone, dataset) / "_delta_log").is_dir()
+
+    def delta_version(self, zone: str, dataset: str) -> int:
+        """Latest Delta commit, published or not; -1 where there is no table."""
+        return int(_open(self.folder(zone, dataset)).version()) if self.exists(zone, dataset) else -1
+
+    def read(self, zone: str, dataset: str, delta_version: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Rows of one Delta commit, without `_hash` unless it is asked for."""
+        batches = list(self.batches(zone, dataset, delta_version, columns))
+        return (
+            pa.concat_tables(batches) if batches else self.schema(zone, dataset, delta_version, columns).empty_table()
+        )
+
+    def batches(
+        self, zone: str, dataset: str, delta_version: int, columns: Sequence[str] | None = None, rows: int = 65_536
+    ) -> Iterator[pa.Table]:
+        """Like `read`, as a stream of tables of at most `rows` rows; bounded memory."""
+        schema = self.schema(zone, dataset, delta_version, columns)
+        data = _open(self.folder(zone, dataset), delta_version).to_pyarrow_dataset()
+        for batch in data.to_batches(columns=schema.names, batch_size=rows):
+            if batch.num_rows:
+                yield pa.Table.from_batches([batch]).cast(schema)
+
+    def schema(self, zone: str, dataset: str, delta_version: int, columns: Sequence[str] | None = None) -> pa.Schema:
+        """Arrow schema of the table, in the order of `columns`, `_hash` left out by default."""
+        table = pa.schema(_open(self.folder(zone, dataset), delta_version).schema().to_arrow())
+        return pa.schema([table.field(name) for name in columns or table.names if columns or name != "_hash"])
+
+    def write_part(self, folder: Path, table: pa.Table) -> Part:
+        """Write rows with their hashes as one Parquet file; may run in a worker."""
+        import pyarrow.parquet as pq
+
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"part-{uuid.uuid4().hex}.parquet"
+        pq.write_table(
+            table.append_column("_hash", row_hashes(table)), path, compression="zstd", write_statistics=False
+        )
+        return Part(str(path), table.num_rows)
+
+    def create(self, zone: str, dataset: str, schema: pa.Schema) -> None:
+        """Make an empty table, or bring an existing one to `schema` (which then starts anew, empty)."""
+        from deltalake import DeltaTable
+
+        full = schema.append(pa.field("_hash", pa.binary()))
+        if self.exists(zone, dataset):
+            present = pa.schema(_open(self.folder(zone, dataset)).schema().to_arrow())
+            if present.names == full.names and all(present.field(f.name).type == f.type for f in full):
+                return
+        DeltaTable.create(
+            str(self.folder(zone, dataset)), schema=full, mode="overwrite", name=dataset, configuration=PROPERTIES
+        )
+
+    def append_parts(self, zone: str, dataset: str, parts: Sequence[Part]) -> int:
+        """Commit parts that lie in the table's own folder; returns the Delta version."""
+        from deltalake.transaction import AddAction
+
+        table = _open(self.folder(zone, dataset))
+        now = int(time.time() * 1000)
+        actions = [
+            AddAction(
+                Path(part.path).name,
+                os.path.getsize(part.path),
+                {},
+                now,
+                True,
+                orjson.dumps({"numRecords": part.rows}).decode(),
+            )
+            for part in parts
+            if part.rows
+        ]
+        if actions:
+            table.create_write_transaction(actions, mode="append", schema=table.schema())
+        return self.delta_version(zone, dataset)
+
+    def merge(
+        self, zone: str, dataset: str, parts: Sequence[Part], deleted: Sequence[str] | None, keep: Sequence[str] = ()
+    ) -> int:
+        """One MERGE on `row_id`: insert, update where the hash differs, delete; no commit where nothing changes.
+
+        Args:
+            parts: rows to have, as staged files.
+            deleted: ids to delete; None: everything that is not in `parts`.
+            keep: columns that an update leaves as they are.
+        Returns:
+            The Delta version afterwards.
+        """
+        table = _open(self.folder(zone, dataset))
+        source = _source(parts, pa.schema(table.schema().to_arrow()), deleted or ())
+        merger = table.merge(source=source, predicate="t.row_id = s.row_id", source_alias="s", target_alias="t")
+        if deleted:
+            merger = merger.when_matched_delete("s._gone")
+        merger = merger.when_matched_update_all("s._hash <> t._hash", except_cols=["_gone", *keep])
+        merger = merger.when_not_matched_insert_all("NOT s._gone", except_cols=["_gone"])
+        if deleted is None:
+            merger = merger.when_not_matched_by_source_delete()
+        merger.execute()
+        return self.delta_version(zone, dataset)
+
+    def changes(self, zone: str, dataset: str, start: int, end: int) -> Changes:
+        """Net changes after Delta commit `start` up to and including `end`, from the change data feed.
+
+        A row that was changed and changed back counts as changed.
+        """
+        schema = self.schema(zone, dataset, end)
+        if start == end:
+            return Changes(schema.empty_table(), [], True)
+        feed = pa.table(_open(self.folder(zone, dataset), end).load_cdf(starting_version=start + 1, ending_version=end))
+        feed = feed.select([*schema.names, *_FEED.names]).cast(pa.schema([*schema, *_FEED])).sort_by("_commit_version")
+        last: dict[str, tuple[int, bool]] = {}
+        kinds = feed.column("_change_type").to_pylist()
+        for position, (row_id, kind) in enumerate(zip(feed.column("row_id").to_pylist(), kinds, strict=True)):
+            # Within a commit a row may appear as delete and insert; the insert is what remains.
+            if kind != "update_preimage" and not (kind == "delete" and _same_commit(feed, last.get(row_id), position)):
+                last[row_id] = (position, kind == "delete")
+        kept = sorted(position for position, gone in last.values() if not gone)
+        gone = sorted(row_id for row_id, (_, is_gone) in last.items() if is_gone)
+        upserts = feed.take(pa.array(kept, pa.int64())).select(schema.names).cast(schema)
+        return Changes(upserts, gone, all(kind == "insert" for kind in kinds))
+
+    def clear_staging(self) -> None:
+        """Drop staged parts: they are merged, or were left by a run that was killed."""
+        for zone in ("raw", "clean"):
+            shutil.rmtree(self.staging(zone), ignore_errors=True)
+
+
+def _open(folder: Path, version: int | None = None) -> Any:
+    from deltalake import DeltaTable
+
+    return DeltaTable(str(folder), version=version)
+
+
+def _same_commit(feed: pa.Table, earlier: tuple[int, bool] | None, position: int) -> bool:
+    commits = feed.column("_commit_version")
+    return earlier is not None and not earlier[1] and commits[earlier[0]].as_py() == commits[position].as_py()
+
+
+def _source(parts: Sequence[Part], schema: pa.Schema, deleted: Sequence[str]) -> pa.RecordBatchReader:
+    """Staged rows and deletions as one stream with the column `_gone`."""
+    import pyarrow.dataset as ds
+
+    full = schema.append(pa.field("_gone", pa.bool_()))
+
+    def stream() -> Iterator[pa.RecordBatch]:
+        files = [part.path for part in parts if part.rows]
+        if files:
+            for batch in ds.dataset(files, format="parquet").to_batches():
+                table = pa.Table.from_batches([batch]).select(schema.names).cast(schema)
+                table = table.append_column("_gone", pa.array([False] * table.num_rows))
+                yield from table.cast(full).to_batches()
+        if deleted:
+            columns: Mapping[str, pa.Array] = {"row_id": pa.array(deleted), "_gone": pa.array([True] * len(deleted))}
+            arrays = [columns.get(field.name, pa.nulls(len(deleted), field.type)) for field in full]
+            yield pa.RecordBatch.from_arrays(arrays, schema=full)
+
+    return pa.RecordBatchReader.from_batches(full, stream())

@@ -1,0 +1,38 @@
+"""What every flow begins and ends with: the pipeline file read, the store locked, a report even of a failed run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prefect.runtime import flow_run
+
+from deskloop.conclude import conclude
+from deskloop.config import load_pipeline
+from deskloop.errors import DeskloopError
+from deskloop.progress import say
+from deskloop.session import Run, open_run
+from tasks import sections, stages
+
+
+@contextmanager
+def opened(
+    pipeline: str,
+    overrides: list[str] | None = None,
+    sample: int | None = None,
+    refit: list[str] | None = None,
+    rebuild: bool = False,
+    begin: str | None = None,
+    until: str | None = None,
+) -> Iterator[Run]:
+    """An open run on a pipeline file; when a step fails, the report says so before the error goes on."""
+    loaded = load_pipeline(Path(pipeline), stages(), sections(), overrides or [], sample)
+    for name in filter(None, (begin, until)):
+        loaded.step(name)
+    with open_run(loaded, say, refit or [], rebuild) as run:
+        run.engine.flow_run_id = str(flow_run.get_id() or "")
+        try:
+            yield run
+        except DeskloopError as error:
+            page = conclude(run, str(error))["report"]
+            say(f"  the report of the failed run: {page}")
+            raise

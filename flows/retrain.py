@@ -1,0 +1,34 @@
+"""The whole way, as it runs every night: data, model, evaluation, report."""
+
+from typing import Any
+
+from prefect import flow
+
+from deskloop.conclude import conclude
+from flows.finetune import finetune_steps
+from flows.opened import opened
+from flows.prepare import prepare_steps
+
+
+@flow(flow_run_name="retrain {pipeline}", persist_result=False)
+def retrain(
+    pipeline: str,
+    overrides: list[str] | None = None,
+    begin: str | None = None,
+    until: str | None = None,
+    sample: int | None = None,
+    refit: list[str] | None = None,
+    rebuild: bool = False,
+) -> dict[str, Any]:
+    """Bring everything of a pipeline file up to date; returns the run's document."""
+    data_only = until is not None and until not in ("finetune", "evaluate")
+    last_step = until if data_only else None
+    first_step = None if begin in ("finetune", "evaluate") else begin
+    with opened(pipeline, overrides, sample, refit, rebuild, first_step, last_step) as run:
+        if begin in ("finetune", "evaluate"):
+            references = [run.engine.catalog.get(name).name for name in run.pipeline.steps[-1].datasets.values()]
+        else:
+            references = prepare_steps(run.id, begin, last_step)
+        if not data_only:
+            finetune_steps(run.id, references, until)
+        return conclude(run)

@@ -1,0 +1,43 @@
+"""One file (or folder) per stage, named by its verb: the pure function, its config, and its `STAGE`.
+
+`stages()` finds them all: every module here that ends in a `STAGE`, and those that other packages announce under the
+entry point group `deskloop.stages`. So a new stage is one new file, plus its expectations.
+"""
+
+import functools
+import importlib
+import pkgutil
+from importlib.metadata import entry_points
+
+from deskloop.errors import ConfigError
+from deskloop.stage import Stage, StageConfig
+
+ENTRY_POINTS = "deskloop.stages"
+ORDER = ("ingest", "scrub", "normalize", "dedupe", "annotate", "select", "augment", "balance", "split", "encode")
+
+
+@functools.cache
+def stages() -> dict[str, Stage]:
+    """Every stage there is, by name, in the design's order.
+
+    Raises:
+        ConfigError: a stage of another package has a name that is taken, or is no `Stage`.
+    """
+    modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
+    own = [module.STAGE for module in modules if hasattr(module, "STAGE")]
+    ordered = sorted(own, key=lambda stage: ORDER.index(stage.name) if stage.name in ORDER else len(ORDER))
+    found = {stage.name: stage for stage in ordered}
+    for point in entry_points(group=ENTRY_POINTS):
+        stage = point.load()
+        if not isinstance(stage, Stage) or stage.name in found:
+            raise ConfigError(f"{point.value} is no new stage", f"entry point group {ENTRY_POINTS}")
+        found[stage.name] = stage
+    return found
+
+
+def sections() -> dict[str, type[StageConfig]]:
+    """The pipeline file's sections besides the steps, with their configs."""
+    from tasks.evaluate import EvaluateConfig
+    from tasks.finetune import FinetuneConfig
+
+    return {"finetune": FinetuneConfig, "evaluate": EvaluateConfig}
