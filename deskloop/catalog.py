@@ -14,6 +14,7 @@ import orjson
 import pyarrow as pa
 
 from deskloop.errors import ConfigError
+from deskloop.refusal import nearest
 
 _SCHEMA = pa.schema(
     [
@@ -129,7 +130,9 @@ class Catalog:
         dataset, _, number = name.partition("@")
         known = sorted({one.dataset for one in self.versions})
         if dataset not in known:
-            raise ConfigError(f"no dataset {dataset!r}; there are: {', '.join(known) or 'none yet'}", "the request")
+            raise ConfigError(
+                f"no dataset {dataset!r}{nearest(dataset, known) or '; none is published yet'}", "the request"
+            )
         matching = [one for one in self.versions if one.dataset == dataset]
         if not number:
             return max(matching, key=lambda one: one.version)

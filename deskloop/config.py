@@ -13,17 +13,22 @@ finetune: {epochs: 3}
 evaluate: {prompts: [...]}
 """
 
-import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError
 
+from deskloop.document import override, read_document, step_name
 from deskloop.errors import ConfigError
+from deskloop.refusal import kind, nearest, refusals
 from deskloop.stage import Stage, StageConfig
+
+STEP_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+RESERVED = ("base", "evaluation", "quarantine")  # names that models and the raw zone use
 
 
 class Settings(StageConfig):
@@ -90,7 +95,7 @@ class Pipeline:
         for step in self.steps:
             if step.name == name:
                 return step
-        raise ConfigError(f"no step {name!r}{_nearest(name, [one.name for one in self.steps])}", "the command")
+        raise ConfigError(f"no step {name!r}{nearest(name, [one.name for one in self.steps])}", "the command")
 
 
 def load_pipeline(
@@ -111,236 +116,121 @@ def load_pipeline(
     Raises:
         ConfigError: with every problem found, each with its path and the nearest right name.
     """
-    content = _read_yaml(file)
-    problems: list[str] = []
-    _override(content, overrides, problems)
-    raw_steps = content.pop("steps", None)
-    raw_sections = {name: content.pop(name, None) or {} for name in sections}
+    content = read_document(file)
     known = [*Settings.model_fields, "steps", *sections]
-    settings = _validate(Settings, content, "", problems, known)
-    base = content.get("base", "tiny")
-    steps = _steps(raw_steps, stages, base, problems)
+    problems = override(content, overrides, known)
+    raw_steps = content.pop("steps", None)
+    raw_sections = {name: content.pop(name, None) for name in sections}
+    misplaced = [name for name in content if name in stages and name not in known]
+    problems += [f"{name}: a stage; write it as an entry of `steps`" for name in misplaced]
+    options = {name: value for name, value in content.items() if name not in misplaced}
+    settings = _validate(Settings, options, "", problems, known)
+    base = content.get("base")
+    steps = _steps(raw_steps, stages, base, known, problems)
     configs = {
-        name: _validate(model, _with_base(model, raw_sections[name], base), name, problems)
-        for name, model in sections.items()
+        name: _validate(model, raw_sections[name], name, problems, base=base) for name, model in sections.items()
     }
-    problems.extend(_order_problems(steps))
+    problems += _name_problems(content.get("name"), steps)
     if problems or settings is None:
         raise ConfigError(problems, str(file))
-    return Pipeline(file, settings, tuple(steps), {name: one for name, one in configs.items() if one}, sample)
+    return Pipeline(file, settings, tuple(steps), configs, sample)
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
-    if not file.exists():
-        near = difflib.get_close_matches(file.name, [one.name for one in file.parent.glob("*.y*ml")], 1)
-        raise ConfigError(f"there is no file {file}" + (f"; did you mean {near[0]}?" if near else ""), "the command")
-    if file.is_dir():
-        raise ConfigError(f"{file} is a folder; name the pipeline file in it", "the command")
-    try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except UnicodeDecodeError:
-        raise ConfigError("not UTF-8 text", str(file)) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise ConfigError(f"{place}{getattr(error, 'problem', None) or 'not valid YAML'}", str(file)) from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"expected keys such as `name` and `steps`, found {_kind(content)}", str(file))
-    return {str(key): value for key, value in content.items()}
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML's loader lets a later key silently win; this one refuses."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is there twice", key_node.start_mark)
-            seen.add(key if isinstance(key, str) else repr(key))
-        return super().construct_mapping(node, deep)
-
-
-def _override(content: dict[str, Any], overrides: Sequence[str], problems: list[str]) -> None:
-    for text in overrides:
-        path, equals, value = text.partition("=")
-        keys = path.split(".")
-        if not equals or not all(keys):
-            problems.append(f"--set {text}: expected KEY.KEY=VALUE")
-            continue
-        try:
-            parsed = yaml.safe_load(value)
-        except yaml.YAMLError:
-            problems.append(f"--set {path}: the value is not valid YAML")
-            continue
-        target = _step_options(content, keys[0]) if len(keys) > 1 else None
-        if target is None:
-            target = content
-        else:
-            keys = keys[1:]
-        for key in keys[:-1]:
-            if not isinstance(target.get(key), dict):
-                target[key] = {}
-            target = target[key]
-        target[keys[-1]] = parsed
-
-
-def _step_options(content: dict[str, Any], name: str) -> dict[str, Any] | None:
-    """The options of the step `name` inside `content`, made if it has none; None if there is no such step."""
-    for position, entry in enumerate(content.get("steps") or []):
-        if entry == name:
-            content["steps"][position] = {name: {}}
-            return content["steps"][position][name]
-        if isinstance(entry, dict) and entry.get("name") == name:
-            return entry.setdefault("with", {})
-        if isinstance(entry, dict) and list(entry) == [name]:
-            entry[name] = entry[name] or {}
-            return entry[name]
-    return None
-
-
-def _steps(entries: Any, stages: Mapping[str, Stage], base: Any, problems: list[str]) -> list[Step]:
+def _steps(
+    entries: Any, stages: Mapping[str, Stage], base: Any, taken: Sequence[str], problems: list[str]
+) -> list[Step]:
     if not isinstance(entries, list) or not entries:
         problems.append("steps: expected a list such as [ingest, scrub, normalize, dedupe, split, encode]")
         return []
     steps: list[Step] = []
+    order: list[tuple[str, Stage]] = []
     for position, entry in enumerate(entries):
-        parsed = _entry(entry)
-        if parsed is None:
-            problems.append(f"steps[{position}]: expected `stage`, `stage: {{options}}` or `{{stage, name, with}}`")
+        where = f"steps.{position}"
+        name = step_name(entry)
+        if name is None:
+            problems.append(f"{where}: expected `stage`, `stage: {{options}}` or `{{stage, name, with}}`")
             continue
-        stage_name, name, options = parsed
+        stage_name, options = _entry(entry, where, problems)
         if stage_name not in stages:
-            problems.append(f"steps[{position}]: unknown stage {stage_name!r}{_nearest(stage_name, list(stages))}")
-            continue
-        if name in [step.name for step in steps]:
-            problems.append(f"steps[{position}]: the name {name!r} is taken; write {{stage: {stage_name}, name: ...}}")
+            problems.append(f"{where}: unknown stage {stage_name!r}{nearest(stage_name, stages)}")
+            # What was probably meant stands in, so that the steps around it are judged as they will be.
+            order += [(name, stages[near]) for near in get_close_matches(stage_name, stages, 1, 0.5)]
             continue
         stage = stages[stage_name]
-        config = _validate(stage.config, _with_base(stage.config, options, base), f"steps.{name}", problems)
+        order.append((name, stage))
+        if not STEP_NAME.fullmatch(name):
+            problems.append(f"{where}: the name {name!r} does not match the pattern '^{STEP_NAME.pattern}$'")
+        if name in (*taken, *(step.name for step in steps)):
+            problems.append(f"{where}: the name {name!r} is taken; write {{stage: {stage_name}, name: ...}}")
+            continue
+        config = _validate(stage.config, options, f"steps.{name}", problems, base=base)
         steps.append(Step(name, stage, config if config is not None else stage.config.model_construct()))
+    problems += _order_problems(order)
     return steps
 
 
-def _entry(entry: Any) -> tuple[str, str, Any] | None:
-    """(stage, step name, options) of one entry of `steps`, or None if it has no known form."""
+def _entry(entry: Any, where: str, problems: list[str]) -> tuple[str, Any]:
+    """(stage, options) of one entry of `steps` that has a name."""
     if isinstance(entry, str):
-        return entry, entry, {}
-    if isinstance(entry, dict) and isinstance(entry.get("stage"), str) and set(entry) <= {"stage", "name", "with"}:
-        return entry["stage"], str(entry.get("name", entry["stage"])), entry.get("with") or {}
-    if isinstance(entry, dict) and len(entry) == 1:
-        name, options = next(iter(entry.items()))
-        return str(name), str(name), {} if options is None else options
-    return None
-
-
-def _with_base(model: type[StageConfig], options: Any, base: Any) -> Any:
-    """The pipeline's base model is the default of every config that has a `base`."""
-    if "base" in model.model_fields and isinstance(options, dict):
-        return {"base": base, **options}
-    return options
+        return entry, None
+    if "stage" not in entry:
+        ((name, options),) = entry.items()
+        return str(name), options
+    known = ("stage", "name", "with")
+    problems += [f"{where}.{key}: unknown key{nearest(str(key), known)}" for key in entry if key not in known]
+    return entry["stage"], entry.get("with")
 
 
 def _validate(
-    model: type[StageConfig], options: Any, where: str, problems: list[str], known: Sequence[str] | None = None
+    model: type[StageConfig],
+    options: Any,
+    where: str,
+    problems: list[str],
+    known: Sequence[str] = (),
+    base: Any = None,
 ) -> Any:
+    """The config, or None and what is wrong with it. The pipeline's base model is the default of every `base`."""
+    options = {} if options is None else options
     if not isinstance(options, dict):
-        problems.append(f"{where}: expected options, found {_kind(options)}")
+        problems.append(f"{where}: expected options, found {kind(options)}")
         return None
+    defaults = {"base": base} if "base" in model.model_fields and where and isinstance(base, str) and base else {}
     try:
-        return model.model_validate(options)
+        return model.model_validate(defaults | options)
     except ValidationError as error:
-        for one in error.errors(include_input=False, include_url=False):
-            path = [str(part) for part in one["loc"]]
-            place = ".".join(filter(None, [where, *path]))
-            if one["type"] == "extra_forbidden":
-                names = known if known and len(path) == 1 else _fields_at(model, path[:-1])
-                problems.append(f"{place}: unknown key{_nearest(path[-1], names)}")
-            elif one["type"] == "missing":
-                problems.append(f"{place}: is needed and not there")
-            else:
-                problems.append(f"{place}: {one['msg'][0].lower()}{one['msg'][1:]}")
+        problems += refusals(error, model, options, where, known)
         return None
 
 
-def _fields_at(model: type[StageConfig], path: Sequence[str]) -> list[str]:
-    """Field names of the config that `path` leads to."""
-    schema = model.model_json_schema()
-    definitions, node = schema.get("$defs", {}), schema
-    for part in path:
-        node = node.get("items", node) if part.isdigit() else node.get("properties", {}).get(part, {})
-        choices = [node, *node.get("anyOf", []), *([node["items"]] if "items" in node else [])]
-        references = [one["$ref"].rpartition("/")[2] for one in choices if "$ref" in one]
-        if references and not part.isdigit():
-            node = {"items": definitions[references[0]], **definitions[references[0]]}
-    return list(node.get("properties", {}))
-
-
-def _order_problems(steps: Sequence[Step]) -> list[str]:
-    """What each step needs must be provided before it, in the zone it reads."""
+def _order_problems(steps: Sequence[tuple[str, Stage]]) -> list[str]:
+    """What each step needs must be provided before it; and nothing but a step that reads the raw zone may get it."""
     problems: list[str] = []
     provided: set[str] = set()
     zone = "world"
-    for step in steps:
-        reads, writes = step.stage.zone
-        if reads != zone:
-            missing = {"world": "it must be the first step", "raw": "it must come right after ingest"}
-            problems.append(
-                f"steps.{step.name}: reads the {reads} zone but gets {zone}: "
-                + missing.get(reads, "put `scrub` before it, so that nothing personal leaves the raw zone")
-            )
-        for need in sorted(step.stage.needs - provided):
-            problems.append(f"steps.{step.name}: needs {need!r}, which no step before it provides")
-        provided |= step.stage.provides
+    for name, stage in steps:
+        reads, writes = stage.zone
+        if reads != zone and (reads, zone) != ("raw", "clean"):
+            told = {
+                "world": "it must be the first step",
+                "raw": "it must come after ingest",
+                "clean": "put `scrub` before it, so that nothing personal leaves the raw zone",
+            }
+            problems.append(f"steps.{name}: reads the {reads} zone but gets {zone}: {told[reads]}")
+        for need in sorted(stage.needs - provided):
+            problems.append(f"steps.{name}: needs {need!r}, which no step before it provides")
+        provided |= stage.provides
         zone = writes
     return problems
 
 
-def pipeline_schema(stages: Mapping[str, Stage], sections: Mapping[str, type[StageConfig]]) -> dict[str, Any]:
-    """JSON Schema (2020-12) of the pipeline file, for editors."""
-    definitions: dict[str, Any] = {}
-
-    def reference(model: type[StageConfig]) -> dict[str, Any]:
-        schema = model.model_json_schema(ref_template="#/$defs/{model}")
-        definitions.update(schema.pop("$defs", {}))
-        definitions[model.__name__] = schema
-        return {"$ref": f"#/$defs/{model.__name__}"}
-
-    top = Settings.model_json_schema()
-    one_key = [
-        {
-            "type": "object",
-            "properties": {name: {"anyOf": [reference(stage.config), {"type": "null"}]}},
-            "required": [name],
-            "additionalProperties": False,
-        }
-        for name, stage in stages.items()
-    ]
-    named = {
-        "type": "object",
-        "properties": {"stage": {"enum": list(stages)}, "name": {"type": "string"}, "with": {"type": "object"}},
-        "required": ["stage"],
-        "additionalProperties": False,
-    }
-    top["properties"]["steps"] = {
-        "type": "array",
-        "minItems": 1,
-        "items": {"anyOf": [{"enum": list(stages)}, *one_key, named]},
-    }
-    top["properties"] |= {name: reference(model) for name, model in sections.items()}
-    top["required"] = ["name", "steps"]
-    top["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    top["title"] = "deskloop pipeline"
-    top["$defs"] = definitions
-    return top
-
-
-def _nearest(name: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(sorted(names))}"
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "a mapping", list: "a list", str: "text", int: "a number", float: "a number", type(None): "nothing"}
-    return names.get(type(value), type(value).__name__)
+def _name_problems(pipeline: Any, steps: Sequence[Step]) -> list[str]:
+    """Everything that a run publishes has a name of its own: datasets, base, evaluation, and the pipeline's model."""
+    owners = dict.fromkeys(RESERVED, "deskloop itself")
+    problems = []
+    for step in steps:
+        taken = {name: owners[name] for name in step.datasets.values() if name in owners}
+        problems += [f"steps.{step.name}: its dataset {name!r} is taken by {one}" for name, one in taken.items()]
+        owners |= dict.fromkeys(step.datasets.values(), f"steps.{step.name}")
+    if isinstance(pipeline, str) and pipeline in owners:
+        problems.append(f"name: {pipeline!r} is taken by {owners[pipeline]}; the model needs a name of its own")
+    return problems

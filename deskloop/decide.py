@@ -64,6 +64,8 @@ class Decider:
         fingerprint = "" if refit else text_digest(recipe, artifact, digests)
         found = [] if refit or step.name in self.rebuild else self.catalog.find(step.name, fingerprint)
         if found:
+            order = list(step.datasets.values())
+            found.sort(key=lambda one: order.index(one.dataset))
             return Decision("reuse", "nothing it depends on has changed", recipe, artifact, fingerprint, found)
         latest = [self.catalog.latest(name) for name in step.datasets.values()]
         previous = [version for version in latest if version is not None]

@@ -9,6 +9,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -99,16 +100,26 @@ class ProcessPool:
         self._pool: ProcessPoolExecutor | None = None
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """In the order of the items; memory holds a few partitions, however many there are."""
+        """In the order of the items; memory holds a few partitions, however many there are.
+
+        Raises:
+            DataError: a worker was killed, most likely by the system for want of memory.
+        """
         if self._pool is None:
             self._pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"), initializer=_follow_parent)
         waiting: deque[Future[Result]] = deque()
-        for item in items:
-            waiting.append(self._pool.submit(function, item))
-            if len(waiting) >= 2 * self.workers:
+        try:
+            for item in items:
+                waiting.append(self._pool.submit(function, item))
+                if len(waiting) >= 2 * self.workers:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        except BrokenProcessPool:
+            raise DataError(
+                f"one of {self.workers} workers was killed, most likely for want of memory; "
+                f"set fewer `workers` or a smaller `partition_rows` in the pipeline file and run again"
+            ) from None
 
     def close(self) -> None:
         """End the worker processes."""
@@ -200,7 +211,7 @@ def write_outcome(job: Job, result: pd.DataFrame, ids: list[str] | None) -> Outc
 
 def origin_of(row_id: str, known: set[str]) -> str:
     """The input row that an output row comes from: itself, or what stands before its last "/"."""
-    return row_id if row_id in known else row_id.rpartition("/")[0]
+    return row_id if row_id in known or "/" not in row_id else row_id.rpartition("/")[0]
 
 
 def check_conservation(step: str, ids_in: Iterable[str], written: Iterable[str], rejected: Iterable[str]) -> int:
@@ -211,7 +222,8 @@ def check_conservation(step: str, ids_in: Iterable[str], written: Iterable[str],
     Raises:
         DataError: with counts and the first few ids.
     """
-    known, out, gone = set(ids_in), list(written), set(rejected)
+    known, out, taken_out = set(ids_in), list(written), list(rejected)
+    gone = set(taken_out)
     origins = {origin_of(row_id, known) for row_id in out}
     wrong = {
         "neither kept nor rejected": known - origins - gone,
@@ -219,8 +231,9 @@ def check_conservation(step: str, ids_in: Iterable[str], written: Iterable[str],
         "out of nowhere": (origins | gone) - known,
     }
     found = {what: ids for what, ids in wrong.items() if ids}
-    if len(out) != len(set(out)):
-        found["written twice"] = {row_id for row_id, count in Counter(out).items() if count > 1}
+    for what, listed in {"written twice": out, "rejected twice": taken_out}.items():
+        if len(listed) != len(set(listed)):
+            found[what] = {row_id for row_id, count in Counter(listed).items() if count > 1}
     if found:
         told = "; ".join(f"{len(ids)} {what} ({', '.join(sorted(map(str, ids))[:3])})" for what, ids in found.items())
         raise DataError(

@@ -74,7 +74,7 @@ class Store:
                 folder.mkdir(exist_ok=True)
                 folder.chmod(mode)
         except OSError as error:
-            raise ConfigError(f"store: {self.root} cannot be used as a folder ({type(error).__name__})") from None
+            raise ConfigError(f"{self.root} cannot be used as a folder: {error.strerror}", "the store") from None
         self.key()
 
     @contextmanager
@@ -85,22 +85,24 @@ class Store:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise ConfigError(f"store: another run is working on {self.root}; wait for it to end") from None
+                raise ConfigError(f"another run is working on {self.root}; wait for it to end", "the store") from None
             self.clear_staging()
             yield
 
     def key(self) -> tuple[str, bytes]:
-        """The HMAC key as (id, secret); made on first use."""
+        """The HMAC key as (id, secret); made on first use.
+
+        Raises:
+            ConfigError: the file is damaged; a new key would give every customer a new name.
+        """
         path = self.root / "keys" / "hmac.json"
         if not path.exists():
-            fresh = {"id": secrets.token_hex(4), "key": secrets.token_hex(32)}
-            temporary = path.with_suffix(f".{uuid.uuid4().hex}")
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(orjson.dumps(fresh))
-            temporary.rename(path)
-        content = orjson.loads(path.read_bytes())
-        return content["id"], bytes.fromhex(content["key"])
+            _make_key(path)
+        try:
+            content = orjson.loads(path.read_bytes())
+            return content["id"], bytes.fromhex(content["key"])
+        except (ValueError, KeyError, TypeError):
+            raise ConfigError(f"{path} is damaged; restore it from a backup", "the store") from None
 
     def folder(self, zone: str, dataset: str) -> Path:
         """Where a dataset's table lies."""
@@ -235,6 +237,18 @@ class Store:
         """Drop staged parts: they are merged, or were left by a run that was killed."""
         for zone in ("raw", "clean"):
             shutil.rmtree(self.staging(zone), ignore_errors=True)
+
+
+def _make_key(path: Path) -> None:
+    """Write a fresh key, unless another process was first."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists():
+            return
+        temporary = path.with_suffix(f".{uuid.uuid4().hex}")
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(orjson.dumps({"id": secrets.token_hex(4), "key": secrets.token_hex(32)}))
+        temporary.rename(path)
 
 
 def _open(folder: Path, version: int | None = None) -> Any:

@@ -13,7 +13,8 @@ from deskloop.models import Product, make_evaluation, make_model, model_folder
 from deskloop.progress import tick
 from deskloop.session import Run, current, guarded_step
 from flows.opened import opened
-from tasks.evaluate import EvaluateConfig, evaluate
+from tasks.evaluate.compare import evaluate
+from tasks.evaluate.config import EvaluateConfig
 from tasks.finetune import FinetuneConfig, prepare_base
 from tasks.finetune import finetune as finetune_model
 
@@ -66,7 +67,7 @@ def evaluate_task(run_id: str, base: str, candidate: str, encoded: list[str]) ->
     """Judge base and candidate on the test split, next to a unigram and a bigram model, and let both reply."""
     run = current(run_id)
     config = cast(EvaluateConfig, run.pipeline.sections["evaluate"])
-    product = Product("evaluate", "evaluation", "evaluation", "tasks.evaluate", config)
+    product = Product("evaluate", "evaluation", "evaluation", "tasks.evaluate.compare", config)
     models: list[Version] = run.versions([base, candidate])
     train, _, test = run.versions(encoded)
 

@@ -37,7 +37,7 @@ def stages() -> dict[str, Stage]:
 
 def sections() -> dict[str, type[StageConfig]]:
     """The pipeline file's sections besides the steps, with their configs."""
-    from tasks.evaluate import EvaluateConfig
-    from tasks.finetune import FinetuneConfig
+    from tasks.evaluate.config import EvaluateConfig
+    from tasks.finetune.config import FinetuneConfig
 
     return {"finetune": FinetuneConfig, "evaluate": EvaluateConfig}

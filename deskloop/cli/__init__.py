@@ -1,5 +1,6 @@
 """The command line. `deskloop --help` must be quick, so a command's module is imported when the command is used."""
 
+import difflib
 import importlib
 import os
 import sys
@@ -15,7 +16,7 @@ COMMANDS = {
     "init": ("deskloop.cli.start", "Look at a log and write a commented pipeline file."),
     "run": ("deskloop.cli.run", "Prepare, fine-tune, evaluate, report."),
     "prepare": ("deskloop.cli.run", "The data part alone, its quality report included."),
-    "plan": ("deskloop.cli.run", "What a run would reuse, extend or compute, and why; computes nothing."),
+    "plan": ("deskloop.cli.run", "What a run would reuse, extend or compute, and why."),
     "scrub": ("deskloop.cli.start", "Scrub JSON Lines, streaming: stdin or a file to stdout."),
     "data": ("deskloop.cli.data", "Versions: log, show, diff."),
     "report": ("deskloop.cli.start", "Where the latest report is."),
@@ -32,6 +33,14 @@ class _Lazy(click.Group):
             return None
         command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), f"{cmd_name}_command")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        near = difflib.get_close_matches(args[0], COMMANDS, n=1) if args[0] not in COMMANDS else []
+        if near:
+            ctx.fail(f"No such command {args[0]!r}; did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

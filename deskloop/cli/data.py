@@ -26,12 +26,12 @@ def _catalog(pipeline: str) -> tuple[Any, Any]:
 
 
 _config = click.option(
-    "-c", "--config", "pipeline", default="pipeline.yaml", show_default=True, help="The pipeline file."
+    "-c", "--config", "pipeline", default="pipeline.yaml", metavar="FILE", show_default=True, help="The pipeline file."
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
 
-@data_command.command("log")
+@data_command.command("log", short_help="List published versions.")
 @click.argument("dataset", required=False)
 @_config
 @_json
@@ -40,13 +40,15 @@ def log_command(dataset: str | None, pipeline: str, as_json: bool) -> None:
     _, catalog = _catalog(pipeline)
     chosen = [one for one in catalog.versions if dataset in (None, one.dataset)]
     if dataset is not None and not chosen:
-        catalog.get(dataset)
+        chosen = [catalog.get(dataset)]
     chosen.sort(key=lambda one: one.published_at)
     keys = ("dataset", "version", "published_at", "rows", "rejected", "mode", "why", "digest", "run_id")
     rows = [{key: getattr(one, key) for key in keys} | {"parents": [p.name for p in one.parents]} for one in chosen]
     if as_json:
         click.echo(json.dumps(rows))
         return
+    if not rows:
+        click.echo("nothing is published yet", err=True)
     for row in rows:
         when = f"{datetime.fromisoformat(row['published_at']):%Y-%m-%d %H:%M}"
         parents = ", ".join(row["parents"])
@@ -56,7 +58,7 @@ def log_command(dataset: str | None, pipeline: str, as_json: bool) -> None:
         )
 
 
-@data_command.command("show")
+@data_command.command("show", short_help="Print rows of a version.")
 @click.argument("version", metavar="DATASET[@VERSION]")
 @_config
 @click.option("-n", "--rows", "limit", type=click.IntRange(min=1), default=5, show_default=True, help="How many rows.")
@@ -77,7 +79,7 @@ def show_command(version: str, pipeline: str, limit: int, raw: bool) -> None:
         click.echo(json.dumps(row, default=str, ensure_ascii=False))
 
 
-@data_command.command("diff")
+@data_command.command("diff", short_help="Compare two versions by row.")
 @click.argument("old", metavar="DATASET@OLD")
 @click.argument("new", metavar="DATASET@NEW")
 @_config

@@ -16,7 +16,8 @@ JSON_KEYS = ("run_id", "status", "steps", "model", "metrics", "decision", "repor
 
 def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
-        click.option("-c", "--config", "pipeline", default=DEFAULT, show_default=True, help="The pipeline file."),
+        click.option("-c", "--config", "pipeline", default=DEFAULT, metavar="FILE", show_default=True,
+                     help="The pipeline file."),
         click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE",
                      help="Override an option, e.g. --set normalize.max_chars=4000; may be repeated."),
         click.option("--sample", type=click.IntRange(min=1), metavar="N",
@@ -69,7 +70,7 @@ def prepare_command(as_json: bool, quiet: bool, **options: Any) -> None:
 @click.command("plan")
 @_shared
 def plan_command(pipeline: str, overrides: tuple[str, ...], sample: int | None, as_json: bool) -> None:
-    """What a run would reuse, extend or compute, and why; computes nothing."""
+    """What a run would reuse, extend or compute, step by step, and why; computes nothing."""
     from deskloop.config import load_pipeline
     from deskloop.plan import plan
     from tasks import sections, stages

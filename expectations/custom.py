@@ -1,0 +1,138 @@
+"""Expectations that Great Expectations does not come with: about groups, splits and rows that went missing.
+
+Each is a real one, registered by its class: it works in any suite, result store and Data Docs. All of them compare
+an aggregate and show nothing else. Import this module inside `suite()`: it loads the whole library (about 2 s).
+"""
+
+# ruff: noqa: N805  (Great Expectations calls a metric's function with the keyword `cls`)
+
+from typing import Any
+
+import pandas as pd
+from great_expectations.core.metric_domain_types import MetricDomainTypes
+from great_expectations.execution_engine import PandasExecutionEngine
+from great_expectations.expectations.expectation import BatchExpectation
+from great_expectations.expectations.metrics.metric_provider import metric_value
+from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
+
+
+class ExpectGroupsToStayTogether(BatchExpectation):
+    """No value of the column `group` occurs with two values of the column `within`; observed: groups that do."""
+
+    group: str
+    within: str
+    metric_dependencies = ("table.groups_apart",)
+    success_keys = ("group", "within")
+    args_keys = ("group", "within")
+
+    def _validate(self, metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return _outcome(metrics["table.groups_apart"] == 0, metrics["table.groups_apart"])
+
+
+class ExpectLargestGroupToBeBounded(BatchExpectation):
+    """The largest group of equal `group` has at most `max_share` of all rows, or few rows; observed: its share.
+
+    Transitive near-duplicates percolate: one family can swallow a whole log, and with it the meaning of the split.
+    A group of at most `few` rows always passes, because in a small table every share is large.
+    """
+
+    group: str
+    max_share: float
+    few: int = 20
+    metric_dependencies = ("table.largest_group", "table.row_count")
+    success_keys = ("group", "max_share", "few")
+    args_keys = ("group", "max_share", "few")
+
+    def _validate(self, metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
+        largest, rows = metrics["table.largest_group"], metrics["table.row_count"]
+        return _outcome(largest <= max(self.few, self.max_share * rows), largest / rows if rows else 0.0)
+
+
+class ExpectEvaluatedLabelsToBeTrained(BatchExpectation):
+    """Every label in evaluation rows (`within` other than train) occurs in training; observed: labels that do not."""
+
+    label: str
+    within: str
+    metric_dependencies = ("table.labels_untrained",)
+    success_keys = ("label", "within")
+    args_keys = ("label", "within")
+
+    def _validate(self, metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return _outcome(metrics["table.labels_untrained"] == 0, metrics["table.labels_untrained"])
+
+
+class ExpectRowsToBeAccountedFor(BatchExpectation):
+    """Rows in + added = rows out + rejected (P7); observed: rows that vanished (negative: that appeared)."""
+
+    rows_in: float | dict[str, Any]
+    rows_out: float | dict[str, Any]
+    rejected: float | dict[str, Any]
+    added: float | dict[str, Any]
+    success_keys = ("rows_in", "rows_out", "rejected", "added")
+    args_keys = ("rows_in", "rows_out", "rejected", "added")
+
+    def _validate(self, metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
+        given = self.configuration.kwargs
+        vanished = given["rows_in"] + given["added"] - given["rows_out"] - given["rejected"]
+        return _outcome(vanished == 0, vanished)
+
+
+class ExpectRetainedShareToBeAtLeast(BatchExpectation):
+    """The share of a step's rows that it did not reject, at least `min_share`; observed: that share."""
+
+    rows_in: float | dict[str, Any]
+    rejected: float | dict[str, Any]
+    min_share: float
+    success_keys = ("rows_in", "rejected", "min_share")
+    args_keys = ("rows_in", "rejected", "min_share")
+
+    def _validate(self, metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
+        given = self.configuration.kwargs
+        share = 1.0 - given["rejected"] / given["rows_in"] if given["rows_in"] else 1.0
+        return _outcome(share >= self.min_share, share)
+
+
+class GroupsApart(TableMetricProvider):
+    """How many values of `group` occur with more than one value of `within`; nulls are no group."""
+
+    metric_name = "table.groups_apart"
+    value_keys = ("group", "within")
+
+    @metric_value(engine=PandasExecutionEngine)
+    def _pandas(cls, execution_engine: Any, metric_domain_kwargs: Any, metric_value_kwargs: Any, **_: Any) -> int:
+        group, within = metric_value_kwargs["group"], metric_value_kwargs["within"]
+        pairs = _rows(execution_engine, metric_domain_kwargs)[[group, within]].dropna().drop_duplicates()
+        return int(pairs.loc[pairs[group].duplicated(), group].nunique())
+
+
+class LargestGroup(TableMetricProvider):
+    """Rows of the largest group of equal `group`."""
+
+    metric_name = "table.largest_group"
+    value_keys = ("group",)
+
+    @metric_value(engine=PandasExecutionEngine)
+    def _pandas(cls, execution_engine: Any, metric_domain_kwargs: Any, metric_value_kwargs: Any, **_: Any) -> int:
+        sizes = _rows(execution_engine, metric_domain_kwargs)[metric_value_kwargs["group"]].value_counts()
+        return int(sizes.max()) if len(sizes) else 0
+
+
+class LabelsUntrained(TableMetricProvider):
+    """How many values of `label` occur in evaluation rows, but in no training row."""
+
+    metric_name = "table.labels_untrained"
+    value_keys = ("label", "within")
+
+    @metric_value(engine=PandasExecutionEngine)
+    def _pandas(cls, execution_engine: Any, metric_domain_kwargs: Any, metric_value_kwargs: Any, **_: Any) -> int:
+        rows = _rows(execution_engine, metric_domain_kwargs)
+        labels, trained = rows[metric_value_kwargs["label"]], rows[metric_value_kwargs["within"]] == "train"
+        return len(set(labels[~trained].dropna()) - set(labels[trained].dropna()))
+
+
+def _rows(engine: Any, domain: Any) -> pd.DataFrame:
+    return engine.get_compute_domain(domain_kwargs=domain, domain_type=MetricDomainTypes.TABLE)[0]
+
+
+def _outcome(success: bool, observed: float) -> dict[str, Any]:
+    return {"success": bool(success), "result": {"observed_value": observed}}

@@ -1,0 +1,160 @@
+"""Take out duplicates, and fix which conversations belong together and to which split.
+
+    exact duplicate   same roles and text but for case and white space
+    near-duplicate    Jaccard similarity of word shingles of at least `threshold`
+    family            conversations connected by customer or near-duplication; never separated by a split
+
+`shingles` turns conversations into sets, `minhash` finds similar ones, `families` folds over the batches, `strata`
+chooses splits. Families and splits are decisions: the ledger keeps them, and they never change.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from deskloop.stage import Context, Stage, StageConfig
+from tasks.dedupe.families import Links, assign_families
+from tasks.dedupe.minhash import near_pairs
+from tasks.dedupe.shingles import ShingleSets, plain_text, shingle_sets
+
+
+class DedupeConfig(StageConfig):
+    """What counts as a duplicate, what makes a family, and how families are shared out."""
+
+    threshold: float = Field(0.7, ge=0.2, le=1, description="Jaccard similarity from which two are near-duplicates")
+    drop_threshold: float | None = Field(
+        0.9,
+        ge=0.2,
+        le=1,
+        description="near-duplicates this similar to an earlier kept one are taken out; null: none is",
+    )
+    customer: bool = Field(True, description="conversations that share a customer key are one family")
+    max_customer_conversations: int = Field(
+        200, ge=1, description="a key of more conversations (a kiosk, an anonymous id) is no customer, and is removed"
+    )
+    shingle: int = Field(5, ge=1, le=50, description="words in a shingle")
+    permutations: int = Field(128, ge=64, le=1024, description="MinHash permutations")
+    validation: float = Field(0.1, gt=0, lt=0.5, description="share of the conversations for validation")
+    test: float = Field(0.1, gt=0, lt=0.5, description="share of the conversations for test")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "DedupeConfig":
+        if self.drop_threshold is not None and self.drop_threshold < self.threshold:
+            raise ValueError("drop_threshold is below threshold: only near-duplicates can be taken out")
+        return self
+
+
+def dedupe(rows: pd.DataFrame, config: DedupeConfig, context: Context) -> pd.DataFrame:
+    """Mark duplicates and set family and split.
+
+    Rows of one conversation (its copies) share family, split and reject; the row named like the conversation stands
+    for them.
+
+    Args:
+        rows: (n, row_id, conversation_id, batch, turns, customer_keys, intent, intent_source); not modified.
+            `context.families` is what the ledger remembers.
+    Returns:
+        The n rows in their order with `family`, `split`, `held`, and `reject`: null, exact_duplicate, near_duplicate or
+        joins_splits (held for good). Keys of more than `max_customer_conversations` conversations are gone from
+        `customer_keys`: they name no customer, so that nothing later has to keep them together.
+    """
+    own = _conversations(rows, context.seed)
+    sets = shingle_sets(own["turns"], config.shingle)
+    left, right, similarity = near_pairs(sets, config.threshold, config.permutations, context.rng("minhash"))
+    members, keys, names = _customers(own["customer_keys"] if config.customer else [])
+    links = Links(members, keys, config.max_customer_conversations, sets.of, left, right)
+    shares = {"train": 1 - config.validation - config.test, "validation": config.validation, "test": config.test}
+    decided = assign_families(own, links, context.families, shares)
+    close = None
+    if config.drop_threshold is not None:
+        near = similarity >= config.drop_threshold
+        close = zip(left[near].tolist(), right[near].tolist(), strict=True)
+    decided["reject"] = pd.Series(_rejects(own["turns"], decided["held"], sets, close), dtype="str")
+    decided = decided.set_axis(own["conversation_id"]).loc[rows["conversation_id"]].set_axis(rows.index)
+    shared = set(names[links.shared_keys(np.ones(len(own), dtype=bool))])
+    kept_keys = [[key for key in cell or [] if key not in shared] for cell in rows["customer_keys"]]
+    return rows.assign(
+        customer_keys=pd.Series(kept_keys, index=rows.index, dtype=object),
+        **{name: decided[name] for name in ("family", "split", "held", "reject")},
+    )
+
+
+def remember(result: pd.DataFrame) -> pd.DataFrame:
+    """What the ledger keeps of `dedupe`'s result: (conversations, conversation_id, family, split, held)."""
+    columns = ["conversation_id", "family", "split", "held"]
+    return result[columns].drop_duplicates("conversation_id").reset_index(drop=True)
+
+
+def _conversations(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """One row for each conversation, in the order in which they came: by batch, then by a keyed random number."""
+    keys = np.array([_keyed(seed, name) for name in rows["conversation_id"]], dtype=np.uint64)
+    copies = rows["row_id"] != rows["conversation_id"]
+    own = rows.assign(key=keys, copy=copies, stratum=_strata(rows))
+    own = own.sort_values(["batch", "key", "conversation_id", "copy", "row_id"])
+    return own.drop_duplicates("conversation_id").reset_index(drop=True)
+
+
+def _keyed(seed: int, name: str) -> int:
+    """64 random bits for a conversation, the same in every run with this seed."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}\x1f{name}".encode(), digest_size=8).digest(), "big")
+
+
+def _strata(rows: pd.DataFrame) -> list[str]:
+    """The intents that are known this early; models guess theirs after the split."""
+    return [
+        intent if source in ("log", "rule") and isinstance(intent, str) else ""
+        for intent, source in zip(rows["intent"], rows["intent_source"], strict=True)
+    ]
+
+
+def _customers(cells: Iterable[list[str] | None]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.object_]]:
+    """Conversation number and key number of every customer key in `cells`, and the keys by their number."""
+    numbers: dict[str, int] = {}
+    pairs = [(row, numbers.setdefault(key, len(numbers))) for row, cell in enumerate(cells) for key in set(cell or [])]
+    members, keys = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    return members, keys, np.array(list(numbers), dtype=object)
+
+
+def _rejects(
+    turns: pd.Series, held: pd.Series, sets: ShingleSets, close: Iterable[tuple[int, int]] | None
+) -> list[str | None]:
+    """The reason against each conversation, in their order; `close` pairs of sets are near enough to take one out."""
+    neighbours: dict[int, set[int]] = defaultdict(set)
+    for left, right in close or ():
+        neighbours[left].add(right)
+        neighbours[right].add(left)
+    seen: set[tuple[tuple[str, str], ...]] = set()
+    kept: set[int] = set()
+    reasons: list[str | None] = []
+    for cell, is_held, number in zip(turns, held, sets.of.tolist(), strict=True):
+        text = tuple(plain_text(cell))
+        if is_held:
+            reasons.append("joins_splits")
+            continue
+        if text in seen:
+            reasons.append("exact_duplicate")
+        elif close is not None and (number in kept or neighbours[number] & kept):
+            reasons.append("near_duplicate")
+        else:
+            kept.add(number)
+            reasons.append(None)
+        seen.add(text)
+    return reasons
+
+
+STAGE = Stage(
+    name="dedupe",
+    dataset="deduped",
+    config=DedupeConfig,
+    kind="table",
+    run=dedupe,
+    needs=frozenset({"normalized", "customer_keys"}),
+    provides=frozenset({"family", "split"}),
+    columns=("row_id", "conversation_id", "batch", "turns", "customer_keys", "intent", "intent_source"),
+    remember=remember,
+)

@@ -1,0 +1,88 @@
+"""Batches of windows: rows of like length share one, which wastes a few percent on padding.
+
+Padding all windows to the longest wastes most of the work.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+UNSEEN = -100
+
+Batch = list[list[int]]  # rows of a batch; a row is the windows in it, as positions in the table
+
+
+def by_length(lengths: np.ndarray, budget: int) -> list[Batch]:
+    """Batches for evaluation: longest windows first, each window once."""
+    order = np.lexsort((np.arange(len(lengths)), -lengths))
+    return fill([[int(window)] for window in order], lengths, budget)
+
+
+def fill(rows: Sequence[list[int]], lengths: np.ndarray, budget: int) -> list[Batch]:
+    """Neighbouring rows share a batch as long as it has at most `budget` tokens, padding included."""
+    result: list[Batch] = []
+    widest = 0
+    for row in rows:
+        width = int(lengths[row].sum())
+        if result and max(widest, width) * (len(result[-1]) + 1) <= budget:
+            result[-1].append(row)
+            widest = max(widest, width)
+        else:
+            result.append([row])
+            widest = width
+    return result
+
+
+def collate(
+    batch: Batch, tokens: Sequence[np.ndarray], labels: Sequence[np.ndarray], pad: int, packing: bool = False
+) -> dict[str, Any]:
+    """One batch as tensors.
+
+    Args:
+        batch: rows of window positions.
+        tokens, labels: (windows,) of int arrays.
+        pad: token id that fills rows up; never seen by the loss.
+        packing: give `position_ids` that restart with each window, and no attention mask: transformers takes the
+            windows of a row apart by them (exact only with `use_cache=False`).
+    Returns:
+        `input_ids` and `labels`, (rows, longest row) int64, and `attention_mask` or `position_ids`.
+    """
+    import torch
+
+    width = max(sum(len(tokens[window]) for window in row) for row in batch)
+    shape = (len(batch), width)
+    result = {
+        "input_ids": np.full(shape, pad),
+        "labels": np.full(shape, UNSEEN),
+        "attention_mask": np.zeros(shape, int),
+    }
+    positions = np.zeros(shape, int)
+    for place, row in enumerate(batch):
+        end = 0
+        for window in row:
+            start, end = end, end + len(tokens[window])
+            result["input_ids"][place, start:end] = tokens[window]
+            result["labels"][place, start:end] = labels[window]
+            result["labels"][place, start] = UNSEEN  # what stands before it is another conversation
+            positions[place, start:end] = np.arange(end - start)
+        positions[place, end:] = np.arange(width - end)
+        result["attention_mask"][place, :end] = 1
+    if packing:
+        del result["attention_mask"]
+        result["position_ids"] = positions
+    return {name: torch.from_numpy(array) for name, array in result.items()}
+
+
+def columns(table: pa.Table) -> Mapping[str, Any]:
+    """What training reads: lists of int arrays `tokens` and `labels`; int arrays `lengths` and `repeats`."""
+    tokens = [np.asarray(cell, dtype=np.int64) for cell in table.column("input_ids").to_pylist()]
+    labels = [np.asarray(cell, dtype=np.int64) for cell in table.column("labels").to_pylist()]
+    repeats = table.column("repeats").to_numpy() if "repeats" in table.column_names else np.ones(len(tokens), int)
+    return {
+        "tokens": tokens,
+        "labels": labels,
+        "lengths": np.array([len(some) for some in tokens], dtype=np.int64),
+        "repeats": np.asarray(repeats, dtype=np.int64),
+    }

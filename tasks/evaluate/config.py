@@ -1,0 +1,52 @@
+"""What can be set about evaluation."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, field_validator, with_config
+from typing_extensions import TypedDict
+
+from deskloop.stage import StageConfig
+
+
+@with_config(ConfigDict(extra="forbid", hide_input_in_errors=True))
+class Turn(TypedDict):
+    """One turn of a prompt."""
+
+    role: Literal["customer", "agent", "system"]
+    text: Annotated[str, Field(min_length=1)]
+
+
+Prompt = tuple[Turn, ...]
+
+
+def _customer(text: str) -> tuple[Turn, ...]:
+    return (Turn(role="customer", text=text),)
+
+
+PROMPTS = (
+    _customer("Hi, where is my order?"),
+    _customer("I was charged twice. Can you help?"),
+    _customer("How do I return something that I bought?"),
+    _customer("I cannot log in to my account."),
+)
+
+
+class EvaluateConfig(StageConfig):
+    """Config of `evaluate`."""
+
+    prompts: tuple[Prompt, ...] = Field(
+        PROMPTS, description="conversations to answer: lists of {role, text}, or a customer's text alone"
+    )
+    max_new_tokens: int = Field(60, ge=1, le=4096, description="tokens of a reply, at most")
+    temperature: float = Field(0.8, ge=0, le=5, description="0: always the likeliest token")
+    top_k: int = Field(50, ge=0, description="sample among this many tokens; 0: among all")
+    top_p: float = Field(0.95, gt=0, le=1, description="sample among the likeliest tokens of this joint probability")
+    no_repeat_ngram: int = Field(3, ge=0, description="no sequence of this many tokens twice in a reply; 0: allowed")
+
+    @field_validator("prompts", mode="before")
+    @classmethod
+    def _texts(cls, value: object) -> object:
+        """A bare text is a customer's turn."""
+        if not isinstance(value, list | tuple):
+            return value
+        return [[{"role": "customer", "text": prompt}] if isinstance(prompt, str) else prompt for prompt in value]

@@ -1,0 +1,121 @@
+"""Score a model: the likelihood of each supervised token, shifted and masked (P9).
+
+The logits at position t predict token t + 1, so labels are compared one position to the left; padding and everything
+that is not an agent's supervised words count for nothing.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from tasks.evaluate.batches import by_length, collate, columns
+
+BUDGET = 4096  # tokens of a batch
+LOGITS = 1 << 28  # entries of a batch's logits, 1 GiB in float32
+DIGITS = 6  # of a row's likelihood: batch composition changes the last ones
+
+
+def score(model_folder: Path, encoded: pa.Table) -> tuple[dict[str, float], pd.DataFrame]:
+    """Likelihood of the supervised tokens under a model.
+
+    Args:
+        model_folder: a Hugging Face folder.
+        encoded: (n, ENCODED), not empty; each row counts once, whatever its `repeats`.
+    Returns:
+        Metrics (see `metrics`), and (n,) rows in the table's order: `row_id`, `conversation_id`, `nll` (nats, summed
+        over the row's tokens), `tokens`, `correct` (tokens that were the likeliest), `bytes`.
+    """
+    import torch
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = load_model(model_folder).to(device)
+    rows = pd.DataFrame(
+        {
+            "row_id": encoded.column("row_id").to_pylist(),
+            "conversation_id": encoded.column("conversation_id").to_pylist(),
+            **likelihood(model, encoded),
+            "bytes": encoded.column("supervised_bytes").to_numpy().astype(np.int64),
+        }
+    )
+    return metrics(rows), rows
+
+
+def likelihood(model: Any, encoded: pa.Table) -> dict[str, np.ndarray]:
+    """`nll` (nats), `tokens` and `correct` of each row, in the table's order; the model's mode is restored."""
+    import torch
+
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    data = columns(encoded)
+    result = {name: np.zeros(len(encoded), kind) for name, kind in (("nll", float), ("tokens", int), ("correct", int))}
+    with torch.inference_mode():
+        for batch in by_length(data["lengths"], min(BUDGET, LOGITS // model.config.get_text_config().vocab_size)):
+            tensors = collate(batch, data["tokens"], data["labels"], pad=0)
+            inputs = {name: tensor.to(device) for name, tensor in tensors.items() if name != "labels"}
+            logits = model(**inputs, use_cache=False).logits
+            nll, tokens, correct = token_scores(logits, tensors["labels"].to(device))
+            places = [row[0] for row in batch]
+            result["nll"][places] = nll.cpu().numpy().round(DIGITS)
+            result["tokens"][places] = tokens.cpu().numpy()
+            result["correct"][places] = correct.cpu().numpy()
+    model.train(training)
+    return result
+
+
+def token_scores(logits: Any, labels: Any) -> tuple[Any, Any, Any]:
+    """Shift, mask, and sum over positions.
+
+    Args:
+        logits: (batch, seq, vocabulary) tensor.
+        labels: (batch, seq) int64 tensor, -100 where the loss does not look.
+    Returns:
+        (batch,) tensors: negative log-likelihood in nats (float64), supervised tokens, correct ones.
+    """
+    import torch
+
+    targets = labels[:, 1:]
+    seen = targets != -100
+    predicted = logits[:, :-1][seen].float()
+    rows = seen.nonzero()[:, 0]
+    losses = torch.nn.functional.cross_entropy(predicted, targets[seen], reduction="none")
+    hits = predicted.argmax(-1) == targets[seen]
+    counts = len(labels)
+    nll = torch.zeros(counts, dtype=torch.float64, device=labels.device).index_add_(0, rows, losses.double())
+    correct = torch.zeros(counts, dtype=torch.int64, device=labels.device).index_add_(0, rows, hits.long())
+    return nll, seen.sum(1), correct
+
+
+def metrics(rows: pd.DataFrame | Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Figures over all tokens of all rows.
+
+    Args:
+        rows: with `nll` (nats), `tokens`, `correct`, `bytes`.
+    Returns:
+        `loss` (nats a token), `perplexity`, `bits_per_byte` (of the agent's UTF-8 text, the cost of the stop tokens
+        included; comparable between tokenizers), `token_accuracy`, `supervised_tokens`.
+    """
+    nll, tokens, size = float(np.sum(rows["nll"])), int(np.sum(rows["tokens"])), int(np.sum(rows["bytes"]))
+    loss = nll / tokens
+    return {
+        "loss": loss,
+        "perplexity": float(np.exp(loss)),
+        "bits_per_byte": nll / float(np.log(2)) / size,
+        "token_accuracy": int(np.sum(rows["correct"])) / tokens,
+        "supervised_tokens": tokens,
+    }
+
+
+def load_model(folder: Path) -> Any:
+    """A causal model in float32, from a folder only."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from deskloop.quiet import quiet
+
+    with quiet():
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)

@@ -1,0 +1,94 @@
+"""The base model, fitted to the pipeline's tokenizer: the model before fine-tuning."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deskloop import tokenizer as tokenizer_module
+from deskloop.errors import ConfigError
+from deskloop.quiet import quiet
+from deskloop.tiny import make_tiny
+
+DROPOUTS = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "attention_dropout", "hidden_dropout")  # transformers' names
+
+
+def prepare_base(
+    base: str, tokenizer_files: Mapping[str, bytes], folder: Path, seed: int, relative_to: str = "."
+) -> None:
+    """Write the base as a plain Hugging Face folder that knows every token of the tokenizer.
+
+    Args:
+        base: `tiny`, a folder, or a model id.
+        tokenizer_files: as from encode's `fit`.
+        folder: where to; must not exist.
+        seed: of `tiny`'s weights.
+        relative_to: where a relative path of `base` starts: the pipeline file's folder.
+    Raises:
+        ConfigError: the base is neither a folder nor can it be downloaded.
+    """
+    if base == "tiny":
+        make_tiny(tokenizer_files, folder, seed)
+        return
+    tokenizer = tokenizer_module.load(tokenizer_files, base)
+    local = Path(relative_to, base)
+    save(load_base(str(local) if local.is_dir() else base, tokenizer), tokenizer_files, tokenizer, folder)
+
+
+def load_base(base: str, tokenizer: Any, dropout: float | None = None) -> Any:
+    """The model of a folder or id, in float32, with a row in its embeddings for every token.
+
+    New rows start as the mean of the old ones, so that a new token is at first neither likely nor unlikely
+    (https://nlp.stanford.edu/~johnhew/vocab-expansion.html).
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    with quiet():
+        try:
+            settings = AutoConfig.from_pretrained(base)
+            if dropout is not None:
+                _set_dropout(settings, dropout, base)
+            model = AutoModelForCausalLM.from_pretrained(base, config=settings, dtype=torch.float32)
+        except (OSError, ValueError) as error:
+            problem = f"base {base!r} is neither a folder with a model nor a model that can be downloaded"
+            raise ConfigError(f"{problem} ({type(error).__name__})", "finetune") from None
+        known = model.get_input_embeddings().weight.shape[0]
+        if len(tokenizer) > known:
+            model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+            _start_at_mean(model, known)
+    return model
+
+
+def _set_dropout(settings: Any, dropout: float, base: str) -> None:
+    names = [name for name in DROPOUTS if hasattr(settings, name)]
+    if not names:
+        raise ConfigError(f"dropout is set, but base {base!r} has none that can be: leave it out", "finetune")
+    for name in names:
+        setattr(settings, name, dropout)
+
+
+def _start_at_mean(model: Any, known: int) -> None:
+    import torch
+
+    parts = [model.get_input_embeddings(), model.get_output_embeddings()]
+    with torch.no_grad():
+        for weights in {id(part.weight): part.weight for part in parts if part is not None}.values():
+            weights[known:] = weights[:known].mean(0)
+        bias = getattr(parts[1], "bias", None)
+        if bias is not None:
+            bias[known:] = bias[:known].mean()
+
+
+def save(model: Any, tokenizer_files: Mapping[str, bytes], tokenizer: Any, folder: Path) -> None:
+    """Write a model, its tokenizer and generation settings that stop where an agent's turn ends."""
+    from deskloop.dialogue import stop_ids
+
+    stops = dict.fromkeys([stop_ids(tokenizer)[0], tokenizer.eos_token_id])
+    model.generation_config.eos_token_id = list(stops) if len(stops) > 1 else tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.config.pad_token_id = tokenizer.pad_token_id
+    folder.mkdir(parents=True)
+    with quiet():
+        model.save_pretrained(folder)
+    for name, content in tokenizer_files.items():
+        (folder / name).write_bytes(content)

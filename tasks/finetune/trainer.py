@@ -1,0 +1,179 @@
+"""Hugging Face's Trainer, fed with planned batches and silent; imported only when training starts."""
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+
+from deskloop.errors import DataError
+from tasks.evaluate.batches import Batch, collate
+from tasks.evaluate.likelihood import likelihood
+from tasks.finetune.config import FinetuneConfig
+
+CURVE = 100  # points of the training curve, about
+SCHEDULERS: dict[str, tuple[str, dict[str, float]]] = {
+    "linear": ("linear", {}),
+    "cosine": ("cosine", {}),
+    "polynomial": ("polynomial", {"power": 2.0, "lr_end": 0.0}),
+    "constant": ("constant_with_warmup", {}),
+}
+
+
+class PlannedTrainer(Trainer):
+    """A Trainer whose dataset is the list of batches, and whose validation loss is the mean over tokens."""
+
+    control: Any
+    validation: pa.Table
+    epoch_batches: int
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """The loss of each supervised token counts alike; the Trainer's own would be a mean of batches' means."""
+        scores = likelihood(self.model, self.validation)
+        output = {"eval_loss": float(scores["nll"].sum() / scores["tokens"].sum())}
+        self.log(output)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, output)
+        return output
+
+    def history(self) -> list[dict[str, Any]]:
+        """The training curve: one entry a logged step, kept over a resume by the checkpoint."""
+        entries: dict[int, dict[str, Any]] = {}
+        for logged in self.state.log_history:
+            if "loss" in logged or "eval_loss" in logged:
+                entry = entries.setdefault(logged["step"], self.entry(logged["step"]))
+                entry["loss"] = logged.get("loss", entry["loss"])
+                entry["learning_rate"] = logged.get("learning_rate", entry["learning_rate"])
+                entry["validation_loss"] = logged.get("eval_loss", entry["validation_loss"])
+        return [entries[step] for step in sorted(entries)]
+
+    def entry(self, step: int) -> dict[str, Any]:
+        """A step's place in the history, without figures."""
+        epoch = round(step * self.args.gradient_accumulation_steps / self.epoch_batches, 4)
+        return {"step": step, "epoch": epoch, "loss": None, "validation_loss": None, "learning_rate": None}
+
+
+class Watch(TrainerCallback):
+    """Ends a run that diverged, evaluates after the last step, and passes progress on."""
+
+    def __init__(self, trainer: PlannedTrainer, on_progress: Callable[[dict[str, Any]], None] | None) -> None:
+        self.trainer, self.on_progress = trainer, on_progress
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        """Log and evaluate after the last step, wherever it falls."""
+        if state.global_step >= state.max_steps:
+            control.should_log = True
+            control.should_evaluate = args.eval_strategy != "no"
+        return control
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        """Look at the figures and pass them on."""
+        logged = {"validation_loss" if name == "eval_loss" else name: value for name, value in (logs or {}).items()}
+        figures: dict[str, Any] = {
+            name: logged[name] for name in ("loss", "validation_loss", "learning_rate") if name in logged
+        }
+        if not all(math.isfinite(value) for value in figures.values()):
+            raise DataError(
+                f"finetune diverged: the loss at step {state.global_step} is no finite number; lower learning_rate "
+                f"({args.learning_rate:g}), or raise warmup_share"
+            )
+        if figures and self.on_progress is not None:
+            epoch = self.trainer.entry(state.global_step)["epoch"]
+            place = {"step": state.global_step, "steps": state.max_steps, "epoch": epoch}
+            self.on_progress({**place, **figures})
+
+
+def make_trainer(
+    model: Any,
+    batches: list[Batch],
+    epoch_batches: int,
+    data: Mapping[str, Any],
+    validation: pa.Table,
+    pad: int,
+    config: FinetuneConfig,
+    precision: str,
+    seed: int,
+    work: Path,
+    resumed: bool,
+    on_progress: Callable[[dict[str, Any]], None] | None,
+) -> PlannedTrainer:
+    """A Trainer that goes once over the planned batches.
+
+    Args:
+        batches: all batches of all epochs, of which `epoch_batches` are the first epoch.
+        data: the training table's `tokens` and `labels` (see `tasks.evaluate.batches.columns`).
+        pad: id of the padding token.
+    """
+    if config.packing:
+        model.config.use_cache = False  # with a cache, transformers lets the packed windows see each other
+    arguments = _arguments(len(batches), bool(len(validation)), config, precision, seed, work)
+    arguments.eval_on_start = bool(len(validation)) and not resumed
+
+    def collator(items: list[Batch]) -> dict[str, Any]:
+        return collate(items[0], data["tokens"], data["labels"], pad, config.packing)
+
+    trainer = PlannedTrainer(
+        model=model,
+        args=arguments,
+        data_collator=collator,
+        train_dataset=batches,
+        eval_dataset=batches[:1] if len(validation) else None,
+    )
+    trainer.validation, trainer.epoch_batches = validation, epoch_batches
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(Watch(trainer, on_progress))
+    if config.early_stopping:
+        trainer.add_callback(EarlyStoppingCallback(early_stopping_patience=config.early_stopping))
+    return trainer
+
+
+def _arguments(
+    batches: int, validated: bool, config: FinetuneConfig, precision: str, seed: int, work: Path
+) -> TrainingArguments:
+    import torch
+
+    steps = math.ceil(batches / config.gradient_accumulation)
+    logging = max(1, steps // CURVE)
+    evaluating = _steps(config.evaluate_every, steps)
+    saving = evaluating if config.early_stopping else _steps(config.checkpoint_every, steps)
+    if not config.early_stopping:
+        saving = math.ceil(saving / logging) * logging  # the curve of a resumed run has no seam
+    name, settings = SCHEDULERS[config.scheduler]
+    return TrainingArguments(
+        output_dir=str(work),
+        per_device_train_batch_size=1,  # of the planned batches
+        gradient_accumulation_steps=config.gradient_accumulation,
+        num_train_epochs=1,
+        train_sampling_strategy="sequential",
+        learning_rate=config.peak_learning_rate,
+        lr_scheduler_type=name,
+        lr_scheduler_kwargs=settings,
+        warmup_steps=config.warmup_share,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        seed=seed,
+        logging_strategy="steps",
+        logging_steps=logging,
+        logging_nan_inf_filter=False,
+        eval_strategy="steps" if validated else "no",
+        eval_steps=evaluating,
+        save_strategy="steps",
+        save_steps=saving,
+        save_total_limit=2,
+        load_best_model_at_end=bool(config.early_stopping),
+        metric_for_best_model="eval_loss" if config.early_stopping else None,
+        greater_is_better=False if config.early_stopping else None,
+        restore_callback_states_from_checkpoint=bool(config.early_stopping),
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        disable_tqdm=True,
+        report_to="none",
+    )
+
+
+def _steps(every: float, steps: int) -> int:
+    return max(1, math.ceil(every * steps)) if every < 1 else math.ceil(every)

@@ -1,0 +1,100 @@
+"""What a pipeline file may say under `ingest`: which sources, how their fields are called, what is personal in them."""
+
+import codecs
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from deskloop.stage import StageConfig
+
+Paths = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Columns(StageConfig):
+    """Our name -> theirs. Dots reach into objects (`customer.id`); in a CSV they are header names."""
+
+    conversation_id: str | None = Field(default=None, description="default: conversation_id, then id")
+    turns: str | None = Field(default=None, description="list of turns; default: turns (messages for `openai`)")
+    role: str | None = Field(default=None, description="within a turn; default: role")
+    text: str | None = Field(default=None, description="within a turn; default: text (content for `openai`)")
+    at: str | None = Field(default=None, description="within a turn; default: at, ts, timestamp")
+    customer: str | None = Field(default=None, description="the customer's text, where a CSV has a row for each pair")
+    agent: str | None = Field(default=None, description="the agent's text, where a CSV has a row for each pair")
+    instruction: str | None = Field(default=None, description="default: instruction")
+    response: str | None = Field(default=None, description="default: response")
+    intent: str | None = Field(default=None, description="default: intent, then subflow")
+    started_at: str | None = Field(
+        default=None, description="default: started_at, created_at, then the first turn's time"
+    )
+    rating: str | None = Field(default=None, description="default: rating")
+
+
+class Customer(StageConfig):
+    """Where a record identifies its customer; becomes `customer_keys`."""
+
+    id: str | Paths | None = Field(default=None, description="default: customer.id, customer_id")
+    email: str | Paths | None = Field(default=None, description="default: customer.email, email")
+    phone: str | Paths | None = Field(default=None, description="default: customer.phone, phone")
+
+
+class SourceConfig(StageConfig):
+    """One source: a file, a glob or any fsspec URL, and how to read it."""
+
+    path: str = Field(min_length=1, description="relative to the pipeline file; compression is recognised by content")
+    format: Literal["auto", "conversations", "csv", "instructions", "openai"] = "auto"
+    source: str | None = Field(default=None, description="default: the record's own `source`, else the file's stem")
+    columns: Columns = Columns()
+    customer: Customer = Customer()
+    known: str | dict[str, str | Paths] | None = Field(
+        default=None, description="entity type -> paths of personal values, or the path of an object {type: [values]}"
+    )
+    opt_out: str | None = Field(
+        default=None, description="a record with a truthy value there is rejected, its words not kept"
+    )
+    metadata: tuple[str, ...] = Field((), description="paths kept as strings in `metadata`")
+    encoding: str = Field("utf-8", description="must contain ASCII as it is; a UTF-8 byte order mark is skipped")
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_ascii_compatible(cls, encoding: str) -> str:
+        """Lines are split before they are decoded, which UTF-16 and its like do not allow."""
+        try:
+            name = codecs.lookup(encoding).name
+            fits = name == "utf-8-sig" or '{"\n'.encode(name) == b'{"\n'
+        except (LookupError, UnicodeError):
+            raise ValueError("is no text encoding that Python knows; utf-8, cp1252 and latin-1 are common") from None
+        if not fits:
+            raise ValueError("is not a superset of ASCII; convert the file to utf-8")
+        return "utf-8" if name == "utf-8-sig" else name
+
+
+class IngestConfig(StageConfig):
+    """Read support logs."""
+
+    sources: tuple[SourceConfig, ...] = Field(min_length=1)
+    roles: dict[str, Literal["customer", "agent", "system"]] = Field(
+        {}, description="their role -> ours, added to the built-in ones"
+    )
+    max_record_bytes: int = Field(10_000_000, ge=1_000, description="bytes; a longer record is rejected")
+    max_document_bytes: int = Field(
+        200_000_000, ge=1_000, description="bytes, decompressed, of a file that is one JSON array or object"
+    )
+
+
+def paths_of(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """One path, several or none, as a tuple."""
+    return () if value is None else (value,) if isinstance(value, str) else value
+
+
+def declared_paths(source: SourceConfig) -> dict[str, str]:
+    """Every path of a record that `source` names, with the key that names it (`columns.intent`)."""
+    found = {f"columns.{name}": path for name, path in source.columns if path is not None}
+    for name, value in source.customer:
+        found |= {f"customer.{name}": path for path in paths_of(value)}
+    if isinstance(source.known, dict):
+        found |= {f"known.{name}": path for name, value in source.known.items() for path in paths_of(value)}
+    elif source.known is not None:
+        found["known"] = source.known
+    if source.opt_out is not None:
+        found["opt_out"] = source.opt_out
+    return found | {f"metadata.{path}": path for path in source.metadata}

@@ -1,0 +1,219 @@
+"""From a record to a conversation: roles, times, what is known to be personal. A record that does not fit gives its
+reason instead; a junk value in an optional field counts as absent."""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Set
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tasks.ingest.config import IngestConfig, SourceConfig, paths_of
+from tasks.ingest.formats import Record, dump, getter, lookup, raw_turns
+from tasks.ingest.identity import customer_keys, is_plain, scalar
+
+# Their role -> (ours, whether the loss may look at it).
+ROLES = {
+    **dict.fromkeys(("customer", "user", "human", "client", "visitor", "end_user", "requester"), ("customer", False)),
+    **dict.fromkeys(("agent", "assistant", "bot", "support", "gpt", "operator", "rep"), ("agent", True)),
+    **dict.fromkeys(("note", "internal", "internal_note"), ("system", False)),
+    **dict.fromkeys(("system", "developer", "action", "tool", "function", "event"), ("system", False)),
+}
+ENTITY_TYPES = {
+    **dict.fromkeys(("name", "full_name", "first_name", "last_name", "person_name", "customer_name"), "PERSON"),
+    **dict.fromkeys(("other_person_name", "contact_name", "patient_name"), "PERSON"),
+    **dict.fromkeys(("email", "email_address", "e_mail", "mail"), "EMAIL_ADDRESS"),
+    **dict.fromkeys(("phone", "phone_number", "mobile", "telephone"), "PHONE_NUMBER"),
+    **dict.fromkeys(("card", "card_number", "credit_card"), "CREDIT_CARD"),
+    **dict.fromkeys(("iban", "iban_code"), "IBAN_CODE"),
+    **dict.fromkeys(("ssn", "us_ssn"), "US_SSN"),
+    **dict.fromkeys(("ip", "ip_address"), "IP_ADDRESS"),
+    **dict.fromkeys(("address", "street_address", "full_address", "street"), "ADDRESS"),
+    **dict.fromkeys(("zip", "zip_code", "postcode", "postal_code"), "ZIP_CODE"),
+    **dict.fromkeys(("username", "user_name", "login"), "USERNAME"),
+    **dict.fromkeys(("account", "account_id", "account_number"), "ACCOUNT_NUMBER"),
+    **dict.fromkeys(("dob", "birth_date", "date_of_birth"), "DATE_OF_BIRTH"),
+    **dict.fromkeys(("order", "order_id", "order_number"), "ORDER_ID"),
+}
+AMBIGUOUS = frozenset(["name", "order", "account"])  # of a record, not of its customer
+NO_INTENT = frozenset(["", "none", "null", "nan"])
+EPOCH_TEXT = re.compile(r"-?[0-9]{9,19}([.][0-9]*)?")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Reader:
+    """Reads the records of one source; everything that depends on the config alone is worked out once."""
+
+    def __init__(self, source: SourceConfig, config: IngestConfig, key: bytes) -> None:
+        columns, customer = source.columns, source.customer
+        self.source, self.key = source, key
+        self.roles = ROLES | {name.strip().casefold(): (role, role == "agent") for name, role in config.roles.items()}
+        self.role, self.text = getter((columns.role or "role",)), getter((columns.text or "text",))
+        self.at = getter((columns.at,) if columns.at else ("at", "ts", "timestamp"))
+        self.id = getter((columns.conversation_id,) if columns.conversation_id else ("conversation_id", "id"))
+        self.intent = getter((columns.intent,) if columns.intent else ("intent", "subflow"))
+        self.rating = getter((columns.rating or "rating",))
+        started = (columns.started_at,) if columns.started_at else ("started_at", "created_at")
+        self.started_at = getter((*started, columns.at) if columns.at else started)
+        self.customer = {
+            "id": paths_of(customer.id) or ("customer.id", "customer_id"),
+            "email": paths_of(customer.email) or ("customer.email", "email"),
+            "phone": paths_of(customer.phone) or ("customer.phone", "phone"),
+        }
+
+    def read(self, record: Record) -> dict[str, Any] | str:
+        """The conversation without its ids (`source_id` as the source has it, empty if there is none), or a reason."""
+        value = record.value or {}
+        raw = raw_turns(record, self.source.format, self.source.columns)
+        turns = raw if isinstance(raw, str) else self._turns(raw)
+        if isinstance(turns, str):
+            return turns
+        intent = _label(self.intent(value))
+        who = [
+            (kind, text)
+            for kind, paths in self.customer.items()
+            for path in paths
+            for text in texts(lookup(value, path))
+        ]
+        started_at = moment(self.started_at(value)) or next((turn["at"] for turn in turns if turn["at"]), None)
+        return {
+            "source_id": scalar(self.id(value)),
+            "source": _source_name(value.get("source")),
+            "started_at": started_at,
+            "customer_keys": customer_keys(who, self.key),
+            "turns": turns,
+            "intent": intent,
+            "rating": number(self.rating(value)),
+            "metadata": {
+                path: found for path in self.source.metadata if (found := _as_text(lookup(value, path))) is not None
+            },
+            "known": known_values(value, self.source.known, who),
+        }
+
+    def _turns(self, raw: list[Any]) -> list[dict[str, Any]] | str:
+        turns, has_text = [], False
+        for turn in raw:
+            if not isinstance(turn, dict):
+                return "bad_turns"
+            theirs, text = self.role(turn), self.text(turn)
+            role = self._role(theirs)
+            if isinstance(role, str):
+                return role
+            if not isinstance(text, str):
+                return "bad_turns"
+            filled = bool(text) and not text.isspace()
+            has_text = has_text or filled
+            supervise = role[1] and filled and turn.get("supervise") is not False
+            turns.append({"role": role[0], "text": text, "at": moment(self.at(turn)), "supervise": supervise})
+        return turns if has_text else "empty_conversation"
+
+    def _role(self, theirs: object) -> tuple[str, bool] | str:
+        if isinstance(theirs, str):
+            return self.roles.get(theirs) or self.roles.get(theirs.strip().casefold()) or "unknown_role"
+        return "unknown_role" if theirs is None else "bad_turns"
+
+
+def known_values(
+    value: dict[str, Any], declared: str | dict[str, Any] | None, who: Iterable[tuple[str, str]]
+) -> dict[str, list[str]]:
+    """What the source itself says is personal: entity type -> distinct values in order.
+
+    The customer's own e-mail, phone and id always count; without a declaration also the usual fields of the record and
+    of its `customer`, and `known` and `known_pii` as they are.
+    """
+    names = {"id": "CUSTOMER_ID", "email": "EMAIL_ADDRESS", "phone": "PHONE_NUMBER"}
+    # A short number as an id would turn every "12" of a conversation into a placeholder.
+    found = [(names[kind], text) for kind, text in who if kind != "id" or len(text) >= 6]
+    if isinstance(declared, dict):
+        found += _typed((name, lookup(value, path)) for name, paths in declared.items() for path in paths_of(paths))
+    elif declared is not None:
+        found += _typed(_items(lookup(value, declared)))
+    else:
+        for fields in (value.get("known"), value.get("known_pii")):
+            found += _typed(_items(fields))
+        found += _typed(_plain_fields(value, ENTITY_TYPES.keys() - AMBIGUOUS))
+        found += _typed(_plain_fields(value.get("customer"), ENTITY_TYPES.keys()))
+    known: dict[str, dict[str, None]] = {}
+    for name, text in found:
+        known.setdefault(name, {})[text] = None
+    return {name: list(values) for name, values in known.items()}
+
+
+def moment(value: object) -> datetime | None:
+    """A point in time in UTC: ISO 8601 (naive means UTC), or seconds, milli-, micro- or nanoseconds since 1970."""
+    try:
+        if isinstance(value, str):
+            text = value.strip()
+            if not EPOCH_TEXT.fullmatch(text):
+                parsed = datetime.fromisoformat(text)
+                return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+            value = float(text)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        for _ in range(3):
+            if abs(value) >= 1e11:  # the year 5138 in seconds, March 1973 in milliseconds
+                value /= 1000
+        return EPOCH + timedelta(seconds=value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def number(value: object) -> float | None:
+    """A finite number, also one written as text."""
+    try:
+        found = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return found if abs(found) < 3e38 else None
+
+
+def texts(value: object) -> Iterator[str]:
+    """The strings and numbers in a value, inside lists and objects as well."""
+    stack = [value]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, dict | list):
+            stack += reversed(list(part.values()) if isinstance(part, dict) else part)
+        elif text := scalar(part):
+            yield text
+
+
+def _items(value: object) -> list[tuple[str, Any]]:
+    return list(value.items()) if isinstance(value, dict) else []
+
+
+def _plain_fields(value: object, names: Set[str]) -> list[tuple[str, Any]]:
+    """The fields of these names that hold strings and numbers; an object under such a name may hold anything."""
+    cells = (
+        (name, cell if isinstance(cell, list) else [cell]) for name, cell in _items(value) if name.lower() in names
+    )
+    return [(name, [part for part in cell if not isinstance(part, dict | list)]) for name, cell in cells]
+
+
+def _typed(fields: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:
+    return [(_entity_type(name), text) for name, value in fields for text in texts(value)]
+
+
+def _entity_type(name: str) -> str:
+    """A placeholder's type: capitals and underscores. A name that is too long to be one may be data itself."""
+    plain = re.sub(r"[^A-Z]+", "_", name.upper()).strip("_")
+    return ENTITY_TYPES.get(plain.lower()) or (plain if 0 < len(plain) <= 30 else "OTHER")
+
+
+def _label(value: object) -> str | None:
+    """An intent; not what looks like a sentence, an address or a number: labels are never scrubbed."""
+    text = value.strip() if isinstance(value, str) else ""
+    is_label = len(text) <= 80 and "@" not in text and sum(map(str.isdigit, text)) < 7 and text.isprintable()
+    return text if is_label and text.lower() not in NO_INTENT else None
+
+
+def _source_name(value: object) -> str | None:
+    """The record's own `source` where it is a plain word: it stays readable in the clean zone."""
+    return value if isinstance(value, str) and is_plain(value) else None
+
+
+def _as_text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, dict | list):
+        return dump(value).decode()
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,236 @@
+"""`deskloop init`: look at the first records of a log and write a pipeline file that reads it.
+
+Only field names are written down and shown, never a value.
+"""
+
+import json
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deskloop.config import RESERVED, Step
+from deskloop.errors import ConfigError, InputError
+from deskloop.stage import Context, StageConfig
+from tasks.ingest.config import IngestConfig, SourceConfig
+from tasks.ingest.conversation import AMBIGUOUS, ENTITY_TYPES
+from tasks.ingest.formats import Record, json_records
+from tasks.ingest.read import File, find_files
+from tasks.ingest.separated import read_rows
+
+LOOKED_AT = 500
+# Their name -> ours, for the fields of a CSV or of a record, in lower case.
+NAMES = {
+    "conversation_id": (
+        "conversation_id",
+        "ticket_id",
+        "ticket",
+        "chat_id",
+        "case_id",
+        "thread_id",
+        "session_id",
+        "id",
+    ),
+    "role": ("role", "sender", "speaker", "from", "author", "author_role", "sender_type"),
+    "text": ("text", "body", "message", "content", "utterance", "value"),
+    "at": ("at", "timestamp", "created_at", "time", "date", "sent_at"),
+    "customer": ("customer", "question", "customer_message", "request", "query"),
+    "agent": ("agent", "answer", "agent_message", "reply"),
+    "instruction": ("instruction", "prompt", "input"),
+    "response": ("response", "completion", "output"),
+    "intent": ("intent", "subflow", "category", "topic", "label", "issue_type"),
+    "rating": ("rating", "csat", "score", "stars"),
+}
+TURNS = ("turns", "messages", "conversation", "conversations", "dialogue", "dialog", "utterances", "transcript")
+# What ingest looks for anyway, in a record and inside a turn.
+DEFAULTED = ("conversation_id", "id", "instruction", "response", "intent", "subflow", "rating")
+DEFAULTED_IN_TURNS = ("role", "text", "at", "ts", "timestamp")
+OPT_OUT = ("opt_out", "opted_out", "no_training", "do_not_train", "optout")
+METADATA = ("channel", "language", "product", "queue", "team", "priority")
+CUSTOMER = {
+    "id": ("customer.id", "customer_id", "requester_id", "user_id"),
+    "email": ("customer.email", "customer_email", "email"),
+    "phone": ("customer.phone", "customer_phone", "phone"),
+}
+
+
+def pipeline_for(log: str, folder: Path) -> str:
+    """A commented pipeline file for a log.
+
+    Args:
+        log: the file, glob or URL.
+        folder: where the pipeline file will lie; the path in it is relative to that.
+    Raises:
+        ConfigError, InputError: the file is missing, a folder, or nothing in it can be read as records.
+    """
+    path = log if "://" in log else os.path.relpath(os.path.expanduser(log), folder)
+    config = IngestConfig(sources=(SourceConfig(path=path),))
+    try:
+        first = find_files(config, Context(step="ingest", folder=str(folder)))[0]
+    except ConfigError as error:
+        raise ConfigError([problem.partition(": ")[2] for problem in error.problems], "the command") from None
+    is_csv = first.suffix in (".csv", ".tsv")
+    names = _header(first, config) if is_csv else _field_names(json_records(first, config))
+    if not names:
+        raise InputError(f"{first.label}: none of its first {LOOKED_AT} records is a JSON object or a CSV row")
+    options = _source_options(path, names, is_csv)
+    name = _pipeline_name(log.rpartition("/")[2].split(".")[0])
+    return _TEMPLATE.format(name=name, source="\n".join(f"          {line}" for line in options))
+
+
+def _pipeline_name(stem: str) -> str:
+    """A file's stem as a pipeline may be called; not as a dataset is (`train.jsonl`), nor a word of YAML (`yes.csv`)."""
+    from tasks import stages
+
+    ascii_only = unicodedata.normalize("NFKD", stem.lower()).encode("ascii", "ignore").decode()
+    plain = re.sub("[^a-z0-9]+", "-", ascii_only).strip("-")
+    name = plain if plain[:1].isalpha() else f"log-{plain}"
+    steps = [Step(stage.name, stage, StageConfig()) for stage in stages().values()]
+    taken = {*RESERVED, *(dataset for step in steps for dataset in step.datasets.values())}
+    return (f"{name}-log" if name in taken or yaml.safe_load(name) != name else name)[:40].strip("-")
+
+
+def _header(file: File, config: IngestConfig) -> Counter[str]:
+    row = next(read_rows(file, config), None)
+    return Counter(cell.strip() for cell in row.cells) if row is not None and row.reason is None else Counter()
+
+
+def _field_names(records: Iterable[Record]) -> Counter[str]:
+    """Dotted names of the fields that hold something, in the first records; `turns[].text` inside a list."""
+    names: Counter[str] = Counter()
+    for record in islice(records, LOOKED_AT):
+        names.update(_paths(record.value or {}))
+    return names
+
+
+def _paths(value: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, cell in value.items():
+        if cell not in (None, "", [], {}):
+            yield prefix + name
+            if isinstance(cell, dict) and not prefix:
+                yield from _paths(cell, f"{name}.")
+            if isinstance(cell, list) and isinstance(cell[0], dict) and not prefix:
+                yield from (f"{name}[].{inner}" for inner in cell[0])
+
+
+def _source_options(path: str, names: Counter[str], is_csv: bool) -> list[str]:
+    """The lines of a source entry, in YAML flow style."""
+    lines = [f"- path: {_quoted(path)}"]
+    columns = _columns(names, is_csv)
+    if columns:
+        lines.append(f"  columns: {_mapping(columns)}   # our name: theirs")
+    customer = _called(names, CUSTOMER)
+    if customer:
+        lines.append(f"  customer: {_mapping(customer)}   # kept as keyed hashes only")
+    known = _known(names)
+    typed = [name for name in ("known", "known_pii") if name in names]
+    if typed:
+        lines.append(f"  # known: not declared, so that {' and '.join(typed)} and the usual fields count as personal")
+    elif known:
+        lines.append("  known:   # what the log itself knows to be personal; scrubbed wherever it occurs")
+        lines += [f"    {kind}: [{', '.join(map(_quoted, paths))}]" for kind, paths in known.items()]
+    others = _called(names, {"opt_out": OPT_OUT, **{name: (name,) for name in METADATA}})
+    if "opt_out" in others:
+        lines.append(f"  opt_out: {_quoted(others.pop('opt_out'))}   # a true value there: not used, not kept")
+    if others:
+        lines.append(f"  metadata: [{', '.join(map(_quoted, others.values()))}]")
+    return lines
+
+
+def _columns(names: Counter[str], is_csv: bool) -> dict[str, str]:
+    """The fields whose names are not the ones that ingest looks for anyway."""
+    found = _called(names, NAMES)
+    if not is_csv:
+        unused: tuple[str, ...] = ("role", "text", "at", "customer", "agent")
+        outer = {our: their for our, their in found.items() if our not in unused and their not in DEFAULTED}
+        return outer | _turn_columns(names)
+    has_pairs = {"customer", "agent"} <= found.keys()
+    if {"conversation_id", "role", "text"} <= found.keys():
+        # Columns called customer and agent hold names then; that `text` is declared tells ingest so.
+        unused = ("customer", "agent", "instruction", "response")
+        explicit = {"text"} if has_pairs else set()
+    else:
+        unused = ("role", "text") if has_pairs or {"instruction", "response"} <= found.keys() else ()
+        explicit = set()
+    return {our: their for our, their in found.items() if our not in unused and (our != their or our in explicit)}
+
+
+def _turn_columns(names: Counter[str]) -> dict[str, str]:
+    """Where the turns of a JSON record are, and how their fields are called."""
+    lists = {name.partition("[].")[0] for name in names if "[]." in name}
+    turns = next((name for name in TURNS if name in lists), None)
+    if turns is None:
+        return {}
+    prefix = f"{turns}[]."
+    inner = Counter(name.removeprefix(prefix) for name in names if name.startswith(prefix))
+    defaults = (*DEFAULTED_IN_TURNS, "content") if turns == "messages" else DEFAULTED_IN_TURNS
+    found = _called(inner, {ours: NAMES[ours] for ours in ("role", "text", "at")})
+    columns = {ours: theirs for ours, theirs in found.items() if theirs not in defaults}
+    return columns if turns in ("turns", "messages") else {"turns": turns, **columns}
+
+
+def _called(names: Iterable[str], wanted: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Our name -> theirs, as far as one of the usual names is there, in any case."""
+    lower = {name.lower(): name for name in names}
+    first = {ours: next((lower[one] for one in theirs if one in lower), None) for ours, theirs in wanted.items()}
+    return {ours: theirs for ours, theirs in first.items() if theirs is not None}
+
+
+def _known(names: Counter[str]) -> dict[str, list[str]]:
+    """Entity type -> fields, as far as their names tell."""
+    known: dict[str, list[str]] = {}
+    for name in sorted(names):
+        head, _, leaf = name.rpartition(".")
+        whose = ("customer", "requester", "user", "contact")
+        plain = leaf.lower()
+        owned = plain.removeprefix("customer_")
+        kind = ENTITY_TYPES.get(plain) or (ENTITY_TYPES.get(owned) if not head else None)
+        if kind and (head in whose or (not head and plain not in AMBIGUOUS)):
+            known.setdefault(kind, []).append(name)
+    return known
+
+
+def _mapping(values: dict[str, str]) -> str:
+    return "{" + ", ".join(f"{key}: {_quoted(value)}" for key, value in values.items()) + "}"
+
+
+def _quoted(text: str) -> str:
+    plain = re.fullmatch(r"[A-Za-z_./][\w./-]*", text, re.ASCII) and yaml.safe_load(text) == text
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+_TEMPLATE = """\
+# Written by `deskloop init`: look it over, then `deskloop plan` and `deskloop run`.
+# Paths are relative to this file. `deskloop schema` prints a JSON Schema that editors understand.
+name: {name}
+seed: 7
+base: tiny            # or any causal model: distilgpt2, microsoft/DialoGPT-medium, Qwen/Qwen3-0.6B, a folder
+# workers: 2          # processes
+# store: .deskloop/{name}
+
+steps:
+  - ingest:
+      sources:
+{source}
+      # roles: {{bot: agent}}           # a role of your log that deskloop has no word for: customer, agent or system
+  - scrub                            # personal data becomes placeholders such as <PERSON_1>
+  - normalize: {{min_turns: 2, max_chars: 20000}}
+  - dedupe:                          # duplicates out; families and their splits fixed for good
+      validation: 0.1
+      test: 0.1
+      customer: true                 # conversations of one customer are never split
+  - split                            # train, validation, test; proved
+  - encode: {{max_length: 512}}
+
+finetune: {{epochs: 3}}
+
+evaluate:
+  prompts:                           # what base and candidate are asked in the report
+    - - {{role: customer, text: "Where is my order?"}}
+"""

@@ -1,0 +1,215 @@
+"""Decode a text before anything is looked for in it, with a map from every character back to the input.
+
+`jane&#64;example.com` and `4111 1111<b> 1111</b> 1111` hide an address and a card from every pattern. Mojibake, HTML
+entities and tags, compatibility forms (NFKC) and invisible characters are resolved here, again and again until nothing
+changes, so that decoding a decoded text changes nothing. Time is linear in the length of the text.
+"""
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from html.entities import html5
+
+from deskloop.placeholders import PLACEHOLDER
+
+Edit = tuple[int, int, str]  # [start, end) of the text is to become this
+
+ROUNDS = 5  # layers of encoding that are resolved; deeper ones are an attack, and get the characters blanked
+MARKS = 30  # combining marks on one character, as in Unicode's stream-safe text format (UAX 15): sorting more is slow
+
+INLINE = (
+    "abbr|acronym|bdi|bdo|big|button|center|cite|code|data|del|dfn|em|embed|font|img|input|ins|kbd|label|link|mark"
+    "|meta|object|samp|script|small|span|strike|strong|style|sub|sup|svg|time|tt|var|wbr|a|b|i|o:p|q|s|u"
+)
+CELLS = "td|th"
+BLOCKS = (
+    "address|article|aside|blockquote|body|br|caption|colgroup|col|dd|details|div|dl|dt|figcaption|figure|footer|form"
+    "|h1|h2|h3|h4|h5|h6|header|head|hr|html|iframe|li|main|nav|ol|option|picture|pre|p|section|select|summary|table"
+    "|tbody|textarea|tfoot|thead|title|tr|ul|video"
+)
+
+# No alternative runs past the next "<", so that all tags of a text together cost one pass.
+_TAG = re.compile(
+    rf"<(?P<comment>!--)|<!doctype[^<>]*+>"
+    rf"|<(?P<close>/?)(?P<name>{INLINE}|{CELLS}|{BLOCKS})(?:[\s/](?:(?:[^<>\"']|\"[^\"<]*+\"|'[^'<]*+')*+>|[^<>]*+>)|>)",
+    re.IGNORECASE,
+)
+_SPACE = dict.fromkeys(BLOCKS.split("|"), "\n") | dict.fromkeys(CELLS.split("|"), " ")
+_SWALLOWED = {name: re.compile(rf"</{name}\s*+>", re.IGNORECASE) for name in ("script", "style")}
+_COMMENT_END = re.compile("-->")
+# `&amp;amp;#64;` is one entity in several coats.
+_ENTITY = re.compile(r"&(?:(?:amp|#38|#x26);)*+(#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z][A-Za-z0-9]{1,31};)")
+# Soft hyphens, zero-width and bidi controls, variation selectors, keycaps, tag characters, lone surrogates, controls.
+_INVISIBLE = re.compile(
+    "\r\n?|[\x0b\x0c\x85\u2028\u2029]|[\u200d\ufe0f]+|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5"
+    "\u180b-\u180f\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u206f\u20e3\u3164\ud800-\udfff\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb"
+    "\U000e0000-\U000e0fff]"
+)
+_LINE_BREAKS = frozenset(["\r", "\r\n", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"])
+_NON_ASCII = re.compile(r"[^\x00-\x7f]+")
+_COMPOSABLE = re.compile(r"[\x20-\x7e]?[^\x00-\x7f]+")
+_SUSPECT = re.compile(r"[^\n\t\x20-\x7e]|&[#a-zA-Z]|<[!/a-zA-Z]")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A text and where it came from.
+
+    Attributes:
+        text: the decoded text, n characters.
+        starts, ends: n offsets each: character i stands for `[starts[i], ends[i])` of the input. Both never fall.
+    """
+
+    text: str
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+    def source(self, start: int, end: int) -> tuple[int, int]:
+        """The span of the input that the non-empty span `[start, end)` of the text came from."""
+        return self.starts[start], self.ends[end - 1]
+
+    def edit(self, edits: Sequence[Edit]) -> "Decoded":
+        """The text with `edits` (ordered, not overlapping, none empty at its source) applied, and the map with it."""
+        if not edits:
+            return self
+        pieces: list[str] = []
+        starts: list[int] = []
+        ends: list[int] = []
+        done = 0
+        for start, end, new in edits:
+            pieces += (self.text[done:start], new)
+            starts += self.starts[done:start]
+            ends += self.ends[done:start]
+            starts += [self.starts[start]] * len(new)
+            ends += [self.ends[end - 1]] * len(new)
+            done = end
+        pieces.append(self.text[done:])
+        starts += self.starts[done:]
+        ends += self.ends[done:]
+        return Decoded("".join(pieces), starts, ends)
+
+
+def decode(text: str) -> Decoded:
+    """Resolve every encoding in `text`, keeping the way back.
+
+    Args:
+        text: anything, of any length; lone surrogates and control characters included.
+    Returns:
+        The decoded text and its offset map; `decode(decode(x).text).text == decode(x).text`.
+    """
+    return resolve(Decoded(text, range(len(text)), range(1, len(text) + 1)))
+
+
+def resolve(decoded: Decoded) -> Decoded:
+    """Decode what has been edited since: the same as `decode`, from a map that already exists."""
+    if not _SUSPECT.search(decoded.text):
+        return decoded
+    for _ in range(ROUNDS):
+        before = decoded.text
+        for repair in (_mojibake, _entities, _tags, _compatibility, _invisible):
+            decoded = decoded.edit(list(repair(decoded.text)))
+        if decoded.text == before:
+            return decoded
+    return decoded.edit(list(_blunt(decoded.text)))
+
+
+def _mojibake(text: str) -> Iterator[Edit]:
+    for run in _NON_ASCII.finditer(text):
+        fixed = (_fix_encoding if len(run[0]) <= 64 else _fix_encoding.__wrapped__)(run[0])
+        if fixed != run[0]:
+            yield run.start(), run.end(), fixed
+
+
+@lru_cache(maxsize=4096)
+def _fix_encoding(run: str) -> str:
+    import ftfy
+
+    return ftfy.fix_encoding(run)
+
+
+def _entities(text: str) -> Iterator[Edit]:
+    for match in _ENTITY.finditer(text) if "&" in text else ():
+        name = match[1]
+        # A name needs its semicolon: a browser would read `&copy=1` in a link as a sign.
+        if name.startswith("#") or name in html5:
+            yield match.start(), match.end(), html.unescape(f"&{name}")
+
+
+def _tags(text: str) -> Iterator[Edit]:
+    position = 0
+    unclosed: set[str] = set()
+    while tag := _TAG.search(text, position):
+        name = (tag["name"] or "").lower()
+        swallows = "comment" if tag["comment"] else name if name in _SWALLOWED and not tag["close"] else ""
+        end = tag.end()
+        if swallows and swallows not in unclosed:
+            closing = _SWALLOWED.get(swallows, _COMMENT_END).search(text, end)
+            if closing is None:
+                unclosed.add(swallows)  # looked for once: a thousand openings without an end stay linear
+            else:
+                end = closing.end()
+        yield tag.start(), end, _SPACE.get(name, "")
+        position = end
+
+
+def _compatibility(text: str) -> Iterator[Edit]:
+    """NFKC, cluster by cluster, so that what changes maps to the few characters that it came from."""
+    if text.isascii():
+        return
+    for match in _COMPOSABLE.finditer(text):
+        run, offset = match[0], match.start()
+        for start, end in _clusters(run):
+            new = _nfkc(run[start:end])
+            if new != run[start:end]:
+                yield offset + start, offset + end, new
+
+
+def _clusters(run: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    for position in range(1, len(run)):
+        if _begins(run[position]) or position - start > MARKS:
+            yield start, position
+            start = position
+    yield start, len(run)
+
+
+@lru_cache(maxsize=65536)
+def _begins(character: str) -> bool:
+    """Whether nothing before this character can combine with it: no mark, and no vowel or final of Hangul."""
+    first = unicodedata.normalize("NFKD", character)[0]
+    return not unicodedata.category(first).startswith("M") and not "\u1160" <= first <= "\u11ff"
+
+
+@lru_cache(maxsize=65536)
+def _nfkc(cluster: str) -> str:
+    cluster = cluster.replace("\u00b4", "'")  # typed for an apostrophe
+    new = unicodedata.normalize("NFKC", cluster)
+    # A spacing accent would fall into a space and a mark: a hole in the word.
+    return cluster if new.startswith(" ") and len(new) > 1 and not cluster.startswith(" ") else new
+
+
+def _invisible(text: str) -> Iterator[Edit]:
+    for match in _INVISIBLE.finditer(text):
+        start, end = match.span()
+        if match[0] in _LINE_BREAKS:
+            yield start, end, "\n"
+            continue
+        if match[0][0] in "\u200d\ufe0f" and _emoji(text[start - 1 : start]):
+            start += 2  # a selector and a joiner: more of them mean nothing
+        if start < end:
+            yield start, end, ""
+
+
+def _emoji(character: str) -> bool:
+    """Emoji and their skin tones: after them a joiner or a selector has a meaning."""
+    return character > "\x7f" and unicodedata.category(character) in ("So", "Sk")
+
+
+def _blunt(text: str) -> Iterator[Edit]:
+    """Blank what could begin an entity or a tag, placeholders excepted: nothing is left to decode."""
+    for match in re.finditer(rf"{PLACEHOLDER.pattern}|[<>&]", text):
+        if len(match[0]) == 1:
+            yield match.start(), match.end(), " "

@@ -1,0 +1,118 @@
+"""Scrub JSON Lines as a stream: `deskloop scrub [FILE or -]`.
+
+In: `{"id", "text" or "turns": [{"role", "text"}], "known"?: {type: [values]}}`. Out: the same object scrubbed, without
+`known`, plus `"spans": [{"turn", "start", "end", "entity"}]` in character offsets of the input's texts (`turn` is 0
+for `text`). Strings in any other field are scrubbed too, `id` and `role` excepted, without spans; numbers stay. A line
+that cannot be used becomes `{"id", "error"}`, and the stream goes on.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from tasks.scrub.config import ScrubConfig
+from tasks.scrub.placeholders import Conversation, replace_values
+
+BATCH = 256  # lines
+BODY = frozenset(["id", "text", "turns", "spans"])
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One line: its object, how many of its conversation's texts are turns, and the conversation (None: an error)."""
+
+    content: dict[str, Any]
+    turns: int = 0
+    conversation: Conversation | None = None
+
+
+def scrub_lines(lines: Iterable[bytes], config: ScrubConfig) -> Iterator[bytes]:
+    """Scrub JSON Lines in their order: one line out for each line in that is not blank.
+
+    Args:
+        lines: JSON objects in UTF-8, with or without their line feed.
+        config: what is personal; languages are not looked at.
+    Yields:
+        JSON objects, each with a line feed.
+    Raises:
+        DataError: a pattern of the pipeline file takes too long on a text.
+    """
+    filled = (line for line in lines if line.strip())
+    while batch := [_parse(line) for line in itertools.islice(filled, BATCH)]:
+        replace_values([line.conversation for line in batch if line.conversation is not None], config)
+        for line in batch:
+            yield orjson.dumps(_scrubbed(line), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _parse(line: bytes) -> _Line:
+    try:
+        content = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return _Line({"id": None, "error": "invalid_json"})
+    error = _problem(content)
+    if error:
+        identity = content.get("id") if isinstance(content, dict) else None
+        return _Line({"id": identity if isinstance(identity, str | int) else None, "error": error})
+    known = content.pop("known", None)
+    turns = content.get("turns")
+    texts = [content["text"]] if turns is None else [turn.get("text") for turn in turns]
+    others: list[str] = []
+    _visit_others(content, others.append)
+    return _Line(content, len(texts), Conversation([*texts, *others], known))
+
+
+def _problem(content: Any) -> str | None:
+    """What keeps a line from being scrubbed, in a word, or None."""
+    if not isinstance(content, dict):
+        return "not_an_object"
+    turns, text, known = content.get("turns"), content.get("text"), content.get("known")
+    if (turns is None) == (text is None):
+        return "needs_text_or_turns"
+    if text is not None and not isinstance(text, str):
+        return "text_is_no_string"
+    if turns is not None and not (isinstance(turns, list) and all(_is_turn(turn) for turn in turns)):
+        return "bad_turns"
+    lists = isinstance(known, dict) and all(isinstance(values, list) for values in known.values())
+    return None if known is None or lists else "bad_known"
+
+
+def _is_turn(turn: Any) -> bool:
+    return isinstance(turn, dict) and isinstance(turn.get("text"), str | None)
+
+
+def _scrubbed(line: _Line) -> dict[str, Any]:
+    if line.conversation is None:
+        return line.content
+    texts = line.conversation.texts
+    others = iter(texts[line.turns :])
+    result = _visit_others(line.content, lambda _: next(others).text)
+    if line.content.get("turns") is None:
+        result["text"] = texts[0].text
+    else:
+        result["turns"] = [
+            {**turn, "text": text.text} for turn, text in zip(result["turns"], texts[: line.turns], strict=True)
+        ]
+    result["spans"] = [span for number in range(line.turns) for span in line.conversation.replaced(number)]
+    return result
+
+
+def _visit_others(content: dict[str, Any], visit: Callable[[str], object]) -> dict[str, Any]:
+    """The object with `visit` applied to every string that is neither a text nor an id nor a role; a copy."""
+    result = {name: value if name in BODY else _visit(value, visit) for name, value in content.items()}
+    if content.get("turns") is not None:
+        result["turns"] = [
+            {name: value if name in ("role", "text") else _visit(value, visit) for name, value in turn.items()}
+            for turn in content["turns"]
+        ]
+    return result
+
+
+def _visit(value: Any, visit: Callable[[str], object]) -> Any:
+    if isinstance(value, dict):
+        return {name: _visit(each, visit) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_visit(each, visit) for each in value]
+    return visit(value) if isinstance(value, str) else value

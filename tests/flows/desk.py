@@ -1,0 +1,90 @@
+"""A small real pipeline for tests: the generated log, every real stage, no Prefect."""
+
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from deskloop.catalog import Version
+from deskloop.config import load_pipeline
+from deskloop.session import Run, open_run, run_step
+from tasks import sections, stages
+
+LOG = Path(__file__).parents[2] / "examples" / "support" / "log"
+STEPS: list[Any] = [
+    {
+        "ingest": {
+            "sources": [
+                {
+                    "path": "log/*.jsonl",
+                    "customer": {"id": "customer.id", "email": "customer.email", "phone": "customer.phone"},
+                    "known": {"PERSON": ["customer.name"], "EMAIL_ADDRESS": ["customer.email"]},
+                    "opt_out": "no_training",
+                }
+            ]
+        }
+    },
+    "scrub",
+    {"normalize": {"min_turns": 2}},
+    {"dedupe": {"validation": 0.15, "test": 0.15}},
+    "split",
+    {"encode": {"vocabulary": 600, "max_length": 256}},
+]
+
+
+def example_lines(count: int, start: int = 0) -> list[bytes]:
+    """Lines of the example log, as they are."""
+    lines = [line for path in sorted(LOG.glob("*.gz")) for line in gzip.decompress(path.read_bytes()).splitlines()]
+    return lines[start : start + count]
+
+
+class Desk:
+    """A pipeline in a folder, run again and again."""
+
+    def __init__(self, folder: Path, lines: Sequence[bytes], workers: int = 1) -> None:
+        self.folder, self.workers = folder, workers
+        self.steps = json.loads(json.dumps(STEPS))
+        self.extra: dict[str, Any] = {}
+        (folder / "log").mkdir(parents=True)
+        self.write(lines)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "pipeline.yaml"
+
+    def write(self, lines: Sequence[bytes], name: str = "day-1.jsonl") -> None:
+        (self.folder / "log" / name).write_bytes(b"\n".join(lines) + b"\n")
+
+    def save(self) -> None:
+        settings = {"name": "desk", "store": "store", "seed": 3, "workers": self.workers, "partition_rows": 64}
+        self.file.write_text(json.dumps({**settings, "steps": self.steps, **self.extra}))
+
+    def prepare(self, *overrides: str, rebuild: bool = False, refit: Sequence[str] = ()) -> Run:
+        """Run all data steps; the returned run is closed, its entries tell what happened."""
+        self.save()
+        pipeline = load_pipeline(self.file, stages(), sections() if self.extra else {}, overrides)
+        with open_run(pipeline, lambda line: None, refit, rebuild) as run:
+            references: list[str] = []
+            for step in pipeline.steps:
+                references = run_step(run, step, references)
+        return run
+
+
+def actions(run: Run) -> dict[str, str]:
+    return {name: entry.decision.action for name, entry in run.entries.items()}
+
+
+def versions(run: Run) -> dict[str, Version]:
+    return {version.dataset: version for entry in run.entries.values() for version in entry.versions}
+
+
+def digests(run: Run) -> dict[str, str]:
+    return {name: version.digest for name, version in versions(run).items()}
+
+
+def table(run: Run, dataset: str) -> pa.Table:
+    version = versions(run)[dataset]
+    return run.store.read(version.zone, dataset, version.delta_version).sort_by("row_id")

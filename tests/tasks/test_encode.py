@@ -1,0 +1,232 @@
+"""Windows hold what the loss should see, each token once; placeholders stay whole (P8, P9)."""
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deskloop import tokenizer as tokenizer_module
+from deskloop.errors import ConfigError
+from deskloop.schema import ENCODED, conversations, to_table
+from deskloop.stage import Context
+from tasks.encode import STAGE, UNSEEN, EncodeConfig, encode, fit
+from tasks.encode.windows import cover
+
+CONFIG = EncodeConfig(vocabulary=320, placeholders=2)
+
+
+def row(name, *turns, split="train", **more):
+    spoken = [{"role": role, "text": text} for role, text in turns]
+    return {"conversation_id": name, "turns": spoken, "split": split, "family": name, **more}
+
+
+ROWS = conversations(
+    [
+        row("a", ("customer", "Where is my order <ORDER_ID_1>?"), ("agent", "It comes on Monday, <PERSON_1>.")),
+        row("b", ("customer", "Hi"), ("agent", "Hello, <PERSON_2>! How can I help?"), ("agent", "Are you there?")),
+        row("c", ("customer", "only a test row knows <FACULTY_3>"), ("agent", "ok"), split="test"),
+    ]
+)
+ARTIFACT = fit(ROWS, CONFIG, Context("encode"))
+CONTEXT = Context("encode", artifact=ARTIFACT)
+TOKENIZER = tokenizer_module.load(ARTIFACT)
+TAGS = ("<|customer|>", "<|agent|>", "<|system|>")
+
+
+def supervised(turns):
+    return "".join(turn["text"] + "<|endoftext|>" for turn in turns if turn["role"] == "agent" and turn["supervise"])
+
+
+def seen(labels):
+    return [token for token in labels if token != UNSEEN]
+
+
+def test_whole_frame():
+    result = encode(ROWS.iloc[:1], CONFIG, CONTEXT)
+    tokens = TOKENIZER(
+        "<|customer|>Where is my order <ORDER_ID_1>?<|endoftext|><|agent|>It comes on Monday, <PERSON_1>.<|endoftext|>"
+    )["input_ids"]
+    start = tokens.index(TOKENIZER.convert_tokens_to_ids("<|agent|>")) + 1
+    expected = {
+        "row_id": "a",
+        "conversation_id": "a",
+        "batch": 0,
+        "family": "a",
+        "split": "train",
+        "intent": None,
+        "repeats": 1,
+        "weight": 1.0,
+        "input_ids": tokens,
+        "labels": [UNSEEN] * start + tokens[start:],
+        "supervised_tokens": len(tokens) - start,
+        "supervised_bytes": len("It comes on Monday, <PERSON_1>."),
+    }
+    assert to_table(result, ENCODED).to_pylist() == [expected]
+    assert list(result.columns) == [*ENCODED.names, "reject"]
+    assert result["reject"].isna().all()
+
+
+def test_rejects_have_reasons_and_no_tokens():
+    rows = conversations(
+        [
+            row("quiet", ("customer", "Hello?")),
+            row("unknown", ("customer", "I am <PERSON_99>"), ("agent", "Hi")),
+            row("empty"),
+            row("fine", ("customer", "Hello?"), ("agent", "Hi")),
+        ]
+    )
+    result = encode(rows, CONFIG, CONTEXT).set_index("row_id")
+    assert result["reject"].fillna("").to_dict() == {
+        "quiet": "no_supervised_tokens",
+        "unknown": "unknown_placeholder",
+        "empty": "no_supervised_tokens",
+        "fine": "",
+    }
+    assert result.loc["unknown", ["input_ids", "supervised_tokens", "supervised_bytes"]].to_list() == [[], 0, 0]
+
+
+def test_bad_replies_are_context_only():
+    turns = [
+        {"role": "agent", "text": "Go away.", "supervise": False},
+        {"role": "agent", "text": "Sorry.", "supervise": True},
+    ]
+    rows = conversations([{"conversation_id": "a", "turns": turns}])
+    result = encode(rows, CONFIG, CONTEXT).iloc[0]
+    assert TOKENIZER.decode(seen(result["labels"])) == "Sorry.<|endoftext|>"
+    assert TOKENIZER.decode(result["input_ids"]) == "<|agent|>Go away.<|endoftext|><|agent|>Sorry.<|endoftext|>"
+
+
+def test_nothing_is_modified_and_batches_do_not_matter():
+    before = ROWS.copy(deep=True)
+    whole = encode(ROWS, CONFIG, CONTEXT)
+    parts = [encode(ROWS.iloc[[place]], CONFIG, CONTEXT) for place in (2, 0, 1)]
+    pd.testing.assert_frame_equal(ROWS, before)
+    again = pd.concat(parts).sort_values("row_id", ignore_index=True)
+    pd.testing.assert_frame_equal(whole, again, check_dtype=False)
+
+
+def test_every_placeholder_is_one_token_and_comes_back_exactly():  # P8
+    places = [text for text in TOKENIZER.get_added_vocab() if text.startswith("<") and "|" not in text]
+    assert {"<PERSON_1>", "<PERSON_2>", "<ORDER_ID_1>", "<EMAIL_ADDRESS_2>"} <= set(places)
+    for text in places:
+        ids = TOKENIZER(text)["input_ids"]
+        assert len(ids) == 1
+        for around in (f"a{text}b", f" {text} ", f"{text}{text},", f"\n{text}"):
+            found = TOKENIZER(around)["input_ids"]
+            assert found.count(ids[0]) == around.count(text)
+            assert TOKENIZER.decode(found, skip_special_tokens=True) == around
+
+
+def test_tokens_for_placeholders_reach_as_far_as_training_does():
+    rows = conversations(
+        [
+            row("a", ("customer", "<PERSON_5> <PERSON_999999999>"), ("agent", "<PET_NAME_1>")),
+            row("t", ("customer", "<ROCK_1>"), ("agent", "<PERSON_7>"), split="test"),
+        ]
+    )
+    known = set(tokenizer_module.load(fit(rows, CONFIG, Context("encode"))).get_added_vocab())
+    assert {"<PERSON_256>", "<PET_NAME_1>", "<PET_NAME_2>", "<US_SSN_2>"} <= known
+    assert not {"<PERSON_257>", "<PET_NAME_3>", "<ROCK_1>", "<US_SSN_3>"} & known
+
+
+def test_the_tokenizer_is_learned_from_training_rows_only():
+    other = ROWS.copy()
+    other["turns"] = [*ROWS["turns"][:2], [{"role": "agent", "text": "zzz zzz zzz zzz " * 9, "supervise": True}]]
+    assert fit(other, CONFIG, Context("encode")) == ARTIFACT
+
+
+TEXTS = st.text(st.sampled_from("ab c.é😀"), min_size=0, max_size=40)
+PIECES = st.one_of(TEXTS, st.sampled_from(["<PERSON_1>", "<PERSON_1><PERSON_2> <ORDER_ID_1>", "<|agent|>"]))
+TURN = st.fixed_dictionaries(
+    {
+        "role": st.sampled_from(["customer", "agent", "agent", "system"]),
+        "text": st.lists(PIECES, max_size=3).map("".join),
+    }
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(turns=st.lists(TURN, min_size=1, max_size=8), length=st.integers(16, 60))
+def test_every_supervised_token_is_in_one_window(turns, length):  # P9
+    rows = conversations([{"conversation_id": "a", "turns": turns, "split": "train"}])
+    config = CONFIG.model_copy(update={"max_length": length})
+    result = encode(rows, config, CONTEXT)
+    if result["reject"].notna().any():
+        assert not [turn for turn in turns if turn["role"] == "agent"]
+        return
+    expected = supervised(rows["turns"][0])
+    labels = [token for cell in result["labels"] for token in seen(cell)]
+    assert TOKENIZER.decode(labels) == expected
+    assert result["supervised_tokens"].sum() == len(labels)
+    assert result["supervised_bytes"].sum() == len(expected.replace("<|endoftext|>", "").encode())
+    assert result["row_id"].to_list() == (["a"] if len(result) == 1 else [f"a/w{n + 1}" for n in range(len(result))])
+    for window in result.itertuples():
+        assert 0 < len(window.input_ids) <= length
+        assert window.labels[0] == UNSEEN
+        assert all(label in (UNSEEN, token) for token, label in zip(window.input_ids, window.labels, strict=True))
+        assert window.supervised_tokens == len(seen(window.labels)) > 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=12), header=st.integers(0, 6), length=st.integers(16, 40)
+)
+def test_windows_partition_the_tokens_and_start_at_turns(sizes, header, length):
+    turns = [-1] * header + [turn for turn, size in enumerate(sizes) for _ in range(size)]
+    cut = cover(turns, length)
+    assert [place for window in cut for place in range(window.new, window.end)] == list(range(len(turns)))
+    for window in cut:
+        assert window.context <= window.new < window.end
+        assert window.end - window.context + (header if window.context else 0) <= length
+    fits = max(sizes) <= (length - header) // 2
+    starts = [window.context for window in cut[1:]]
+    if fits:
+        assert all(turns[start] != turns[start - 1] for start in starts)
+        assert all(window.context < window.new for window in cut[1:])
+
+
+def test_a_later_window_takes_earlier_turns_as_context():
+    turns = [turn for turn in range(6) for _ in range(5)]
+    assert [(window.context, window.new, window.end) for window in cover(turns, 20)] == [
+        (0, 0, 20),
+        (10, 20, 30),
+    ]
+
+
+@pytest.mark.parametrize("base", ["no/such-model", "missing-folder", "./missing", "a/b/c", "/missing"])
+def test_a_base_that_cannot_be_had_is_refused(base, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ConfigError, match="neither a folder") as caught:
+        fit(ROWS, EncodeConfig(base=base), Context("encode", folder=str(tmp_path)))
+    assert caught.value.exit_code == 2
+
+
+def test_a_base_in_a_folder_keeps_its_tokens_and_gets_what_it_lacks(tmp_path):
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    backend = Tokenizer(models.WordLevel({"[UNK]": 0, "Hi": 1, "there": 2}, unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    saved = PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="[UNK]", model_max_length=64)
+    saved.save_pretrained(tmp_path / "base")
+    config = EncodeConfig(base="base", max_length=64, placeholders=1)
+    files = fit(ROWS, config, Context("encode", folder=str(tmp_path)))
+    made = tokenizer_module.load(files, "base")
+    assert made.get_vocab()["there"] == 2
+    assert made.eos_token == "<|endoftext|>"
+    assert made.pad_token == "<|pad|>"
+    assert {"<PERSON_1>", "<|agent|>"} <= set(made.get_added_vocab())
+    result = encode(ROWS, config, Context("encode", artifact=files))
+    assert result["reject"].fillna("").to_list() == ["", "", "unknown_placeholder"]
+    with pytest.raises(ConfigError, match="max_length 65 is more than the 64 tokens"):
+        fit(ROWS, EncodeConfig(base="base", max_length=65), Context("encode", folder=str(tmp_path)))
+
+
+def test_stage():
+    assert (STAGE.name, STAGE.dataset, STAGE.kind, STAGE.by_split, STAGE.suffix) == (
+        "encode",
+        "encoded",
+        "fitted",
+        True,
+        "_encoded",
+    )

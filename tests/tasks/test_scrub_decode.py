@@ -1,0 +1,128 @@
+import time
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.scrub.decode import decode, resolve
+
+FRAGMENTS = st.one_of(
+    st.sampled_from("ab1<>&;#\"' /!-\n\t©é\u0301\u200d\u200b\ufe0f❤👩𝟜４ﬁｶﾞ\u1100\u1161\u11a8\ud800\x00\r\x0b´¨ÃÂ\xa0"),
+    st.sampled_from(
+        ["&amp;", "&lt;", "&gt;", "&#64;", "&#x", "&nbsp;", "<b>", "</b>", "<p>", "<!--", "-->", "<script>"]
+    ),
+    st.sampled_from(["</script>", "â€™", "<PERSON_1>", "&amp;#38;lt;", "<a href='"]),
+)
+TEXTS = st.one_of(st.lists(FRAGMENTS, max_size=25).map("".join), st.text(max_size=40))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nothing to do: a < b, <3 and <PERSON_1> & co", "nothing to do: a < b, <3 and <PERSON_1> & co"),
+        ("jane&#64;example.com", "jane@example.com"),
+        ("jane&amp;#x40;example.com", "jane@example.com"),
+        ("&amp;amp;amp;lt;b&amp;gt;x&nbsp;y", "x y"),
+        ("AT&T; ?a=1&copy=2", "AT&T; ?a=1&copy=2"),
+        ("4111 1111<b> 1111</b> 1111", "4111 1111 1111 1111"),
+        ("<p>Hi</p>x<br/>y<td>z", "\nHi\nx\ny z"),
+        ("<a href='x>y' title=\"b>c\">t</a>", "t"),
+        ("a<!-- hidden -->b<script>var x = 1 < 2</script>c<STYLE>p {}</style >d", "abcd"),
+        ("<<b>b>bold", "bold"),
+        ("never closed: <script>x <!-- y", "never closed: x  y"),
+        ("JosÃ© â€œquotedâ€\x9d ÃƒÂ©", "José “quoted” é"),
+        ("４１１１ ﬁne e\u0301 ｶﾞ \u1112\u1161\u11ab", "4111 fine é ガ 한"),
+        ("don´t ¨", "don't ¨"),
+        ("4\u200b1\u20601\xad1\ufe0f\u20e3 \u202eabc", "4111 abc"),
+        ("👩\u200d👩\u200d👧 ❤️ a\u200db", "👩\u200d👩\u200d👧 ❤️ ab"),
+        ("a\r\nb\rc\x0bd\x00e\ud800\tf", "a\nb\nc\nde\tf"),
+    ],
+)
+def test_decode_resolves(text: str, expected: str) -> None:
+    assert decode(text).text == expected
+
+
+@settings(max_examples=500, deadline=None)
+@given(TEXTS)
+def test_decoding_twice_changes_nothing(text: str) -> None:
+    once = decode(text).text
+    assert decode(once).text == once
+    once.encode()  # no lone surrogate is left
+
+
+@settings(max_examples=500, deadline=None)
+@given(TEXTS)
+def test_the_map_is_monotone_and_inside_the_input(text: str) -> None:
+    decoded = decode(text)
+    starts, ends = list(decoded.starts), list(decoded.ends)
+    assert len(starts) == len(ends) == len(decoded.text)
+    assert starts == sorted(starts)
+    assert ends == sorted(ends)
+    assert all(0 <= start < end <= len(text) for start, end in zip(starts, ends, strict=True))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(FRAGMENTS, st.sampled_from("QWXYZ")), max_size=25).map("".join))
+def test_plain_characters_map_to_themselves(text: str) -> None:
+    decoded = decode(text)
+    for character, start in zip(decoded.text, decoded.starts, strict=True):
+        if character in "QWXYZ":
+            assert text[start] == character  # what follows may have become a mark on it
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS, TEXTS)
+def test_a_value_maps_back_to_where_it_stands(before: str, after: str) -> None:
+    text = f"{before} Q&#64;<b>W</b> {after}"
+    decoded = decode(text)
+    for found in range(len(decoded.text) - 2):
+        if decoded.text[found : found + 3] == "Q@W":
+            start, end = decoded.source(found, found + 3)
+            assert (text[start], text[end - 1]) == ("Q", "W")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs", "Cn", "Co"], exclude_characters="<&"), max_size=30))
+def test_nfkc_is_unicodes(text: str) -> None:
+    decoded = decode(text).text
+    spacing = [character for character in decoded if len(unicodedata.normalize("NFKC", character)) > 1]
+    assert unicodedata.is_normalized("NFKC", decoded) or spacing
+
+
+def test_an_identity_costs_no_lists() -> None:
+    decoded = decode("plain text")
+    assert (decoded.starts, decoded.ends) == (range(10), range(1, 11))
+    assert resolve(decoded) is decoded
+
+
+def test_edits_keep_the_way_back() -> None:
+    decoded = decode("a&lt;b c")
+    edited = decoded.edit([(2, 3, "<X_1>")])
+    assert (decoded.text, edited.text) == ("a<b c", "a<<X_1> c")
+    assert edited.source(2, 7) == (5, 6)
+    assert edited.source(0, 2) == (0, 5)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "<p>Hi</p> &amp; ",
+        "é ",
+        "a\u0301\u0316",
+        "\u0316\u0301",
+        "中",
+        '<b "',
+        "<!--",
+        "<script>",
+        "Ã©x ",
+        "<",
+        "\u200b",
+        "👩\u200d",
+    ],
+)
+def test_a_quarter_megabyte_of_anything_takes_linear_time(unit: str) -> None:
+    text = unit * (250_000 // len(unit))
+    began = time.process_time()
+    decode(text)
+    assert time.process_time() - began < 5  # 0.3 s; quadratic would be minutes
