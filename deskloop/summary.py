@@ -91,6 +91,17 @@ def _batches(store: Store, versions: Sequence[Version], columns: Sequence[str]) 
 
 def _step(entry: Entry) -> dict[str, Any]:
     first = entry.versions[0]
+    if first.kind != "dataset":
+        return {
+            "stage": first.stage,
+            "datasets": [{"dataset": first.dataset, "version": first.version, "rows": None, "digest": first.digest}],
+            "reused": entry.reused,
+            "extended": False,
+            "why": entry.decision.why,
+            "seconds": 0.0 if entry.reused else first.seconds,
+            "fingerprint": first.fingerprint,
+            "parents": [parent.name for parent in first.parents],
+        }
     return {
         "stage": first.stage,
         "datasets": [

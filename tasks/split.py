@@ -181,6 +181,7 @@ STAGE = Stage(
     run=split,
     needs=frozenset({"family", "split"}),
     provides=frozenset({"proved_splits"}),
+    proof=proof,
     columns=(
         "row_id",
         "conversation_id",

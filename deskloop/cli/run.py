@@ -2,12 +2,13 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from deskloop.errors import ConfigError
 from deskloop.progress import be_quiet, say
 
 DEFAULT = "pipeline.yaml"
@@ -50,6 +51,7 @@ def run_command(as_json: bool, quiet: bool, **options: Any) -> None:
 
     Steps are those of the pipeline file, then finetune and evaluate.
     """
+    _check(options, ("finetune", "evaluate"))
     _quiet_prefect()
     from flows.retrain import retrain
 
@@ -61,6 +63,7 @@ def run_command(as_json: bool, quiet: bool, **options: Any) -> None:
 @_partial
 def prepare_command(as_json: bool, quiet: bool, **options: Any) -> None:
     """The data part alone; ends in the data-quality report."""
+    _check(options)
     _quiet_prefect()
     from flows.prepare import prepare
 
@@ -81,6 +84,32 @@ def plan_command(pipeline: str, overrides: tuple[str, ...], sample: int | None, 
         return
     for entry in entries:
         click.echo(f"  {entry['step']:<12} {entry['action']:<8} {entry['why']}")
+
+
+def _check(options: Mapping[str, Any], more: Sequence[str] = ()) -> None:
+    """Refuse a bad file or step name at once: Prefect takes seconds to start.
+
+    Args:
+        more: steps that come after those of the pipeline file.
+    Raises:
+        ConfigError: as `load_pipeline`; or a step to start or stop at is not there, or they are in the wrong order.
+    """
+    from deskloop.config import load_pipeline
+    from deskloop.refusal import nearest
+    from tasks import sections, stages
+
+    pipeline = load_pipeline(Path(options["pipeline"]), stages(), sections(), options["overrides"], options["sample"])
+    order = [*(step.name for step in pipeline.steps), *more]
+    begin, until = options["begin"], options["until"]
+    problems = [
+        f"{option} {name}: there is no such step{nearest(name, order)}"
+        for option, name in (("--from", begin), ("--until", until))
+        if name is not None and name not in order
+    ]
+    if not problems and begin is not None and until is not None and order.index(until) < order.index(begin):
+        problems.append(f"--until {until} comes before --from {begin}")
+    if problems:
+        raise ConfigError(problems, "the command")
 
 
 def _flow(flow: Callable[..., dict[str, Any]], as_json: bool, quiet: bool, options: dict[str, Any]) -> None:

@@ -29,6 +29,7 @@ def init_command(file: str, output: Path) -> None:
         raise ConfigError(f"{output} is there already; name another file with --output", "the command")
     content = pipeline_for(file, output.parent)
     try:
+        output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(content, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{output} cannot be written: {error.strerror}", "the command") from None

@@ -53,7 +53,7 @@ def _decided(run: Run) -> str:
     if decision.get("promoted"):
         return " It is promoted."
     gates = [spoken(gate["gate"]) for gate in decision.get("gates") or [] if not gate.get("passed")]
-    return f" It is not promoted: {', '.join(gates)}." if gates else " It is not promoted."
+    return f" It is not promoted: {', '.join(gates)}." if gates else " It passed every gate."
 
 
 def _bits(run: Run, name: str) -> float | None:

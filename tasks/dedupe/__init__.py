@@ -154,7 +154,7 @@ STAGE = Stage(
     kind="table",
     run=dedupe,
     needs=frozenset({"normalized", "customer_keys"}),
-    provides=frozenset({"family", "split"}),
+    provides=frozenset({"family", "split", "customer_keys"}),  # keys that too many share are taken off
     columns=("row_id", "conversation_id", "batch", "turns", "customer_keys", "intent", "intent_source"),
     remember=remember,
 )

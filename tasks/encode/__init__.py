@@ -200,6 +200,7 @@ STAGE = Stage(
     run=encode,
     fit=fit,
     refit_growth=None,
+    fit_fields=("base", "vocabulary", "placeholders"),
     needs=frozenset({"proved_splits", "turns"}),
     provides=frozenset({"input_ids"}),
     schema=ENCODED,

@@ -4,7 +4,8 @@ The logits at position t predict token t + 1, so labels are compared one positio
 that is not an agent's supervised words count for nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tasks.evaluate.batches import by_length, collate, columns
+from tasks.evaluate.batches import UNSEEN, by_length, collate, columns
 
 BUDGET = 4096  # tokens of a batch
 LOGITS = 1 << 28  # entries of a batch's logits, 1 GiB in float32
@@ -57,8 +58,10 @@ def likelihood(model: Any, encoded: pa.Table) -> dict[str, np.ndarray]:
         for batch in by_length(data["lengths"], min(BUDGET, LOGITS // model.config.get_text_config().vocab_size)):
             tensors = collate(batch, data["tokens"], data["labels"], pad=0)
             inputs = {name: tensor.to(device) for name, tensor in tensors.items() if name != "labels"}
-            logits = model(**inputs, use_cache=False).logits
-            nll, tokens, correct = token_scores(logits, tensors["labels"].to(device))
+            labels = tensors["labels"].to(device)
+            with supervised_only(model, labels):
+                logits = model(**inputs, use_cache=False).logits
+            nll, tokens, correct = token_scores(logits, labels)
             places = [row[0] for row in batch]
             result["nll"][places] = nll.cpu().numpy().round(DIGITS)
             result["tokens"][places] = tokens.cpu().numpy()
@@ -67,23 +70,56 @@ def likelihood(model: Any, encoded: pa.Table) -> dict[str, np.ndarray]:
     return result
 
 
-def token_scores(logits: Any, labels: Any) -> tuple[Any, Any, Any]:
-    """Shift, mask, and sum over positions.
+@contextmanager
+def supervised_only(model: Any, labels: Any) -> Iterator[None]:
+    """Inside, the model computes logits at the positions that predict a supervised token, and nowhere else.
+
+    The last layer is half of a small model's work, and with a large vocabulary most of the memory. Each logit depends
+    on its own position alone, so nothing else changes.
 
     Args:
-        logits: (batch, seq, vocabulary) tensor.
+        model: a causal model; its logits become (supervised tokens, vocabulary), in the order of `supervised`.
         labels: (batch, seq) int64 tensor, -100 where the loss does not look.
+    """
+    seen = labels[:, 1:] != UNSEEN
+    head = model.get_output_embeddings()
+    hook = head.register_forward_pre_hook(lambda _, inputs: (inputs[0][:, :-1][seen], *inputs[1:]))
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def supervised(logits: Any, labels: Any) -> tuple[Any, Any]:
+    """Shift and mask: logits and target ids of the supervised tokens, row by row.
+
+    Args:
+        logits: (batch, seq, vocabulary) tensor, or what `supervised_only` made of it.
+        labels: (batch, seq) int64 tensor, -100 where the loss does not look.
+    Returns:
+        (supervised tokens, vocabulary) float32 and (supervised tokens,) int64 tensors.
+    """
+    targets = labels[:, 1:]
+    seen = targets != UNSEEN
+    chosen = logits if logits.dim() == 2 else logits[:, :-1][seen]
+    return chosen.float(), targets[seen]
+
+
+def token_scores(logits: Any, labels: Any) -> tuple[Any, Any, Any]:
+    """Sums over each row's supervised tokens.
+
+    Args:
+        logits, labels: as of `supervised`.
     Returns:
         (batch,) tensors: negative log-likelihood in nats (float64), supervised tokens, correct ones.
     """
     import torch
 
-    targets = labels[:, 1:]
-    seen = targets != -100
-    predicted = logits[:, :-1][seen].float()
+    predicted, targets = supervised(logits, labels)
+    seen = labels[:, 1:] != UNSEEN
     rows = seen.nonzero()[:, 0]
-    losses = torch.nn.functional.cross_entropy(predicted, targets[seen], reduction="none")
-    hits = predicted.argmax(-1) == targets[seen]
+    losses = torch.nn.functional.cross_entropy(predicted, targets, reduction="none")
+    hits = predicted.argmax(-1) == targets
     counts = len(labels)
     nll = torch.zeros(counts, dtype=torch.float64, device=labels.device).index_add_(0, rows, losses.double())
     correct = torch.zeros(counts, dtype=torch.int64, device=labels.device).index_add_(0, rows, hits.long())

@@ -123,13 +123,15 @@ def _precision(wanted: str) -> str:
     """What `auto` means here, and what a device cannot do.
 
     Raises:
-        ConfigError: fp16 on a CPU, where gradients cannot be scaled.
+        ConfigError: fp16 on a CPU, where gradients cannot be scaled, or bf16 on a GPU without it.
     """
     import torch
 
     if torch.cuda.is_available():
-        auto = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-        return auto if wanted == "auto" else wanted
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+        if wanted == "bf16" and not able:
+            raise ConfigError("precision bf16 needs a newer GPU than this machine's: use auto or fp16", "finetune")
+        return ("bf16" if able else "fp16") if wanted == "auto" else wanted
     if wanted == "fp16":
         raise ConfigError("precision fp16 needs a GPU and this machine has none: use auto, fp32 or bf16", "finetune")
     return "fp32" if wanted == "auto" else wanted

@@ -11,7 +11,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from deskloop.errors import DataError
 from tasks.evaluate.batches import Batch, collate
-from tasks.evaluate.likelihood import likelihood
+from tasks.evaluate.likelihood import likelihood, supervised, supervised_only
 from tasks.finetune.config import FinetuneConfig
 
 CURVE = 100  # points of the training curve, about
@@ -29,6 +29,13 @@ class PlannedTrainer(Trainer):
     control: Any
     validation: pa.Table
     epoch_batches: int
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """The usual loss, its logits computed where the loss looks only."""
+        if self.compute_loss_func is None:
+            return super().compute_loss(model, inputs, *args, **kwargs)
+        with supervised_only(self.model, inputs["labels"]):
+            return super().compute_loss(model, inputs, *args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """The loss of each supervised token counts alike; the Trainer's own would be a mean of batches' means."""
@@ -53,6 +60,21 @@ class PlannedTrainer(Trainer):
         """A step's place in the history, without figures."""
         epoch = round(step * self.args.gradient_accumulation_steps / self.epoch_batches, 4)
         return {"step": step, "epoch": epoch, "loss": None, "validation_loss": None, "learning_rate": None}
+
+
+def mean_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
+    """Cross-entropy over the supervised tokens of a step, of which this batch may be a part.
+
+    Args:
+        outputs: a model's, computed within `supervised_only`.
+        labels: (batch, seq) int64 tensor.
+        num_items_in_batch: supervised tokens of the whole step, over its batches and processes.
+    """
+    import torch
+
+    logits, targets = supervised(outputs.logits, labels)
+    total = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+    return total / (len(targets) if num_items_in_batch is None else num_items_in_batch)
 
 
 class Watch(TrainerCallback):
@@ -106,8 +128,6 @@ def make_trainer(
         data: the training table's `tokens` and `labels` (see `tasks.evaluate.batches.columns`).
         pad: id of the padding token.
     """
-    if config.packing:
-        model.config.use_cache = False  # with a cache, transformers lets the packed windows see each other
     arguments = _arguments(len(batches), bool(len(validation)), config, precision, seed, work)
     arguments.eval_on_start = bool(len(validation)) and not resumed
 
@@ -119,6 +139,7 @@ def make_trainer(
         args=arguments,
         data_collator=collator,
         train_dataset=batches,
+        compute_loss_func=mean_loss if arguments.n_gpu <= 1 else None,  # torch's DataParallel splits the logits
         eval_dataset=batches[:1] if len(validation) else None,
     )
     trainer.validation, trainer.epoch_batches = validation, epoch_batches
@@ -155,7 +176,9 @@ def _arguments(
         max_grad_norm=config.max_grad_norm,
         bf16=precision == "bf16",
         fp16=precision == "fp16",
+        use_cpu=not torch.accelerator.is_available(),
         seed=seed,
+        use_cache=False,  # with a cache, transformers lets packed windows see each other
         logging_strategy="steps",
         logging_steps=logging,
         logging_nan_inf_filter=False,

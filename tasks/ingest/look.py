@@ -85,7 +85,7 @@ def pipeline_for(log: str, folder: Path) -> str:
 
 
 def _pipeline_name(stem: str) -> str:
-    """A file's stem as a pipeline may be called; not as a dataset is (`train.jsonl`), nor a word of YAML (`yes.csv`)."""
+    """A file's stem as a pipeline may be called: not like a dataset (`train.jsonl`) or a word of YAML (`yes.csv`)."""
     from tasks import stages
 
     ascii_only = unicodedata.normalize("NFKD", stem.lower()).encode("ascii", "ignore").decode()

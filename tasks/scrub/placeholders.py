@@ -5,6 +5,7 @@ it hid before: scrubbing a scrubbed conversation changes nothing.
 """
 
 import itertools
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -53,16 +54,22 @@ class Conversation:
         for index, found in zip(self.pending, detected, strict=True):
             spans[index] = list(found)
         self._search(spans, self._known)
-        settled = [settle(found) for found in spans]
+        settled = self._settled(spans)
         if any(settled):
             self._learn(settled)
             self._search(settled, list(self._found.values()))
-            settled = [settle(found) for found in settled]
+            settled = self._settled(settled)
         self.pending = [index for index, found in enumerate(settled) if found]
         for index in self.pending:
             text = self.texts[index]
             edits = [(span.start, span.end, self._placeholder(text.text, span)) for span in settled[index]]
             self.texts[index] = resolve(text.edit(edits))
+
+    def _settled(self, spans: Sequence[Sequence[Span]]) -> list[list[Span]]:
+        return [
+            settle(_with_marks(text.text, span) for span in found)
+            for text, found in zip(self.texts, spans, strict=True)
+        ]
 
     def _search(self, spans: list[list[Span]], values: Sequence[Value]) -> None:
         if values:
@@ -105,6 +112,14 @@ class Conversation:
             if self._inputs[index][start:end] != match[0]:
                 spans.append({"turn": index, "start": start, "end": end, "entity": entity_type(match[0])})
         return spans
+
+
+def _with_marks(text: str, span: Span) -> Span:
+    """The span with the combining marks on its last character: on a placeholder's `>` they would make another."""
+    end = span.end
+    while end < len(text) and unicodedata.combining(text[end]):
+        end += 1
+    return span._replace(end=end)
 
 
 def settle(spans: Iterable[Span]) -> list[Span]:

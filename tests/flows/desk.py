@@ -88,3 +88,14 @@ def digests(run: Run) -> dict[str, str]:
 def table(run: Run, dataset: str) -> pa.Table:
     version = versions(run)[dataset]
     return run.store.read(version.zone, dataset, version.delta_version).sort_by("row_id")
+
+
+if __name__ == "__main__":
+    import sys
+
+    folder = Path(sys.argv[1])
+    loaded = load_pipeline(folder / "pipeline.yaml", stages(), {})
+    with open_run(loaded, print) as opened:
+        names: list[str] = []
+        for one in loaded.steps:
+            names = run_step(opened, one, names)

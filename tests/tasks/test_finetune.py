@@ -291,6 +291,24 @@ def test_new_tokens_start_at_the_mean(desk, tmp_path):
     assert model.get_output_embeddings().weight is after
 
 
+def test_half_precision_keeps_the_weights_in_full(desk, tmp_path):
+    result, _ = train(desk, tmp_path, "model", CONFIG.model_copy(update={"precision": "bf16"}))
+    assert result["precision"] == "bf16"
+    assert result["history"][-1]["loss"] < result["history"][1]["loss"] - 0.7
+    assert {weights.dtype for weights in AutoModelForCausalLM.from_pretrained(tmp_path / "model").parameters()} == {
+        torch.float32
+    }
+
+
+@pytest.mark.gpu
+def test_training_on_a_gpu(desk, tmp_path):
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    result, _ = train(desk, tmp_path, "model")
+    assert result["device"] == "cuda"
+    assert result["history"][-1]["loss"] < result["history"][1]["loss"] - 0.7
+
+
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [

@@ -86,6 +86,7 @@ def test_a_whole_conversation() -> None:
         ("bob@corp.internal", "<EMAIL_ADDRESS_1>"),
         ("https://shop.example/u?mail=a.b@example.org", "https://shop.example/u?mail=<EMAIL_ADDRESS_1>"),
         ("call (212) 555-0187 or +49 30 901820", "call <PHONE_NUMBER_1> or <PHONE_NUMBER_2>"),
+        ("ring 05551234 today", "ring <PHONE_NUMBER_1> today"),
         ("iban de89370400440532013000 from me", "iban <IBAN_CODE_1> from me"),
         ("be68 5390 0754 7034 from my bank", "<IBAN_CODE_1> from my bank"),
         ("my ssn is 536-90-4399", "my ssn is <US_SSN_1>"),
@@ -146,6 +147,10 @@ def test_the_same_value_is_the_same_placeholder_in_any_turn() -> None:
         "<EMAIL_ADDRESS_1>, <EMAIL_ADDRESS_2>",
         "<US_PASSPORT_1>",
     ]
+
+
+def test_what_stands_around_a_value_is_decoded_again() -> None:
+    assert one("👩👩\u200d👧 Jane\u0338!", ICON=["👩👩"], PERSON=["Jane"]) == ["<ICON_1>👧 <PERSON_1>!"]
 
 
 def test_numbers_go_on_after_those_that_are_there() -> None:

@@ -90,6 +90,13 @@ def test_nfkc_is_unicodes(text: str) -> None:
     assert unicodedata.is_normalized("NFKC", decoded) or spacing
 
 
+@pytest.mark.parametrize("text", ["<" * 12 + "b>" * 12 + "<PERSON_1>", "&" + "lt;b&gt;&" * 9, "<!<!--" * 9 + "-->" * 9])
+def test_layers_without_end_are_blanked(text: str) -> None:
+    once = decode(text).text
+    assert decode(once).text == once
+    assert ("<PERSON_1>" in once) == ("<PERSON_1>" in text)
+
+
 def test_an_identity_costs_no_lists() -> None:
     decoded = decode("plain text")
     assert (decoded.starts, decoded.ends) == (range(10), range(1, 11))

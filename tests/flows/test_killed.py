@@ -1,0 +1,85 @@
+"""P10: killed anywhere and resumed, a pipeline ends with the digests of an undisturbed run."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from deskloop.catalog import Catalog
+from deskloop.digest import table_digest
+from deskloop.store import Store
+from tests.flows.desk import Desk, example_lines
+
+MODEL = {
+    "finetune": {"max_steps": 12, "checkpoint_every": 2, "batch_tokens": 512},
+    "evaluate": {"prompts": ["Where is my order?"], "max_new_tokens": 5},
+}
+
+
+def published(folder: Path) -> dict[str, str]:
+    """Latest digest of every dataset; reads each published version and holds it against its record."""
+    store, catalog = Store(folder / "store"), Catalog(folder / "store" / "catalog")
+    for version in catalog.versions:
+        if version.kind == "dataset":
+            rows = store.read(version.zone, version.dataset, version.delta_version, ["row_id", "_hash"])
+            assert rows.num_rows == version.rows, version.name
+            assert table_digest(rows["_hash"]) == version.digest, version.name
+    return {version.dataset: version.digest for version in sorted(catalog.versions, key=lambda one: one.version)}
+
+
+def storm(command: Sequence[str], folder: Path, kills: int, longest: float, env: Mapping[str, str]) -> int:
+    """Start, kill -9 after a random time, again and again; then let it end. Returns how many runs were killed."""
+    moments = random.Random(kills)
+    killed = 0
+    for _ in range(kills):
+        process = subprocess.Popen(
+            command, start_new_session=True, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            process.wait(moments.uniform(0.1, 1.0) * longest)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            killed += 1
+        published(folder)
+    subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
+    return killed
+
+
+def two_desks(folder: Path, count: int, workers: int) -> tuple[Desk, Desk]:
+    """Two folders with the same log and the same key."""
+    calm, stormy = (Desk(folder / name, example_lines(count), workers) for name in ("calm", "stormy"))
+    Store(calm.folder / "store").prepare()
+    shutil.copytree(calm.folder / "store" / "keys", stormy.folder / "store" / "keys")
+    return calm, stormy
+
+
+def test_three_kills_in_the_data_part(tmp_path: Path) -> None:
+    calm, stormy = two_desks(tmp_path, 60, workers=1)
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    stormy.save()
+    calm.prepare()
+    command = [sys.executable, "-m", "tests.flows.desk", str(stormy.folder)]
+    assert storm(command, stormy.folder, 3, 12.0, env) >= 1
+    assert published(stormy.folder) == published(calm.folder)
+
+
+@pytest.mark.long
+def test_twenty_kills_of_the_whole_command(tmp_path: Path) -> None:
+    calm, stormy = two_desks(tmp_path, 120, workers=2)
+    env = {**os.environ, "PREFECT_HOME": str(tmp_path / "prefect")}
+    for desk in (calm, stormy):
+        desk.extra = MODEL
+        desk.save()
+    deskloop = [sys.executable, "-m", "deskloop", "run", "-c"]
+    subprocess.run([*deskloop, str(calm.file)], env=env, check=True, stdout=subprocess.DEVNULL)
+    assert storm([*deskloop, str(stormy.file)], stormy.folder, 20, 40.0, env) >= 15
+    result, expected = published(stormy.folder), published(calm.folder)
+    assert result.keys() == expected.keys()
+    assert result == expected
