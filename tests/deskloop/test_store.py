@@ -1,9 +1,9 @@
 """Tables of the store: what a commit holds, how two of them differ, and who may read and write."""
 
-import multiprocessing
 import os
 import stat
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +17,7 @@ from deskloop.errors import ConfigError
 from deskloop.store import Part, Store
 
 SCHEMA = pa.schema([("row_id", pa.string()), ("batch", pa.int32()), ("words", pa.list_(pa.string()))])
+ROOT = Path(__file__).parents[2]
 Rows = dict[str, list[str]]
 
 
@@ -222,33 +223,26 @@ def test_a_store_cannot_be_a_file(tmp_path: Path) -> None:
         Store(tmp_path / "file").prepare()
 
 
-def _hold(root: Path, held: object, release: object) -> None:
-    with Store(root).locked():
-        held.set()  # type: ignore[attr-defined]
-        release.wait(20)  # type: ignore[attr-defined]
+HOLDER = """
+import sys, time
+from pathlib import Path
+from deskloop.store import Store
+with Store(Path(sys.argv[1])).locked():
+    print("held", flush=True)
+    time.sleep(60)
+"""
 
 
-@pytest.fixture
-def holder(store: Store) -> Iterator[multiprocessing.process.BaseProcess]:
-    """Another process that works on the store."""
-    context = multiprocessing.get_context("spawn")
-    held, release = context.Event(), context.Event()
-    process = context.Process(target=_hold, args=(store.root, held, release))
-    process.start()
-    assert held.wait(20)
-    yield process
-    release.set()
-    process.join(20)
-    process.close()
-
-
-def test_one_run_at_a_time_and_a_killed_one_holds_nothing(
-    store: Store, holder: multiprocessing.process.BaseProcess
-) -> None:
-    with pytest.raises(ConfigError, match="another run is working on"), store.locked():
-        pass
-    holder.kill()
-    holder.join(20)
+def test_one_run_at_a_time_and_a_killed_one_holds_nothing(store: Store) -> None:
+    command = [sys.executable, "-c", HOLDER, str(store.root)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(ConfigError, match="another run is working on"), store.locked():
+                pass
+        finally:
+            holder.kill()
     staged(store, {"left": ["behind"]})
     with store.locked():
         assert not store.staging("clean").exists()

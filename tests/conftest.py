@@ -1,0 +1,15 @@
+"""One Prefect for the whole session: a real server on a database of its own."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prefect's home folder, with its database, for flows that run in this process."""
+    home = tmp_path_factory.mktemp("prefect")
+    os.environ |= {"PREFECT_HOME": str(home), "PREFECT_LOGGING_LEVEL": "CRITICAL", "DO_NOT_TRACK": "1"}
+    os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+    return home

@@ -1,0 +1,98 @@
+"""The flows under a real Prefect: the whole way on a small log, twice, and a failure."""
+
+import json
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from deskloop.errors import DeskloopError
+from tests.flows.desk import Desk, example_lines
+
+MODEL = {
+    "finetune": {"max_steps": 8, "batch_tokens": 1024},
+    "evaluate": {"prompts": ["Where is my order?"], "max_new_tokens": 8},
+}
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, prefect: Path) -> Desk:
+    made = Desk(tmp_path, example_lines(150))
+    made.extra = MODEL
+    made.save()
+    return made
+
+
+def test_retrain_twice(desk: Desk, prefect: Path) -> None:
+    from flows.retrain import retrain
+
+    first = retrain(str(desk.file))
+    assert first["status"] == "completed"
+    assert list(first["steps"]) == [
+        "ingest", "scrub", "normalize", "dedupe", "split", "encode", "base", "finetune", "evaluate",
+    ]  # fmt: skip
+    assert not any(step["reused"] for step in first["steps"].values())
+    assert set(first["metrics"]) == {"base", "candidate", "unigram", "bigram"}
+    assert first["metrics"]["candidate"]["bits_per_byte"] < first["metrics"]["base"]["bits_per_byte"]
+    folder = Path(first["model"]["folder"])
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {path.name for path in folder.iterdir()}
+
+    page = Path(first["report"]).read_text()
+    assert "data_docs/index.html" in page
+    assert (Path(first["report"]).parent / "data_docs" / "index.html").exists()
+    assert first["proof"]["families_crossing"] == 0
+
+    second = retrain(str(desk.file))
+    assert all(step["reused"] for step in second["steps"].values())
+    assert {n: s["datasets"] for n, s in second["steps"].items()} == {
+        n: s["datasets"] for n, s in first["steps"].items()
+    }
+    assert second["metrics"] == first["metrics"]
+
+    words = {word for line in example_lines(40) for word in re.findall(rb"[\w.]+@[\w.]+", line)}
+    assert len(words) > 20
+    for path in prefect.rglob("*.db*"):
+        content = path.read_bytes()
+        assert not [word for word in words if word in content], path.name
+
+
+def test_the_same_weights_from_the_same_key(desk: Desk, tmp_path: Path) -> None:
+    """P6, to the weights."""
+    import shutil
+
+    from flows.retrain import retrain
+
+    first = retrain(str(desk.file))
+    other = Desk(tmp_path / "other", example_lines(150))
+    other.extra = MODEL
+    other.save()
+    shutil.copytree(desk.folder / "store" / "keys", other.folder / "store" / "keys")
+    second = retrain(str(other.file))
+    digests = [{name: step["datasets"][0]["digest"] for name, step in run["steps"].items()} for run in (first, second)]
+    assert digests[0] == digests[1]
+
+
+def test_a_failed_step_leaves_a_report_and_no_text(desk: Desk, prefect: Path) -> None:
+    from flows.prepare import prepare
+
+    with pytest.raises(DeskloopError, match="critical expectation") as caught:
+        prepare(str(desk.file), overrides=["normalize.min_turns=40"])
+    assert caught.value.exit_code == 1
+    pages = list((desk.folder / "store" / "reports").glob("*/run.json"))
+    document = json.loads(pages[0].read_text())
+    assert document["status"] == "failed"
+    assert document["failed_step"] == "normalize"
+    database = sqlite3.connect(next(prefect.rglob("prefect.db")))
+    messages = [row[0] or "" for row in database.execute("select state_name || coalesce(state_type, '') from flow_run")]
+    assert any("Failed" in message for message in messages)
+
+
+def test_steps_can_be_chosen(desk: Desk) -> None:
+    from flows.prepare import prepare
+
+    until = prepare(str(desk.file), until="normalize")
+    assert list(until["steps"]) == ["ingest", "scrub", "normalize"]
+    begin = prepare(str(desk.file), begin="normalize")
+    assert list(begin["steps"]) == ["normalize", "dedupe", "split", "encode"]
