@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import os
+import select
 import sys
 from typing import Any
 
@@ -33,6 +34,16 @@ class _Lazy(click.Group):
             return None
         command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), f"{cmd_name}_command")
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # here, since click would exit with 1
+            if not _reader_is_gone():
+                raise
+            # Python would complain again on closing stdout.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -71,15 +82,18 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted; what was published stays, and the next run goes on from there", 130)
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`); Python would complain again on closing stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception as error:
         if os.environ.get("DESKLOOP_DEBUG"):
             raise
         _fail(f"unexpected {type(error).__name__}; its message is withheld, as it may quote a conversation. "
               "`deskloop --debug ...` shows it.", 1)  # fmt: skip
+
+
+def _reader_is_gone() -> bool:
+    """Whether nobody reads our output any more (`| head`), as against some other pipe that broke."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return bool(poll.poll(0))
 
 
 def _fail(message: str, code: int) -> None:

@@ -3,9 +3,9 @@
 A value is matched at word boundaries, case ignored, with any white space and punctuation between its parts, or none.
 """
 
+import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tasks.scrub.decode import decode
@@ -26,7 +26,10 @@ _SYNONYMS = {
     "IBAN": "IBAN_CODE",
     "SSN": "US_SSN",
 }
-_WORDS = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"[^\W_]+")
+_GAP = re.compile(rf"[^\w{SHIELD}]{{0,3}}|_{{1,3}}")
+_DIGITS = re.compile(r"\d+")
+_DIGIT_GAP = re.compile(r"[\s().\-/]{0,3}")
 _TITLES = re.compile("mrs|miss|mister|madam|sir|dame|prof|professor|doctor|lord|lady|and|the|van|von|der|den|del|dos")
 # Names that are words of every support log: on their own they count as a name only with a capital letter.
 _AMBIGUOUS = re.compile(
@@ -59,7 +62,7 @@ def entity_name(name: str) -> str:
 
 def key(text: str) -> str:
     """What equal values share: digits for a number however it is grouped, else the letters and digits, case folded."""
-    parts = "".join(_WORDS.findall(text))
+    parts = "".join(_WORD.findall(text))
     return parts.casefold() or text.strip()
 
 
@@ -90,58 +93,62 @@ def _with_parts(values: dict[str, Value]) -> list[Value]:
 
 def name_parts(value: Value) -> list[str]:
     """The words of a name that stand for the person by themselves."""
-    parts = _WORDS.findall(value.text)
+    parts = _WORD.findall(value.text)
     return [
         part for part in parts if len(part) >= PART_LETTERS and part.isalpha() and not _TITLES.fullmatch(part.lower())
     ]
 
 
 def find_known(texts: Sequence[str], values: Sequence[Value]) -> list[list[Span]]:
-    """Every occurrence of `values` in the texts of one conversation.
+    """Every occurrence of `values` in the texts of one conversation, in time linear in the texts.
 
     Args:
         texts: n decoded texts; not modified.
-        values: what to look for.
+        values: what to look for; of two with one key the first counts.
     Returns:
-        n lists of spans, ordered, not overlapping; the longest value wins.
+        n lists of spans; they may overlap.
     """
-    expression = compile_values(
-        tuple(sorted({(value.type, value.text, value.part) for value in values}, key=_longest_first))
-    )
-    if expression is None:
-        return [[] for _ in texts]
-    pattern, types = expression
-    return [
-        [
-            Span(match.start(), match.end(), types[int((match.lastgroup or "v0")[1:])], SCORE)
-            for match in pattern.finditer(shield(text))
+    by_key = {key(value.text): value for value in reversed(values)}
+    numbers = {digits for digits in by_key if digits.isdecimal() and len(digits) >= SPLIT_DIGITS}
+    words = (_WORD, _GAP, by_key, {prefix for value in values for prefix in _joined_parts(value.text)})
+    groups = (_DIGITS, _DIGIT_GAP, numbers, {digits[:end] for digits in numbers for end in range(1, len(digits))})
+    symbols = [value for value in by_key.values() if not _WORD.search(value.text)]
+    found = []
+    for text in map(shield, texts):
+        matches = [*_runs(text, *words), *(_runs(text, *groups) if numbers else ())]
+        spans = [
+            Span(start, end, by_key[joined].type, SCORE)
+            for start, end, joined in matches
+            if not (by_key[joined].part and _AMBIGUOUS.fullmatch(text[start:end]))
         ]
-        for text in texts
-    ]
+        for value in symbols:
+            spans += [Span(*match.span(), value.type, SCORE) for match in re.finditer(re.escape(value.text), text)]
+        found.append(spans)
+    return found
 
 
-def _longest_first(item: tuple[str, str, bool]) -> tuple[int, tuple[str, str, bool]]:
-    return -len(item[1]), item
+def _joined_parts(text: str) -> Iterator[str]:
+    """`jane`, `janedoe` of `Jane Doe`: how much of a value may have been read where a text breaks."""
+    return itertools.accumulate(part.casefold() for part in _WORD.findall(text))
 
 
-@lru_cache(maxsize=1024)
-def compile_values(values: tuple[tuple[str, str, bool], ...]) -> tuple[re.Pattern[str], list[str]] | None:
-    """One expression for all `(type, text, part)` of a conversation, and the types of its groups `v0`, `v1`, ..."""
-    if not values:
-        return None
-    groups = [f"(?P<v{number}>{_expression(text, part)})" for number, (_, text, part) in enumerate(values)]
-    return re.compile("|".join(groups), re.IGNORECASE), [entity for entity, _, _ in values]
-
-
-def _expression(text: str, part: bool) -> str:
-    parts = _WORDS.findall(text)
-    if not parts:
-        return re.escape(text)
-    digits = "".join(parts)
-    if digits.isdigit() and len(digits) >= SPLIT_DIGITS:
-        grouped = r"[\s().\-/]{0,3}".join(digits)
-        return rf"(?<!\d){grouped}(?!\d)"
-    joined = rf"(?:(?!{SHIELD})[\W_]){{0,3}}".join(re.escape(part) for part in parts)
-    if part and _AMBIGUOUS.fullmatch(text.lower()):
-        joined = f"(?!(?-i:{text.lower()})){joined}"
-    return rf"(?<![^\W_]){joined}(?![^\W_])"
+def _runs(
+    text: str, word: re.Pattern[str], gap: re.Pattern[str], keys: Container[str], prefixes: Container[str]
+) -> Iterator[tuple[int, int, str]]:
+    """(start, end, joined) of the longest run of words, from each word on, that joined is one of `keys`."""
+    tokens = [(match[0].casefold(), match.start(), match.end()) for match in word.finditer(text)]
+    position = 0
+    while position < len(tokens):
+        joined, best = "", None
+        for following in range(position, len(tokens)):
+            token, start, end = tokens[following]
+            if following > position and not gap.fullmatch(text, tokens[following - 1][2], start):
+                break
+            joined += token
+            if joined in keys:
+                best = (tokens[position][1], end, joined, following)
+            if joined not in prefixes:
+                break
+        if best is not None:
+            yield best[:3]
+        position = position + 1 if best is None else best[3] + 1

@@ -41,8 +41,9 @@ class Conversation:
         self._last: dict[str, int] = defaultdict(int)
         for text in self.texts:
             for match in PLACEHOLDER.finditer(text.text):
-                entity, number = entity_type(match[0]), int(match[0].rpartition("_")[2][:-1])
-                self._last[entity] = max(self._last[entity], number)
+                entity, number = entity_type(match[0]), match[0].rpartition("_")[2][:-1]
+                # Nothing of ours has ten digits: a longer number cannot be met by counting on.
+                self._last[entity] = max(self._last[entity], int(number) if len(number) < 10 else 0)
 
     def replace(self, detected: Sequence[Sequence[Span]]) -> None:
         """Replace what was detected in the pending texts, the known values, and every other occurrence of both.

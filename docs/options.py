@@ -1,0 +1,82 @@
+"""Write docs/pipeline.md from the configs themselves: `python docs/options.py`; a test holds the page against them."""
+
+from pathlib import Path
+from typing import Any
+
+from deskloop.config import Settings
+from deskloop.stage import StageConfig
+from tasks import sections, stages
+
+PAGE = Path(__file__).parent / "pipeline.md"
+HEAD = """\
+# The pipeline file
+
+Written by `python docs/options.py` from the configs. `deskloop schema` prints the same as a JSON Schema for editors.
+Unknown keys, wrong types and steps in an impossible order are refused before anything runs, all at once.
+
+Steps are a list. An entry is a stage (`scrub`), a stage with options (`normalize: {min_turns: 2}`), or, to use a stage
+twice, `{stage: normalize, name: normalize_again, with: {min_turns: 3}}`. `--set normalize.min_turns=3` overrides an option.
+
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [HEAD, _table("Top level", Settings)]
+    parts += [_table(f"Step `{name}`", stage.config) for name, stage in stages().items()]
+    parts += [_table(f"Section `{name}`", config) for name, config in sections().items()]
+    return "\n".join(parts)
+
+
+def _table(title: str, config: type[StageConfig]) -> str:
+    schema = config.model_json_schema()
+    rows = _rows(schema, schema.get("$defs", {}), "")
+    return "\n".join([f"## {title}", "", "| option | type | default | meaning |", "|---|---|---|---|", *rows, ""])
+
+
+def _rows(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> list[str]:
+    """A row for each option; the options of an inner mapping follow it with a dotted name."""
+    rows = []
+    for name, field in schema.get("properties", {}).items():
+        needed = name in schema.get("required", [])
+        default = "needed" if needed else _shown(field.get("default"))
+        rows.append(f"| `{prefix}{name}` | {_type(field)} | {default} | {field.get('description', '')} |")
+        for inner in _references(field):
+            rows += _rows(definitions[inner], definitions, f"{prefix}{name}.")
+    return rows
+
+
+def _references(field: dict[str, Any]) -> list[str]:
+    found = [field, field.get("items", {}), *field.get("anyOf", [])]
+    return [one["$ref"].rpartition("/")[2] for one in found if "$ref" in one]
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "enum" in field:
+        return " or ".join(f"`{one}`" for one in field["enum"])
+    if "anyOf" in field:
+        return " or ".join(dict.fromkeys(_type(one) for one in field["anyOf"] if one.get("type") != "null"))
+    names = {
+        "array": "list",
+        "object": "mapping",
+        "integer": "whole number",
+        "string": "text",
+        "boolean": "true or false",
+    }
+    bounds = [f"{sign} {field[key]:g}" for key, sign in _BOUNDS.items() if key in field]
+    return " ".join([names.get(field.get("type", "object"), field.get("type", "mapping")), ", ".join(bounds)]).strip()
+
+
+_BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+
+
+def _shown(default: Any) -> str:
+    if default in (None, "", []) or isinstance(default, dict):
+        return ""
+    if isinstance(default, list) and len(str(default)) > 60:
+        return f"{len(default)} entries"
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
