@@ -15,7 +15,8 @@ Written by `python docs/options.py` from the configs. `deskloop schema` prints t
 Unknown keys, wrong types and steps in an impossible order are refused before anything runs, all at once.
 
 Steps are a list. An entry is a stage (`scrub`), a stage with options (`normalize: {min_turns: 2}`), or, to use a stage
-twice, `{stage: normalize, name: normalize_again, with: {min_turns: 3}}`. `--set normalize.min_turns=3` overrides an option.
+twice, `{stage: normalize, name: normalize_again, with: {min_turns: 3}}`. `--set normalize.min_turns=3` overrides an
+option.
 
 """
 
