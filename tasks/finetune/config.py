@@ -6,8 +6,8 @@ from pydantic import Field
 
 from deskloop.stage import StageConfig
 
-TINY_LEARNING_RATE = 3e-3
-LEARNING_RATE = 5e-5
+TINY_LEARNING_RATE, TINY_BATCH = 3e-3, 1024
+LEARNING_RATE, BATCH = 5e-5, 8192
 
 
 class FinetuneConfig(StageConfig):
@@ -24,8 +24,11 @@ class FinetuneConfig(StageConfig):
     weight_decay: float = Field(0.01, ge=0, le=1)
     epochs: float = Field(3.0, gt=0, le=1000, description="passes over the training split; unused with max_steps")
     max_steps: int | None = Field(None, ge=1, description="optimizer steps, in place of epochs")
-    batch_tokens: int = Field(
-        4096, ge=16, description="tokens of a batch, padding included; windows of like length share one"
+    batch_tokens: int | None = Field(
+        None,
+        ge=16,
+        description="tokens of a batch, padding included; windows of like length share one; default 1024 for `tiny`, "
+        "otherwise 8192",
     )
     gradient_accumulation: int = Field(1, ge=1, le=4096, description="batches of one optimizer step")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
@@ -51,3 +54,10 @@ class FinetuneConfig(StageConfig):
         if self.learning_rate is not None:
             return self.learning_rate
         return TINY_LEARNING_RATE if self.base == "tiny" else LEARNING_RATE
+
+    @property
+    def batch_budget(self) -> int:
+        """Tokens of a batch."""
+        if self.batch_tokens is not None:
+            return self.batch_tokens
+        return TINY_BATCH if self.base == "tiny" else BATCH

@@ -62,7 +62,7 @@ def finetune(
     torch.manual_seed(seed)
     model = load_base(base_folder_or_id, tokenizer, config.dropout)
     _check(model, data, validation, config)
-    budget = config.batch_tokens
+    budget = config.batch_budget
     wanted = None if config.max_steps is None else config.max_steps * config.gradient_accumulation
     batches, epoch = plan(data["lengths"], data["repeats"], config.epochs, wanted, budget, seed, config.packing)
     checkpoint = _resume_from(work, _recipe(train, validation, tokenizer_files, base_folder_or_id, config, seed))

@@ -27,7 +27,7 @@ _SYNONYMS = {
     "SSN": "US_SSN",
 }
 _WORD = re.compile(r"[^\W_]+")
-_GAP = re.compile(rf"[^\w{SHIELD}]{{0,3}}|_{{1,3}}")
+_GAP = re.compile(rf"(?:[^\w{SHIELD}]|_){{0,3}}")
 _DIGITS = re.compile(r"\d+")
 _DIGIT_GAP = re.compile(r"[\s().\-/]{0,3}")
 _TITLES = re.compile("mrs|miss|mister|madam|sir|dame|prof|professor|doctor|lord|lady|and|the|van|von|der|den|del|dos")

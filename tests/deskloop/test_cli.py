@@ -1,8 +1,8 @@
 """The command line: quick, documented, one JSON document on stdout, and never a traceback."""
 
 import json
+import os
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -399,23 +399,21 @@ def test_init_writes_a_file_once(tmp_path: Path, deskloop: Call) -> None:
     assert (blocked.code, "cannot be written: " in blocked.err) == (2, True)
 
 
-SCRUB = [sys.executable, "-c", "from deskloop.cli import main; main()", "scrub"]
-LINES = [{"id": n, "text": "write to jane.roe@example.com" + " or not" * 50} for n in range(300)]
-
-
 def test_scrub_reads_and_writes_lines() -> None:
-    content = "".join(json.dumps(line) + "\n" for line in LINES[:3]) + "no json\n"
-    done = subprocess.run(SCRUB, input=content, capture_output=True, text=True, cwd=ROOT, check=True)
+    command = [sys.executable, "-c", "from deskloop.cli import main; main()", "scrub"]
+    content = "".join(json.dumps({"id": n, "text": "write to jane.roe@example.com"}) + "\n" for n in range(3)) + "no\n"
+    done = subprocess.run(command, input=content, capture_output=True, text=True, cwd=ROOT, check=True)
     out = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [one.get("text", "")[:27] for one in out] == ["write to <EMAIL_ADDRESS_1> "] * 3 + [""]
+    assert [one.get("text") for one in out] == ["write to <EMAIL_ADDRESS_1>"] * 3 + [None]
     assert out[3]["error"] == "invalid_json"
     assert done.stderr == ""
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
-    log = tmp_path / "log.jsonl"
-    log.write_text("".join(json.dumps(line) + "\n" for line in LINES))
-    command = f"{shlex.join(SCRUB)} {log} | head -n 1"
-    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, cwd=ROOT)
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    """As with `| head`: a pipe that nobody reads."""
+    unread, output = os.pipe()
+    os.close(unread)
+    command = [sys.executable, "-c", "from deskloop.cli import main; main()", "schema"]
+    done = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    os.close(output)
     assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout)["id"] == 0

@@ -51,6 +51,7 @@ LOGS: dict[str, tuple[bytes, int]] = {
     "splits.json": (json.dumps({"train": [PAIR, PAIR], "test": [PAIR]}).encode(), 3),
     "tickets.csv": (TICKETS.encode(), 2),
     "tickets.tsv": (TICKETS.replace('"Zebra, words"', "Zebra").replace(",", "\t").encode(), 2),
+    "people.csv": (b"id,role,text,customer,agent\n1,customer,Zebra,Quux,Bob\n1,agent,yes,Quux,Bob\n", 1),
     "pairs.csv": (b"question;answer;topic\nZebra?;Zebra!;zebra_talk\n", 1),
     "bitext.csv": (b"flags,instruction,category,intent,response\nB,Zebra,ORDER,zebra_talk,Zebra\n", 1),
     "2024 Été #1.csv": (b"conversation_id,role,text\nT-1,customer,Zebra\nT-1,agent,yes\n", 1),
@@ -163,6 +164,15 @@ def test_the_pipelines_name_is_a_valid_one(tmp_path: Path, name: str, expected: 
 def test_any_file_name_is_quoted_right(tmp_path: Path, name: str) -> None:
     _, pipeline = looked_at(tmp_path, name, b"customer,agent\na,b\n")
     assert len(rows_of(pipeline)) == 1
+
+
+@pytest.mark.parametrize("name", ["null", "yes", "1e5", "2024-01-01", "plain"])
+def test_a_name_that_yaml_would_take_for_something_else_is_quoted(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(jsonl(CONVERSATIONS))
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(pipeline_for(str(tmp_path / name), tmp_path))
+    (source,) = load_pipeline(file, stages(), sections()).steps[0].config.sources
+    assert source.path == name
 
 
 def test_a_remote_log_is_named_as_it_is() -> None:
