@@ -7,6 +7,7 @@ publish  what the step remembers goes to the ledger, then one commit to the cata
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -95,7 +96,7 @@ class Engine:
 
     def _fit(self, step: Step, parents: Sequence[Version], decision: Decision) -> Decision:
         rows = self._read(parents, None)
-        job = self._job(step, self.decider.context(step), {}, staged=True)
+        job = self._job(step, self.decider.context(step))
         files: Mapping[str, bytes] = guarded(
             job,
             [],
@@ -113,7 +114,7 @@ class Engine:
             raise TypeError(f"step {step.name!r} has no source")
         (dataset,) = step.datasets.values()
         fresh: dict[str | None, bool] = {None: not self.store.exists("raw", dataset)}
-        job = self._job(step, context, fresh, staged=False)
+        job = self._job(step, context)
         batch, sample = 1 + self._last_batch(dataset), self.pipeline.sample
         outcome = Outcome()
         frames: Iterator[pd.DataFrame] = guarded(job, [], lambda: source.read(step.config, context))
@@ -130,8 +131,10 @@ class Engine:
                 f"({reasons or 'none'}). "
                 f"Look at the sources in {self.pipeline.file.name}: their format and column names."
             )
-        if len(set(outcome.written)) != len(outcome.written):
-            raise DataError(f"step {step.name!r}: the source gave the same row_id twice")
+        twice = sorted(row_id for row_id, count in Counter(outcome.written).items() if count > 1)
+        if twice:
+            told = f"{len(twice):,} row ids twice ({', '.join(twice[:3])})"
+            raise DataError(f"step {step.name!r}: the source gave {told}; a row_id must be unique")
         self._commit(step, outcome, fresh, deleted=None, gone=None, keep=("batch",))
         if outcome.quarantine or self.store.exists("raw", "quarantine"):
             self.store.create("raw", "quarantine", QUARANTINE)
@@ -148,7 +151,7 @@ class Engine:
     def _verdict(self, step: Step, parents: Sequence[Version], context: Context) -> pd.DataFrame:
         """A table stage's result on the columns it reads, in the order of row ids."""
         rows = self._read(parents, step.stage.columns)
-        job = self._job(step, context, {}, staged=True)
+        job = self._job(step, context)
         result: pd.DataFrame = guarded(
             job,
             [],
@@ -162,7 +165,7 @@ class Engine:
     ) -> Outcome:
         zone = step.stage.zone[1]
         fresh = {split: not self.store.exists(zone, name) for split, name in step.datasets.items()}
-        job = self._job(step, context, fresh, staged=False)
+        job = self._job(step, context)
         decided = self._decided(step, verdict) if verdict is not None else None
         outcome = Outcome()
         for one in self.executor.map(run_partition, self._tasks(job, self._partitions(parents), decided)):
@@ -205,38 +208,39 @@ class Engine:
             for old, new in zip(before, parents, strict=True)
         ]
         fresh = dict.fromkeys(step.datasets, all(one.only_inserts for one in changes))
-        job = self._job(step, context, fresh, staged=False)
+        job = self._job(step, context)
         outcome = Outcome()
         size = self.pipeline.settings.partition_rows
         slices = (one.upserts.slice(at, size) for one in changes for at in range(0, one.upserts.num_rows, size))
         for part in self.executor.map(run_partition, self._tasks(job, slices, None)):
             outcome.add(part)
         affected = _affected(changes)
-        gone = {split: self._obsolete(step, name, affected, outcome) for split, name in step.datasets.items()}
+        known = affected | set(self._read(parents, ["row_id"])["row_id"].to_pylist())
+        gone = {split: self._obsolete(step, name, known, affected, outcome) for split, name in step.datasets.items()}
         unrejected = sorted(affected - set(outcome.rejected))
         self._commit(step, outcome, fresh, deleted=gone, gone=unrejected)
         return outcome
 
-    def _obsolete(self, step: Step, dataset: str, affected: set[str], outcome: Outcome) -> list[str]:
-        """Rows of the last version that came from an affected row and were not written again into this dataset."""
+    def _obsolete(self, step: Step, dataset: str, known: set[str], affected: set[str], outcome: Outcome) -> list[str]:
+        """Rows of the last version that came from an affected row and were not written again.
+
+        Args:
+            known: every row id of the parents, now or before.
+        """
         zone = step.stage.zone[1]
         present = self.store.read(zone, dataset, self.store.delta_version(zone, dataset), ["row_id"])[
             "row_id"
         ].to_pylist()
         written = set(outcome.written)
-        return sorted(one for one in present if origin_of(one, affected) in affected and one not in written)
+        return sorted(one for one in present if origin_of(one, known) in affected and one not in written)
 
-    def _job(self, step: Step, context: Context, fresh: Mapping[str | None, bool], staged: bool) -> Job:
-        """Where the parts of a step go: into the table's folder where they can be committed as they are."""
-        zone = step.stage.zone[1]
-        staging = self.store.staging(zone) / step.name
-        folders = {
-            split: self.store.folder(zone, name) if fresh.get(split) and not staged else staging / name
-            for split, name in step.datasets.items()
-        }
-        clean = self.store.staging("clean") / step.name
+    def _job(self, step: Step, context: Context) -> Job:
+        """The parts of a step are staged in the zone that it writes to; its rejects, which hold no text, in `clean`."""
+        staging = self.store.staging(step.stage.zone[1]) / step.name
+        folders = {split: staging / name for split, name in step.datasets.items()}
+        rejects = self.store.staging("clean") / step.name / "rejects"
         quarantine = staging / "quarantine" if step.stage.source else None
-        return Job(step.name, step.stage, step.config, context, folders, clean / "rejects", quarantine)
+        return Job(step.name, step.stage, step.config, context, folders, rejects, quarantine)
 
     def _commit(
         self,

@@ -11,6 +11,7 @@ class DeskloopError(Exception):
     """Something that the user can act on; shown without a traceback. `exit_code` is the command's."""
 
     exit_code = 1
+    document: dict[str, object] | None = None  # of the run that it ended, for `--json`
 
 
 class ConfigError(DeskloopError):
@@ -22,7 +23,11 @@ class ConfigError(DeskloopError):
         self.problems = [problems] if isinstance(problems, str) else list(problems)
         count = len(self.problems)
         heading = f"{where} has {count} problem{'s' if count != 1 else ''}:"
+        self.where = where
         super().__init__("\n".join([heading, *(f"  - {problem}" for problem in self.problems)]))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.problems, self.where)
 
 
 class InputError(DeskloopError):

@@ -90,7 +90,7 @@ def open_run(
     Raises:
         ConfigError: another run is working on the store, or a step to refit learns nothing.
     """
-    _check_refit(pipeline, refit)
+    check_refit(pipeline, refit)
     store = Store(pipeline.store)
     steps = [step.name for step in pipeline.steps if step.stage.source is None]
     again = steps if rebuild else []
@@ -132,7 +132,12 @@ def guarded_step(run: Run, name: str) -> Iterator[None]:
     run.failed = ""
 
 
-def _check_refit(pipeline: Pipeline, refit: Sequence[str]) -> None:
+def check_refit(pipeline: Pipeline, refit: Sequence[str]) -> None:
+    """Refuse to refit a step that learns nothing.
+
+    Raises:
+        ConfigError: names the steps that do.
+    """
     fitted = [step.name for step in pipeline.steps if step.stage.fit is not None]
     wrong = [name for name in refit if name not in fitted]
     if wrong:

@@ -167,23 +167,18 @@ class Store:
         )
 
     def append_parts(self, zone: str, dataset: str, parts: Sequence[Part]) -> int:
-        """Commit parts that lie in the table's own folder; returns the Delta version."""
+        """Move staged parts into the table's folder and commit them as they are; returns the Delta version."""
         from deltalake.transaction import AddAction
 
         table = _open(self.folder(zone, dataset))
         now = int(time.time() * 1000)
-        actions = [
-            AddAction(
-                Path(part.path).name,
-                os.path.getsize(part.path),
-                {},
-                now,
-                True,
-                orjson.dumps({"numRecords": part.rows}).decode(),
-            )
-            for part in parts
-            if part.rows
-        ]
+        actions = []
+        for part in parts:
+            if part.rows:
+                place = self.folder(zone, dataset) / Path(part.path).name
+                os.replace(part.path, place)
+                rows = orjson.dumps({"numRecords": part.rows}).decode()
+                actions.append(AddAction(place.name, place.stat().st_size, {}, now, True, rows))
         if actions:
             table.create_write_transaction(actions, mode="append", schema=table.schema())
         return self.delta_version(zone, dataset)

@@ -8,7 +8,9 @@ from prefect.cache_policies import NO_CACHE
 
 from deskloop.catalog import Version
 from deskloop.conclude import conclude
+from deskloop.config import Pipeline
 from deskloop.engine import Engine
+from deskloop.errors import ConfigError
 from deskloop.models import Product, make_evaluation, make_model, model_folder
 from deskloop.progress import tick
 from deskloop.session import Run, current, guarded_step
@@ -93,9 +95,21 @@ def finetune_steps(run_id: str, encoded: list[str], until: str | None = None) ->
 def finetune(pipeline: str, overrides: list[str] | None = None) -> dict[str, Any]:
     """Fine-tune on the datasets as last published; returns the run's document."""
     with opened(pipeline, overrides) as run:
+        check_encoded(run.pipeline)
         last = run.pipeline.steps[-1]
         finetune_steps(run.id, [run.engine.catalog.get(name).name for name in last.datasets.values()])
         return conclude(run)
+
+
+def check_encoded(pipeline: Pipeline) -> None:
+    """Refuse a pipeline whose last step leaves nothing that a model could be trained on.
+
+    Raises:
+        ConfigError: says which step is missing.
+    """
+    last = pipeline.steps[-1]
+    if "input_ids" not in last.stage.provides:
+        raise ConfigError(f"steps: ends in {last.name!r}; to fine-tune, end it in `encode`", str(pipeline.file))
 
 
 def _base(run: Run) -> str:

@@ -33,6 +33,6 @@ def opened(
         try:
             yield run
         except DeskloopError as error:
-            page = conclude(run, str(error))["report"]
-            say(f"  the report of the failed run: {page}")
+            error.document = conclude(run, str(error))
+            say(f"  the report of the failed run: {error.document['report']}")
             raise

@@ -5,7 +5,7 @@ from typing import Any
 from prefect import flow
 
 from deskloop.conclude import conclude
-from flows.finetune import finetune_steps
+from flows.finetune import check_encoded, finetune_steps
 from flows.opened import opened
 from flows.prepare import prepare_steps
 
@@ -25,6 +25,8 @@ def retrain(
     last_step = until if data_only else None
     first_step = None if begin in ("finetune", "evaluate") else begin
     with opened(pipeline, overrides, sample, refit, rebuild, first_step, last_step) as run:
+        if not data_only:
+            check_encoded(run.pipeline)
         if begin in ("finetune", "evaluate"):
             references = [run.engine.catalog.get(name).name for name in run.pipeline.steps[-1].datasets.values()]
         else:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from deskloop.errors import ConfigError
+from deskloop.errors import ConfigError, DeskloopError
 from deskloop.progress import be_quiet, say
 
 DEFAULT = "pipeline.yaml"
@@ -96,6 +96,7 @@ def _check(options: Mapping[str, Any], more: Sequence[str] = ()) -> None:
     """
     from deskloop.config import load_pipeline
     from deskloop.refusal import nearest
+    from deskloop.session import check_refit
     from tasks import sections, stages
 
     pipeline = load_pipeline(Path(options["pipeline"]), stages(), sections(), options["overrides"], options["sample"])
@@ -110,12 +111,18 @@ def _check(options: Mapping[str, Any], more: Sequence[str] = ()) -> None:
         problems.append(f"--until {until} comes before --from {begin}")
     if problems:
         raise ConfigError(problems, "the command")
+    check_refit(pipeline, options["refit"])
 
 
 def _flow(flow: Callable[..., dict[str, Any]], as_json: bool, quiet: bool, options: dict[str, Any]) -> None:
     be_quiet(quiet)
     arguments = options | {"overrides": list(options["overrides"]), "refit": list(options["refit"])}
-    document = flow(**arguments)
+    try:
+        document = flow(**arguments)
+    except DeskloopError as error:
+        if as_json and error.document is not None:
+            click.echo(json.dumps({key: error.document.get(key) for key in JSON_KEYS}))
+        raise
     if as_json:
         click.echo(json.dumps({key: document.get(key) for key in JSON_KEYS}))
     else:

@@ -250,14 +250,19 @@ def test_options_reach_the_flow_and_json_is_one_document(
     as_flow(monkeypatch, flow)
     result = deskloop(
         "prepare", "-c", file, "--json", "--set", "upper.longest=3", "--set", "seed=1", "--sample", 5,
-        "--from", "upper", "--until", "copy", "--refit", "x", "--rebuild",
+        "--from", "upper", "--until", "copy", "--rebuild",
     )  # fmt: skip
     assert result.code == 0
     assert json.loads(result.out) == {key: DOCUMENT[key] for key in DOCUMENT if key != "other"}
     assert given == {
         "pipeline": str(file), "overrides": ["upper.longest=3", "seed=1"], "sample": 5, "begin": "upper",
-        "until": "copy", "refit": ["x"], "rebuild": True,
+        "until": "copy", "refit": [], "rebuild": True,
     }  # fmt: skip
+
+
+def test_a_step_that_learns_nothing_cannot_be_refitted(file: Path, deskloop: Call) -> None:
+    result = deskloop("prepare", "-c", file, "--refit", "upper")
+    assert (result.code, "--refit upper: learns nothing" in result.err) == (2, True)
 
 
 def test_a_run_ends_with_where_the_report_is(file: Path, deskloop: Call, monkeypatch: pytest.MonkeyPatch) -> None:
