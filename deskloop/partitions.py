@@ -4,6 +4,7 @@ A worker gets Arrow rows, runs the stage's pure function, writes what is kept an
 and returns paths and counts. No customer text travels back, not even in an exception.
 """
 
+import atexit
 import os
 import threading
 from collections import Counter, deque
@@ -129,7 +130,11 @@ class ProcessPool:
 
 
 def _follow_parent() -> None:
-    """End this worker when its parent is gone, killed included; a pool's workers would wait forever."""
+    """End this worker when its parent is gone, killed included; a pool's workers would wait forever.
+
+    It also leaves without the destructors of C++ libraries, which now and then abort at the end of a process.
+    """
+    atexit.register(os._exit, 0)
     parent = parent_process()
 
     def watch() -> None:

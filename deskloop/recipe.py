@@ -92,12 +92,12 @@ def _imported(tree: ast.Module, package: str, ours: set[str]) -> Iterator[str]:
                 else node.module
             )
             for alias in node.names:
-                submodule = f"{base}.{alias.name}"
-                yield submodule if str(base).split(".")[0] in ours and _is_module(submodule) else str(base)
+                is_module = str(base).split(".")[0] in ours and _has_module(str(base), alias.name)
+                yield f"{base}.{alias.name}" if is_module else str(base)
 
 
-def _is_module(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
+def _has_module(package: str, name: str) -> bool:
+    """Whether `package.name` is a module; looks for files, since `find_spec` would import the package."""
+    spec = importlib.util.find_spec(package)
+    places = [] if spec is None else spec.submodule_search_locations or []
+    return any(Path(place, f"{name}.py").exists() or Path(place, name, "__init__.py").exists() for place in places)

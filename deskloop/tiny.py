@@ -13,9 +13,9 @@ from deskloop.placeholders import PLACEHOLDER
 from deskloop.quiet import quiet
 
 CONTEXT = 1024  # tokens
-WIDTH = 192
+WIDTH = 160
 LAYERS = 2
-HEADS = 6
+HEADS = 5
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int = 4096) -> dict[str, bytes]:

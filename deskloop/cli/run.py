@@ -52,7 +52,7 @@ def run_command(as_json: bool, quiet: bool, **options: Any) -> None:
     Steps are those of the pipeline file, then finetune and evaluate.
     """
     _check(options, ("finetune", "evaluate"))
-    _quiet_prefect()
+    _settle_environment()
     from flows.retrain import retrain
 
     _flow(retrain, as_json, quiet, options)
@@ -64,7 +64,7 @@ def run_command(as_json: bool, quiet: bool, **options: Any) -> None:
 def prepare_command(as_json: bool, quiet: bool, **options: Any) -> None:
     """The data part alone; ends in the data-quality report."""
     _check(options)
-    _quiet_prefect()
+    _settle_environment()
     from flows.prepare import prepare
 
     _flow(prepare, as_json, quiet, options)
@@ -140,8 +140,10 @@ def _tell(document: dict[str, Any]) -> None:
     click.echo(f"report: {document['report']}")
 
 
-def _quiet_prefect() -> None:
-    """Prefect's own log lines are for its server; ours say what happens."""
+def _settle_environment() -> None:
+    """Prefect's own log lines are for its server; ours say what happens. Torch's threads wait without spinning, which
+    on a shared machine is what makes it slow."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
