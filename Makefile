@@ -24,7 +24,7 @@ demo: $(INSTALLED)
 	@$(BIN)/deskloop run -c examples/support/pipeline.yaml
 
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest -m "not long"
+	@$(BIN)/python -m pytest -m "not long" -n 2 --dist worksteal
 
 test-long: $(INSTALLED)
 	@$(BIN)/python -m pytest -m long

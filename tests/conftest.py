@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# Two pytest workers share two cores; more threads than cores only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Path:
