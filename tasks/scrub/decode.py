@@ -41,7 +41,9 @@ _SPACE = dict.fromkeys(BLOCKS.split("|"), "\n") | dict.fromkeys(CELLS.split("|")
 _SWALLOWED = {name: re.compile(rf"</{name}\s*+>", re.IGNORECASE) for name in ("script", "style")}
 _COMMENT_END = re.compile("-->")
 # `&amp;amp;#64;` is one entity in several coats.
-_ENTITY = re.compile(r"&(?:(?:amp|#38|#x26);)*+(#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z][A-Za-z0-9]{1,31};)")
+_ENTITY = re.compile(
+    r"&(?P<coats>(?:(?:amp|#38|#x26);)*+)(?:(?P<name>#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z][A-Za-z0-9]{1,31};)|(?<=;))"
+)
 # Soft hyphens, zero-width and bidi controls, variation selectors, keycaps, tag characters, lone surrogates, controls.
 _INVISIBLE = re.compile(
     "\r\n?|[\x0b\x0c\x85\u2028\u2029]|[\u200d\ufe0f]+|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5"
@@ -132,10 +134,12 @@ def _fix_encoding(run: str) -> str:
 
 def _entities(text: str) -> Iterator[Edit]:
     for match in _ENTITY.finditer(text) if "&" in text else ():
-        name = match[1]
+        name = match["name"]
         # A name needs its semicolon: a browser would read `&copy=1` in a link as a sign.
-        if name.startswith("#") or name in html5:
+        if name and (name.startswith("#") or name in html5):
             yield match.start(), match.end(), html.unescape(f"&{name}")
+        elif match["coats"]:
+            yield match.start(), match.end("coats"), "&"
 
 
 def _tags(text: str) -> Iterator[Edit]:

@@ -21,6 +21,8 @@ TEXTS = st.one_of(st.lists(FRAGMENTS, max_size=25).map("".join), st.text(max_siz
     ("text", "expected"),
     [
         ("nothing to do: a < b, <3 and <PERSON_1> & co", "nothing to do: a < b, <3 and <PERSON_1> & co"),
+        ("Home &amp; Audio", "Home & Audio"),
+        ("R&amp;amp;D &amp;foo;", "R&D &foo;"),
         ("jane&#64;example.com", "jane@example.com"),
         ("jane&amp;#x40;example.com", "jane@example.com"),
         ("&amp;amp;amp;lt;b&amp;gt;x&nbsp;y", "x y"),
