@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -101,11 +102,18 @@ class ProcessPool:
         self._pool: ProcessPoolExecutor | None = None
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """In the order of the items; memory holds a few partitions, however many there are.
+        """In the order of the items; memory holds a few partitions, however many there are. One alone stays here.
 
         Raises:
             DataError: a worker was killed, most likely by the system for want of memory.
         """
+        items = iter(items)
+        first = list(islice(items, 2))
+        if len(first) < 2:
+            # A worker would have to load the libraries first, which takes longer than one partition.
+            yield from map(function, first)
+            return
+        items = chain(first, items)
         if self._pool is None:
             self._pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"), initializer=_follow_parent)
         waiting: deque[Future[Result]] = deque()
