@@ -11,7 +11,7 @@ from deskloop.conclude import conclude
 from deskloop.config import Pipeline
 from deskloop.engine import Engine
 from deskloop.errors import ConfigError
-from deskloop.models import Product, make_evaluation, make_model, model_folder
+from deskloop.models import Product, make_evaluation, make_model, model_folder, weights_digest
 from deskloop.progress import tick
 from deskloop.session import Run, current, guarded_step
 from flows.opened import opened
@@ -32,8 +32,9 @@ def base_task(run_id: str, encoded: list[str]) -> str:
         return {"base": _base(run)}
 
     with guarded_step(run, "base"):
+        own = weights_digest(Path(_base(run))) if Path(_base(run)).is_dir() else ""
         tokenizer = run.versions(encoded)[0].artifact
-        version, decision = make_model(run.engine, product, [], make, extra=tokenizer)
+        version, decision = make_model(run.engine, product, [], make, extra=[tokenizer, own])
     return run.record("base", [version], decision)[0]
 
 
