@@ -63,11 +63,13 @@ class Source:
     """The functions of a stage that reads the outside world instead of a dataset.
 
     Attributes:
+        check: raises ConfigError or InputError for what can be told without reading the data: a missing file, a folder.
         inputs: [(name, digest of the bytes)] of everything that `read` would read, in order; cheap beside `read`.
         read: yields frames in the raw schema with two more columns: `reject` (reason or null) and `raw` (the bytes of
             an unreadable record, for the raw quarantine, or null).
     """
 
+    check: Callable[[Any, Context], None]
     inputs: Callable[[Any, Context], list[tuple[str, str]]]
     read: Callable[[Any, Context], Iterator[pd.DataFrame]]
 

@@ -97,6 +97,7 @@ def _check(options: Mapping[str, Any], more: Sequence[str] = ()) -> None:
     from deskloop.config import load_pipeline
     from deskloop.refusal import nearest
     from deskloop.session import check_refit
+    from deskloop.stage import Context
     from tasks import sections, stages
 
     pipeline = load_pipeline(Path(options["pipeline"]), stages(), sections(), options["overrides"], options["sample"])
@@ -112,6 +113,9 @@ def _check(options: Mapping[str, Any], more: Sequence[str] = ()) -> None:
     if problems:
         raise ConfigError(problems, "the command")
     check_refit(pipeline, options["refit"])
+    for step in pipeline.steps:
+        if step.stage.source is not None and begin is None:
+            step.stage.source.check(step.config, Context(step=step.name, folder=str(pipeline.folder)))
 
 
 def _flow(flow: Callable[..., dict[str, Any]], as_json: bool, quiet: bool, options: dict[str, Any]) -> None:

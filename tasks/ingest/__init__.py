@@ -56,6 +56,15 @@ def ingest(config: IngestConfig, context: Context) -> Iterator[pd.DataFrame]:
     admission.warn_of_absent_fields()
 
 
+def check(config: IngestConfig, context: Context) -> None:
+    """Refuse sources that are missing, are folders, or lack a declared column.
+
+    Raises:
+        ConfigError: with all problems of all sources.
+    """
+    _checked_files(config, context)
+
+
 def inputs(config: IngestConfig, context: Context) -> list[tuple[str, str]]:
     """(name, digest) of every file that `ingest` would read, sorted by path within each source.
 
@@ -182,7 +191,7 @@ STAGE = Stage(
     dataset="ingested",
     config=IngestConfig,
     kind="source",
-    source=Source(inputs=inputs, read=ingest),
+    source=Source(check=check, inputs=inputs, read=ingest),
     provides=frozenset(["conversation_id", "turns", "intent", "customer_keys", "started_at", "source", "known"]),
     zone=("world", "raw"),
     schema=RAW_CONVERSATION,

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -263,6 +264,12 @@ def test_options_reach_the_flow_and_json_is_one_document(
 def test_a_step_that_learns_nothing_cannot_be_refitted(file: Path, deskloop: Call) -> None:
     result = deskloop("prepare", "-c", file, "--refit", "upper")
     assert (result.code, "--refit upper: learns nothing" in result.err) == (2, True)
+
+
+def test_a_missing_source_is_refused_before_anything_starts(file: Path, tmp_path: Path, deskloop: Call) -> None:
+    result = deskloop("prepare", "-c", shutil.copy(file, tmp_path))  # without its log
+    assert (result.code, "log.json does not exist" in result.err) == (2, True)
+    assert "prefect" not in result.err
 
 
 def test_a_run_ends_with_where_the_report_is(file: Path, deskloop: Call, monkeypatch: pytest.MonkeyPatch) -> None:

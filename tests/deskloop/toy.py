@@ -14,6 +14,7 @@ import pyarrow as pa
 from deskloop import expect
 from deskloop.config import Pipeline, load_pipeline
 from deskloop.engine import Engine
+from deskloop.errors import ConfigError
 from deskloop.partitions import Executor, Inline
 from deskloop.schema import RAW_CONVERSATION, conversations
 from deskloop.stage import Context, Source, Stage, StageConfig
@@ -22,6 +23,11 @@ from deskloop.store import Store
 
 class LogConfig(StageConfig):
     path: str
+
+
+def _check(config: LogConfig, context: Context) -> None:
+    if not Path(context.folder, config.path).exists():
+        raise ConfigError(f"{config.path} does not exist")
 
 
 def _inputs(config: LogConfig, context: Context) -> list[tuple[str, str]]:
@@ -73,8 +79,8 @@ def copies(rows: pd.DataFrame, config: StageConfig, context: Context) -> pd.Data
 
 
 LOG = Stage(
-    name="log", dataset="logged", config=LogConfig, kind="source", source=Source(_inputs, _read), zone=("world", "raw"),
-    schema=RAW_CONVERSATION, provides=frozenset({"turns"}),
+    name="log", dataset="logged", config=LogConfig, kind="source", source=Source(_check, _inputs, _read),
+    zone=("world", "raw"), schema=RAW_CONVERSATION, provides=frozenset({"turns"}),
 )  # fmt: skip
 UPPER = Stage(name="upper", dataset="uppered", config=UpperConfig, kind="row", run=upper, zone=("raw", "clean"))
 ASSIGN = Stage(
