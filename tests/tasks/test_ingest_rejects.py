@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from deskloop.errors import ConfigError
@@ -187,6 +187,9 @@ LINE = (JSON | CONVERSATION).map(lambda value: json.dumps(value).encode()) | st.
 @given(st.lists(LINE, max_size=8), st.sampled_from(["auto", "conversations", "openai", "instructions"]))
 def test_p7_every_line_comes_out_once(lines: list[bytes], format: str) -> None:
     content = b"".join(line.replace(b"\n", b" ") + b"\n" for line in lines)
+    assume(
+        not content.startswith((b"\x1f\x8b", b"BZh", b"\xfd7z"))
+    )  # an archive, and a damaged one: refused as a whole
     count = sum(
         bool(line.removeprefix(b"\xef\xbb\xbf" if number == 0 else b"").strip())
         for number, line in enumerate(content.split(b"\n"))
