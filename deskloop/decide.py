@@ -5,8 +5,8 @@ same recipe, input changed, rows independent of each other             -> extend
 anything else                                                          -> compute
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from deskloop.catalog import Catalog, Version
 from deskloop.config import Pipeline, Step
@@ -27,6 +27,7 @@ class Decision:
         versions: the versions to reuse, or the ones to extend.
         refit: why an artifact must be fitted first, if it must.
         inputs: of a source: name and digest of each file.
+        equipment: what the stage works with, and what of it is missing; see `Stage.equipment`.
     """
 
     action: str
@@ -37,6 +38,7 @@ class Decision:
     versions: Sequence[Version] = ()
     refit: str = ""
     inputs: Sequence[tuple[str, str]] = ()
+    equipment: Mapping[str, str | None] = field(default_factory=dict)
 
 
 class Decider:
@@ -56,9 +58,13 @@ class Decider:
 
     def decide(self, step: Step, parents: Sequence[Version]) -> Decision:
         """Reuse, extend or compute; reads digests and the code, no rows."""
+        found = step.stage.equipment(step.config, self.context(step)) if step.stage.equipment is not None else {}
+        return replace(self._decide(step, parents, found), equipment=found)
+
+    def _decide(self, step: Step, parents: Sequence[Version], equipment: Mapping[str, str | None]) -> Decision:
         key_id, _ = self.store.key()
-        recipe = recipe_of(step.name, step.stage, step.config, self.pipeline.settings.seed, key_id)
-        artifact, refit = self._artifact(step, recipe, parents)
+        recipe = recipe_of(step.name, step.stage, step.config, self.pipeline.settings.seed, key_id, equipment)
+        artifact, refit = self._artifact(step, recipe, equipment, parents)
         inputs = step.stage.source.inputs(step.config, self.context(step)) if step.stage.source is not None else []
         digests = [digest for _, digest in inputs] + [parent.digest for parent in parents]
         fingerprint = "" if refit else text_digest(recipe, artifact, digests)
@@ -74,11 +80,13 @@ class Decider:
             return Decision("extend", why, recipe, artifact, fingerprint, previous)
         return Decision("compute", why, recipe, artifact, fingerprint, previous, refit, inputs)
 
-    def _artifact(self, step: Step, recipe: str, parents: Sequence[Version]) -> tuple[str, str]:
+    def _artifact(
+        self, step: Step, recipe: str, equipment: Mapping[str, str | None], parents: Sequence[Version]
+    ) -> tuple[str, str]:
         """(hash of the artifact to use, or why it must be fitted anew)."""
         if step.stage.fit is None:
             return "", ""
-        found = self.ledger.artifact(step.name, self.artifact_key(step, recipe))
+        found = self.ledger.artifact(step.name, self.artifact_key(step, recipe, equipment))
         if found is None:
             return "", "first fit"
         digest, fitted_on = found
@@ -99,14 +107,15 @@ class Decider:
             folder=str(self.pipeline.folder),
             artifact=self.ledger.files(artifact) if artifact else {},
             families=self.ledger.families() if step.stage.remember else None,
+            memo=str(self.store.root / "memo" / f"{step.name}.sqlite"),
         )
 
-    def artifact_key(self, step: Step, recipe: str) -> str:
-        """What an artifact is kept under: the recipe, or only the options that its stage pins it to."""
+    def artifact_key(self, step: Step, recipe: str, equipment: Mapping[str, str | None]) -> str:
+        """What an artifact is kept under: the recipe, or only the options and equipment that its stage pins it to."""
         if step.stage.fit_fields is None:
             return recipe
         options = {name: getattr(step.config, name) for name in step.stage.fit_fields}
-        return text_digest(step.name, step.stage.name, options, self.pipeline.settings.seed)
+        return text_digest(step.name, step.stage.name, options, self.pipeline.settings.seed, dict(equipment))
 
     def _why(
         self, step: Step, recipe: str, artifact: str, parents: Sequence[Version], previous: Sequence[Version]

@@ -102,7 +102,7 @@ class Engine:
             [],
             lambda: step.stage.fit(to_frame(rows), step.config, job.context),  # type: ignore[misc]
         )
-        key = self.decider.artifact_key(step, decision.recipe)
+        key = self.decider.artifact_key(step, decision.recipe, decision.equipment)
         digest = self.ledger.record_artifact(step.name, key, files, rows.num_rows, decision.refit)
         fingerprint = text_digest(decision.recipe, digest, [parent.digest for parent in parents])
         return replace(decision, artifact=digest, fingerprint=fingerprint)
@@ -216,23 +216,24 @@ class Engine:
             outcome.add(part)
         affected = _affected(changes)
         known = affected | set(self._read(parents, ["row_id"])["row_id"].to_pylist())
-        gone = {split: self._obsolete(step, name, known, affected, outcome) for split, name in step.datasets.items()}
-        unrejected = sorted(affected - set(outcome.rejected))
+        zone = step.stage.zone[1]
+        gone = {
+            split: _without(self._present(zone, name), known, affected, outcome.written)
+            for split, name in step.datasets.items()
+        }
+        rejected = self._present("clean", step.rejects)
+        unrejected = _without(rejected, known, affected, outcome.rejected)
         self._commit(step, outcome, fresh, deleted=gone, gone=unrejected)
         return outcome
 
-    def _obsolete(self, step: Step, dataset: str, known: set[str], affected: set[str], outcome: Outcome) -> list[str]:
-        """Rows of the last version that came from an affected row and were not written again.
-
-        Args:
-            known: every row id of the parents, now or before.
-        """
-        zone = step.stage.zone[1]
-        present = self.store.read(zone, dataset, self.store.delta_version(zone, dataset), ["row_id"])[
+    def _present(self, zone: str, dataset: str) -> list[str]:
+        """Row ids of a table's last commit; none where there is no table."""
+        if not self.store.exists(zone, dataset):
+            return []
+        ids: list[str] = self.store.read(zone, dataset, self.store.delta_version(zone, dataset), ["row_id"])[
             "row_id"
         ].to_pylist()
-        written = set(outcome.written)
-        return sorted(one for one in present if origin_of(one, known) in affected and one not in written)
+        return ids
 
     def _job(self, step: Step, context: Context) -> Job:
         """The parts of a step are staged in the zone that it writes to; its rejects, which hold no text, in `clean`."""
@@ -276,3 +277,13 @@ class Engine:
 def _affected(changes: Sequence[Changes]) -> set[str]:
     """Ids that were inserted, changed or deleted in any of the parents."""
     return {row_id for one in changes for row_id in (*one.upserts["row_id"].to_pylist(), *one.deleted)}
+
+
+def _without(present: Sequence[str], known: set[str], affected: set[str], again: Sequence[str]) -> list[str]:
+    """Ids of a table that came from an affected row and were not written again.
+
+    Args:
+        known: every row id of the parents, now or before.
+    """
+    written = set(again)
+    return sorted(one for one in present if origin_of(one, known) in affected and one not in written)

@@ -230,8 +230,10 @@ def origin_of(row_id: str, known: set[str]) -> str:
 def check_conservation(step: str, ids_in: Iterable[str], written: Iterable[str], rejected: Iterable[str]) -> int:
     """P7: ids in = ids out + rejects; rows that a step adds must name the row they come from.
 
+    An added row may be rejected too, which says nothing about the row it comes from.
+
     Returns:
-        How many rows were added.
+        How many rows were added, those that were rejected at once included.
     Raises:
         DataError: with counts and the first few ids.
     """
@@ -240,8 +242,8 @@ def check_conservation(step: str, ids_in: Iterable[str], written: Iterable[str],
     origins = {origin_of(row_id, known) for row_id in out}
     wrong = {
         "neither kept nor rejected": known - origins - gone,
-        "both kept and rejected": origins & gone,
-        "out of nowhere": (origins | gone) - known,
+        "both kept and rejected": (origins & gone) | (gone & set(out)),
+        "out of nowhere": (origins | {origin_of(row_id, known) for row_id in gone}) - known,
     }
     found = {what: ids for what, ids in wrong.items() if ids}
     for what, listed in {"written twice": out, "rejected twice": taken_out}.items():
@@ -253,4 +255,4 @@ def check_conservation(step: str, ids_in: Iterable[str], written: Iterable[str],
             f"step {step!r} does not account for every row: {told}. A stage returns each input row, rejected ones "
             f"with a reason in the column `reject`, and names an added row <input row_id>/<suffix>."
         )
-    return len(out) - len(origins)
+    return len(out) + len(taken_out) - len(known)

@@ -66,6 +66,7 @@ def describe(
         flow_run_id=run[1],
         config=step.config.model_dump(mode="json"),
         libraries=library_versions((*SHARED_LIBRARIES, *step.stage.libraries)),
+        details={"equipment": dict(decision.equipment)} if decision.equipment else {},
     )
     return [
         replace(common, dataset=name, digest=table_digest(rows["_hash"]), rows=len(rows), delta_version=latest[name])

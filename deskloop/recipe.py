@@ -8,7 +8,7 @@ import ast
 import functools
 import importlib.metadata
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from deskloop.digest import text_digest
@@ -17,14 +17,21 @@ from deskloop.stage import Stage, StageConfig
 OURS = ("deskloop", "tasks")
 
 
-def recipe_of(step: str, stage: Stage, config: StageConfig, seed: int, key_id: str) -> str:
-    """The recipe's digest, 32 hexadecimal digits."""
+def recipe_of(
+    step: str, stage: Stage, config: StageConfig, seed: int, key_id: str, equipment: Mapping[str, str | None]
+) -> str:
+    """The recipe's digest, 32 hexadecimal digits.
+
+    Args:
+        equipment: what the stage found of what it works with, see `Stage.equipment`.
+    """
     return text_digest(
         step,
         stage.name,
         config.model_dump(mode="json"),
         seed,
         key_id if stage.keyed else "",
+        dict(equipment),
         library_versions(stage.libraries),
         code_digest(modules_of(stage)),
     )

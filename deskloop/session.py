@@ -60,6 +60,8 @@ class Run:
         """Note what a step came to, tell the user, and return references that may pass between tasks."""
         self.entries[name] = Entry(versions, decision)
         self.say(_line(name, self.entries[name]))
+        for missing in [tool for tool, found in decision.equipment.items() if found is None]:
+            self.say(f"  {name:<12} {missing} is not installed: it went on without, see the report")
         return [version.name for version in versions]
 
     def versions(self, names: Sequence[str]) -> list[Version]:

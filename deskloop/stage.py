@@ -39,12 +39,14 @@ class Context:
         folder: the pipeline file's folder; relative paths in a config start there.
         artifact: file name to bytes, of a fitted stage.
         families: the ledger's families `(conversation_id, family, split, held)`, for the stage that keeps them.
+        memo: an SQLite file for outputs that must not be made twice, as a neural model's; "": nothing is kept.
     """
 
     step: str
     seed: int = 0
     key: bytes = b""
     folder: str = "."
+    memo: str = ""
     artifact: Mapping[str, bytes] = field(default_factory=dict)
     families: pd.DataFrame | None = None
 
@@ -56,6 +58,8 @@ class Context:
 
 Rows = Callable[[pd.DataFrame, Any, Context], pd.DataFrame]
 Fit = Callable[[pd.DataFrame, Any, Context], Mapping[str, bytes]]
+Check = Callable[[Any, Context], None]
+Equipment = Callable[[Any, Context], Mapping[str, str | None]]
 
 
 @dataclass(frozen=True)
@@ -63,13 +67,11 @@ class Source:
     """The functions of a stage that reads the outside world instead of a dataset.
 
     Attributes:
-        check: raises ConfigError or InputError for what can be told without reading the data: a missing file, a folder.
         inputs: [(name, digest of the bytes)] of everything that `read` would read, in order; cheap beside `read`.
         read: yields frames in the raw schema with two more columns: `reject` (reason or null) and `raw` (the bytes of
             an unreadable record, for the raw quarantine, or null).
     """
 
-    check: Callable[[Any, Context], None]
     inputs: Callable[[Any, Context], list[tuple[str, str]]]
     read: Callable[[Any, Context], Iterator[pd.DataFrame]]
 
@@ -85,6 +87,10 @@ class Stage:
         kind: `source` reads the world; `row` works on any batch alone; `fitted` learns an artifact first, then works
             by row; `table` needs the whole table.
         run: the pure function (none for a source).
+        check: raises ConfigError or InputError, before any step runs, for what can be told without reading the data: a
+            missing file, a model that cannot be had.
+        equipment: what it works with besides Python's packages, such as a program or a local model: name -> version or
+            digest. It is part of the recipe. None: it is missing, and the stage goes on without it.
         fit: for `fitted`: the function that learns the artifact from the whole table.
         refit_growth: refit when the table has grown by this share since the last fit; None: only on request.
         fit_fields: the config fields that `fit` depends on; the artifact is then pinned to them alone, whatever else of
@@ -107,6 +113,8 @@ class Stage:
     kind: Literal["source", "row", "fitted", "table"]
     run: Rows | None = None
     source: Source | None = None
+    check: Check | None = None
+    equipment: Equipment | None = None
     fit: Fit | None = None
     refit_growth: float | None = 0.2
     fit_fields: tuple[str, ...] | None = None

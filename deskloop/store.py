@@ -4,6 +4,7 @@
     clean/     everything else
     catalog/   which Delta commits are versions            (deskloop.catalog)
     ledger/    decisions that are state: families, artifacts (deskloop.ledger)
+    memo/      outputs of neural generators, so that none is made twice (deskloop.memo)
     models/    model folders, and checkpoints of the run in progress
     reports/   one folder a run
     keys/      the HMAC key, mode 0600
@@ -69,7 +70,14 @@ class Store:
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            for name, mode in {"raw": 0o700, "clean": 0o755, "keys": 0o700, "models": 0o755, "reports": 0o755}.items():
+            for name, mode in {
+                "raw": 0o700,
+                "clean": 0o755,
+                "keys": 0o700,
+                "memo": 0o700,
+                "models": 0o755,
+                "reports": 0o755,
+            }.items():
                 folder = self.root / name
                 folder.mkdir(exist_ok=True)
                 folder.chmod(mode)

@@ -1,7 +1,8 @@
 """Prove the split on the data itself, then leave one dataset for each of train, validation and test.
 
 `dedupe` decides the splits, early; whatever ran since may have broken them. So this looks at the rows alone: it shares
-with `dedupe` what a shingle and a similarity are, and nothing of how pairs are found or joined.
+with `dedupe` what a shingle and a similarity are, and nothing of how pairs are found or joined. A generated copy that
+came too near to an evaluation conversation is rejected; anything else that crosses splits is an error.
 """
 
 from collections.abc import Hashable
@@ -42,11 +43,16 @@ def split(rows: pd.DataFrame, config: SplitConfig, context: Context) -> pd.DataF
     Args:
         rows: (n, row_id, conversation_id, turns, customer_keys, family, split, origin, repeats); not modified.
     Returns:
-        The n rows and an empty `reject`.
+        The n rows and `reject`: near_evaluation for a generated training row that is a near-duplicate of a row in
+        validation or test, else null.
     Raises:
         DataError: a rule is broken, with counts and up to five ids for each; or a split is empty.
     """
-    broken = inspect(rows, config).broken
+    generated = (rows["origin"] != "log") & (rows["split"] == "train")
+    near = generated & _near_crossing(rows, config).rows if generated.any() else generated
+    reject = near.map({True: "near_evaluation", False: None}).astype("str")
+    rows, kept = rows.assign(reject=reject), rows[~near]
+    broken = inspect(kept, config).broken
     if broken:
         lines = [
             f"  - {rule}: {len(ids)} conversation{'s' if len(ids) != 1 else ''} ({', '.join(ids[:SHOWN])}"
@@ -54,30 +60,31 @@ def split(rows: pd.DataFrame, config: SplitConfig, context: Context) -> pd.DataF
             for rule, ids in broken.items()
         ]
         raise DataError(
-            f"step {context.step!r} cannot prove the split of {rows['conversation_id'].nunique():,} conversations:\n"
+            f"step {context.step!r} cannot prove the split of {kept['conversation_id'].nunique():,} conversations:\n"
             + "\n".join(lines)
             + "\nA step after dedupe changed what it had separated, or this step asks for more (threshold, shingle, "
             "customer) than dedupe was asked for: compare the two, and run dedupe after the step that changes rows."
         )
-    sizes = rows.groupby("split")["conversation_id"].nunique()
+    sizes = kept.groupby("split")["conversation_id"].nunique()
     empty = [name for name in SPLITS if name not in sizes.index]
     if empty:
         raise DataError(
             f"step {context.step!r}: no conversation in {' and '.join(empty)}. There are {sizes.sum():,} conversations "
-            f"({', '.join(f'{name} {sizes.get(name, 0):,}' for name in SPLITS)}) in {rows['family'].nunique():,} "
-            f"families, the largest of {_largest_family(rows):,}. Load more conversations, raise dedupe's `validation` "
+            f"({', '.join(f'{name} {sizes.get(name, 0):,}' for name in SPLITS)}) in {kept['family'].nunique():,} "
+            f"families, the largest of {_largest_family(kept):,}. Load more conversations, raise dedupe's `validation` "
             "and `test`, or make families smaller (dedupe's `customer: false`, or a higher `threshold`)."
         )
-    return rows.assign(reject=pd.Series([None] * len(rows), index=rows.index, dtype="str"))
+    return rows
 
 
 def proof(rows: pd.DataFrame, config: SplitConfig) -> dict[str, object]:
     """The figures of the proof, for the report: conversations and families by split, and what crosses splits.
 
     Args:
-        rows: as for `split`; not modified.
+        rows: what `split` was given or returned; rejected ones do not count. Not modified.
     """
-    return inspect(rows, config).counts
+    kept = rows[rows["reject"].isna()] if "reject" in rows else rows
+    return inspect(kept, config).counts
 
 
 def inspect(rows: pd.DataFrame, config: SplitConfig) -> Findings:
@@ -89,7 +96,7 @@ def inspect(rows: pd.DataFrame, config: SplitConfig) -> Findings:
     if config.customer:
         exploded = rows[["customer_keys", "split"]].explode("customer_keys").dropna(subset="customer_keys")
         customers = _crossing(exploded["customer_keys"], exploded["split"])
-    checked, crossing, near = _near_crossing(rows, config)
+    near = _near_crossing(rows, config)
     broken = {
         "not in train, validation or test": ~rows["split"].isin(SPLITS),
         "without a family": rows["family"].isna(),
@@ -98,7 +105,7 @@ def inspect(rows: pd.DataFrame, config: SplitConfig) -> Findings:
         "of a customer in two splits": pd.Series(
             [not customers.isdisjoint(cell or ()) for cell in rows["customer_keys"]], index=rows.index, dtype=bool
         ),
-        f"near-duplicates (similarity {config.threshold:g} or more) in two splits": names.isin(near),
+        f"near-duplicates (similarity {config.threshold:g} or more) in two splits": near.rows,
         "in validation or test, but not from a log": evaluation & (rows["origin"] != "log"),
         "in validation or test, but repeated": evaluation & (rows["repeats"] != 1),
     }
@@ -111,8 +118,8 @@ def inspect(rows: pd.DataFrame, config: SplitConfig) -> Findings:
         "largest_family": _largest_family(rows),
         "families_crossing": len(families),
         "customers_crossing": len(customers),
-        "near_duplicate_pairs_checked": checked,
-        "near_duplicates_crossing": crossing,
+        "near_duplicate_pairs_checked": near.checked,
+        "near_duplicates_crossing": near.crossing,
         "by_split": by_split,
     }
     return Findings(counts, {rule: sorted(set(names[mask])) for rule, mask in broken.items() if mask.any()})
@@ -130,8 +137,17 @@ def _crossing(keys: pd.Series, splits: pd.Series) -> set[Hashable]:
     return set(distinct["key"][distinct["key"].duplicated()])
 
 
-def _near_crossing(rows: pd.DataFrame, config: SplitConfig) -> tuple[int, int, set[Hashable]]:
-    """Pairs of shingle sets compared, those near-duplicate over two splits, and the conversations that have them.
+@dataclass(frozen=True)
+class Near:
+    """Near-duplicates over two splits: pairs of shingle sets `checked`, those `crossing`, the `rows` that have them."""
+
+    checked: int
+    crossing: int
+    rows: pd.Series
+
+
+def _near_crossing(rows: pd.DataFrame, config: SplitConfig) -> Near:
+    """Compare every two rows of different splits that can be near-duplicates at all.
 
     Counted in distinct sets: copies with equal shingles are one, and a set seen in two splits is a pair with itself.
     """
@@ -143,7 +159,8 @@ def _near_crossing(rows: pd.DataFrame, config: SplitConfig) -> tuple[int, int, s
     left, right = _candidates(sets, seen_in, config.threshold)
     near = jaccard(sets, left, right) >= config.threshold
     ids = np.unique(np.concatenate([several, left[near], right[near]]))
-    return len(left), len(several) + int(near.sum()), set(rows["conversation_id"][np.isin(sets.of, ids)])
+    touched = pd.Series(np.isin(sets.of, ids), index=rows.index)
+    return Near(len(left), len(several) + int(near.sum()), touched)
 
 
 def _candidates(sets: ShingleSets, seen_in: NDArray[np.bool_], threshold: float) -> tuple[Indices, Indices]:

@@ -95,9 +95,9 @@ def _check(options: Mapping[str, Any], more: Sequence[str] = ()) -> None:
         ConfigError: as `load_pipeline`; or a step to start or stop at is not there, or they are in the wrong order.
     """
     from deskloop.config import load_pipeline
+    from deskloop.preflight import preflight
     from deskloop.refusal import nearest
     from deskloop.session import check_refit
-    from deskloop.stage import Context
     from tasks import sections, stages
 
     pipeline = load_pipeline(Path(options["pipeline"]), stages(), sections(), options["overrides"], options["sample"])
@@ -113,9 +113,7 @@ def _check(options: Mapping[str, Any], more: Sequence[str] = ()) -> None:
     if problems:
         raise ConfigError(problems, "the command")
     check_refit(pipeline, options["refit"])
-    for step in pipeline.steps:
-        if step.stage.source is not None and begin is None:
-            step.stage.source.check(step.config, Context(step=step.name, folder=str(pipeline.folder)))
+    preflight(pipeline, begin, until, training=bool(more))
 
 
 def _flow(flow: Callable[..., dict[str, Any]], as_json: bool, quiet: bool, options: dict[str, Any]) -> None:

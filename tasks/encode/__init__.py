@@ -16,6 +16,7 @@ from deskloop import tiny
 from deskloop import tokenizer as tokenizer_module
 from deskloop.dialogue import Segment, segments, token_ids
 from deskloop.errors import ConfigError
+from deskloop.hub import check_model
 from deskloop.placeholders import PLACEHOLDER, entity_type
 from deskloop.quiet import quiet
 from deskloop.schema import ENCODED
@@ -25,6 +26,7 @@ from tasks.encode.windows import cover
 UNSEEN = -100
 CHUNK = 256  # conversations tokenized in one call
 MOST_NUMBERS = 256  # placeholders of one type
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 
 # What Presidio's and deskloop's own recognizers call things; a later batch may hold types the first one did not.
 ENTITY_TYPES = (
@@ -46,17 +48,38 @@ class EncodeConfig(StageConfig):
     )
 
 
+def check(config: EncodeConfig, context: Context) -> None:
+    """Refuse a base that cannot be had.
+
+    Raises:
+        ConfigError: it is neither a folder, nor cached, nor on the hub.
+    """
+    if config.base != "tiny":
+        check_model(config.base, context.folder, f"step {context.step!r}")
+
+
+def equipment(config: EncodeConfig, context: Context) -> dict[str, str | None]:
+    """A local base's tokenizer by its digest: a folder may be filled anew under the same name."""
+    folder = Path(context.folder, config.base)
+    if config.base == "tiny" or not folder.is_dir():
+        return {}
+    files = {path.name: path.read_bytes() for path in folder.glob("*") if path.name in TOKENIZER_FILES}
+    return {f"tokenizer of {config.base}": tokenizer_module.digest(files)}
+
+
 def fit(rows: pd.DataFrame, config: EncodeConfig, context: Context) -> dict[str, bytes]:
     """Make the tokenizer.
 
     Args:
-        rows: (n, schema) with `turns`, `entities`, `split`; only training rows are looked at. Not modified.
+        rows: (n, schema) with `turns`, `entities`, `split`, `origin`; only training rows from a log are looked at, so
+            that augmentation changes no token of the evaluation data. Not modified.
     Returns:
         The tokenizer's files, to be loaded with `deskloop.tokenizer.load`.
     Raises:
         ConfigError: the base has no tokenizer that can be had, or none that is fast, or too short a context.
     """
     train = rows[rows["split"] == "train"] if "split" in rows else rows
+    train = train[train["origin"] == "log"] if "origin" in train else train
     if config.base == "tiny":
         texts = (turn["text"] for turns in train["turns"] for turn in turns)
         tokenizer = tokenizer_module.load(tiny.train_tokenizer(texts, config.vocabulary), "tiny")
@@ -198,6 +221,8 @@ STAGE = Stage(
     config=EncodeConfig,
     kind="fitted",
     run=encode,
+    check=check,
+    equipment=equipment,
     fit=fit,
     refit_growth=None,
     fit_fields=("base", "vocabulary", "placeholders"),

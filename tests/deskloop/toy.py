@@ -79,7 +79,7 @@ def copies(rows: pd.DataFrame, config: StageConfig, context: Context) -> pd.Data
 
 
 LOG = Stage(
-    name="log", dataset="logged", config=LogConfig, kind="source", source=Source(_check, _inputs, _read),
+    name="log", dataset="logged", config=LogConfig, kind="source", source=Source(_inputs, _read), check=_check,
     zone=("world", "raw"), schema=RAW_CONVERSATION, provides=frozenset({"turns"}),
 )  # fmt: skip
 UPPER = Stage(name="upper", dataset="uppered", config=UpperConfig, kind="row", run=upper, zone=("raw", "clean"))

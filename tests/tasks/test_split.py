@@ -55,6 +55,18 @@ def test_sound_rows_pass_unchanged() -> None:
     }
 
 
+def test_a_copy_that_came_too_near_to_evaluation_is_taken_out() -> None:
+    rows = sound()
+    copied = rows.iloc[[2]].assign(row_id="b/paraphrase-1", origin="paraphrase", turns=[rows["turns"][4]])
+    told = split(pd.concat([rows, copied], ignore_index=True), SplitConfig(), CONTEXT)
+    assert told["row_id"][told["reject"].notna()].tolist() == ["b/paraphrase-1"]
+    assert told["reject"].dropna().tolist() == ["near_evaluation"]
+    assert proof(told, SplitConfig()) == proof(rows, SplitConfig())
+    logged = copied.assign(row_id="b/w2", origin="log")
+    with pytest.raises(DataError, match="near-duplicates"):
+        split(pd.concat([rows, copied, logged], ignore_index=True), SplitConfig(), CONTEXT)
+
+
 NEAR = [{"role": "customer", "text": TEXT + " now"}, {"role": "agent", "text": "ok"}]
 
 
