@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 # What only torch's CUDA build needs; torch pins it itself.
 CUDA := $(shell sed -n 's/^\# left to torch: //p' requirements.lock)
 
-.PHONY: demo test test-long check format bench lock clean install
+.PHONY: augmenters demo test test-long check format bench lock clean install
 
 install: $(INSTALLED)
 
@@ -20,13 +20,17 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(INSTALLED)
+# Programs that no Python package brings; without the right to install them the run goes on and says so.
+augmenters:
+	@sh deployments/install-augmenters.sh
+
+demo: $(INSTALLED) augmenters
 	@$(BIN)/deskloop run -c examples/support/pipeline.yaml
 
-test: $(INSTALLED)
+test: $(INSTALLED) augmenters
 	@$(BIN)/python -m pytest -m "not long" -n 2 --dist worksteal
 
-test-long: $(INSTALLED)
+test-long: $(INSTALLED) augmenters
 	@$(BIN)/python -m pytest -m long
 
 check: $(INSTALLED)

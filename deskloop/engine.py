@@ -14,6 +14,7 @@ from functools import partial
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from deskloop.catalog import Version
 from deskloop.config import Pipeline, Step
@@ -218,7 +219,7 @@ class Engine:
         known = affected | set(self._read(parents, ["row_id"])["row_id"].to_pylist())
         zone = step.stage.zone[1]
         gone = {
-            split: _without(self._present(zone, name), known, affected, outcome.written)
+            split: _without(self._present(zone, name), known, affected, _row_ids(outcome.parts.get(split, [])))
             for split, name in step.datasets.items()
         }
         rejected = self._present("clean", step.rejects)
@@ -277,6 +278,11 @@ class Engine:
 def _affected(changes: Sequence[Changes]) -> set[str]:
     """Ids that were inserted, changed or deleted in any of the parents."""
     return {row_id for one in changes for row_id in (*one.upserts["row_id"].to_pylist(), *one.deleted)}
+
+
+def _row_ids(parts: Sequence[Part]) -> list[str]:
+    """Ids of the rows in staged parts: of one dataset alone, since a row may have moved to another split."""
+    return [row_id for part in parts for row_id in pq.read_table(part.path, columns=["row_id"])["row_id"].to_pylist()]
 
 
 def _without(present: Sequence[str], known: set[str], affected: set[str], again: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from deskloop.catalog import Version
-from deskloop.decide import Decision
+from deskloop.decide import Decider, Decision
 from deskloop.digest import text_digest
 from deskloop.engine import Engine
 from deskloop.recipe import code_digest, library_versions
@@ -43,7 +43,7 @@ class Product:
     config: StageConfig
 
 
-def decide(engine: Engine, product: Product, parents: Sequence[Version], extra: object = None) -> Decision:
+def decide(engine: Engine | Decider, product: Product, parents: Sequence[Version], extra: object = None) -> Decision:
     """Reuse or compute; `extra` is whatever else decides what comes out (a base model's id)."""
     recipe = text_digest(
         product.step,

@@ -41,7 +41,13 @@ class Entry:
 
 @dataclass
 class Run:
-    """An open run."""
+    """An open run.
+
+    Attributes:
+        entries: step -> what it came to.
+        judged: what became of the candidate, once it was judged: `decision`, and the registry's `model` and `champion`.
+        failed: the step under way; empty between steps.
+    """
 
     id: str
     pipeline: Pipeline
@@ -49,6 +55,7 @@ class Run:
     say: Callable[[str], None]
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     entries: dict[str, Entry] = field(default_factory=dict)
+    judged: dict[str, Any] = field(default_factory=dict)
     failed: str = ""
 
     @property

@@ -4,19 +4,13 @@ Counts, ids, types and figures only; the one exception are the replies of models
 file declares.
 """
 
-from collections import Counter
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from deskloop import __version__
+from deskloop import __version__, tallies
 from deskloop.catalog import Version
 from deskloop.session import Entry, Run
-from deskloop.store import Store
 
 
 def summarize(run: Run, error: str | None = None) -> dict[str, Any]:
@@ -39,54 +33,45 @@ def summarize(run: Run, error: str | None = None) -> dict[str, Any]:
         "seconds": round((datetime.now(UTC) - run.started_at).total_seconds(), 1),
         "steps": {name: _step(entry) for name, entry in entries.items()},
         "model": _model(run, model.versions[0]) if model else None,
+        "champion": _champion(run),
         "metrics": evaluation.get("metrics", {}),
-        "decision": evaluation.get("decision"),
+        "comparisons": evaluation.get("comparisons", []),
+        "confidence": evaluation.get("confidence"),
+        "decision": run.judged.get("decision"),
         "replies": evaluation.get("replies", []),
         "training": _training(model),
+        "lineage": [_lineage(version) for entry in entries.values() for version in entry.versions],
         "libraries": {key: value for entry in entries.values() for key, value in entry.versions[0].libraries.items()},
     }
     for entry in entries.values():
         stage = entry.versions[0].stage
         if stage == "scrub":
-            document |= scrubbed_summary(run.store, entry.versions)
+            document |= tallies.scrubbed(run.store, entry.versions)
+        elif stage == "annotate":
+            document["annotation"] = tallies.annotation(run, entry.versions[0])
+        elif stage == "augment":
+            document["augmentation"] = tallies.augmentation(run.store, entry.versions[0])
         elif stage == "split":
-            document |= split_summary(run.store, entry.versions)
+            document |= tallies.intents(run.store, entry.versions)
             document["proof"] = entry.versions[0].details.get("proof", {})
+    by_stage = {entry.versions[0].stage: entry.versions for entry in entries.values()}
+    if "split" in by_stage:
+        document["classes"] = tallies.classes(
+            run.store, *(by_stage.get(name, []) for name in ("augment", "balance", "split"))
+        )
     return document
 
 
-def scrubbed_summary(store: Store, versions: Sequence[Version]) -> dict[str, Any]:
-    """Placeholders by type (how many, in how many conversations), and languages."""
-    counts: Counter[str] = Counter()
-    touched: Counter[str] = Counter()
-    languages: Counter[str] = Counter()
-    for batch in _batches(store, versions, ["entities", "language"]):
-        types = pc.struct_field(pc.list_flatten(batch["entities"]), "type")
-        pairs = pa.table({"row": pc.list_parent_indices(batch["entities"]), "type": types})
-        counts.update(types.to_pylist())
-        touched.update(pairs.group_by(["row", "type"]).aggregate([])["type"].to_pylist())
-        languages.update(batch["language"].to_pylist())
-    entities = {kind: {"count": count, "conversations": touched[kind]} for kind, count in counts.most_common()}
-    return {"entities": entities, "languages": dict(languages.most_common())}
-
-
-def split_summary(store: Store, versions: Sequence[Version]) -> dict[str, Any]:
-    """Intents by split, in order of frequency."""
-    intents: dict[str, dict[str, int]] = {}
-    for version in versions:
-        counts: Counter[str] = Counter()
-        for batch in _batches(store, [version], ["intent"]):
-            counts.update(intent or "(none)" for intent in batch["intent"].to_pylist())
-        intents[version.dataset] = dict(counts.most_common())
-    return {"intents": intents}
-
-
-def _batches(store: Store, versions: Sequence[Version], columns: Sequence[str]) -> list[pa.Table]:
-    return [
-        batch
-        for one in versions
-        for batch in store.batches(one.zone, one.dataset, one.delta_version, columns)
-    ]  # fmt: skip
+def _lineage(version: Version) -> dict[str, Any]:
+    return {
+        "name": version.name,
+        "kind": version.kind,
+        "step": version.step,
+        "zone": version.zone,
+        "rows": version.rows if version.kind == "dataset" else None,
+        "digest": version.digest,
+        "parents": [parent.name for parent in version.parents],
+    }
 
 
 def _step(entry: Entry) -> dict[str, Any]:
@@ -102,6 +87,7 @@ def _step(entry: Entry) -> dict[str, Any]:
             "fingerprint": first.fingerprint,
             "parents": [parent.name for parent in first.parents],
         }
+    equipment = first.details.get("equipment", {})
     return {
         "stage": first.stage,
         "datasets": [
@@ -121,6 +107,7 @@ def _step(entry: Entry) -> dict[str, Any]:
         "fingerprint": first.fingerprint,
         "parents": [parent.name for parent in first.parents],
         "expectations": first.expectations,
+        **({"equipment": equipment} if equipment else {}),
     }
 
 
@@ -133,7 +120,24 @@ def _training(entry: Entry | None) -> dict[str, Any] | None:
 
 
 def _model(run: Run, version: Version) -> dict[str, Any]:
+    """The candidate: as the registry knows it once it was judged, else as the catalog does."""
     from deskloop.models import model_folder
 
     folder: Path = model_folder(run.engine, version)
-    return {"name": version.dataset, "version": version.version, "alias": None, "folder": str(folder)}
+    model = run.judged.get("model")
+    return {
+        "name": version.dataset,
+        "version": model.version if model else version.version,
+        "alias": next(iter(model.aliases), None) if model else None,
+        "folder": str(folder),
+        "catalog": version.name,
+    }
+
+
+def _champion(run: Run) -> dict[str, Any] | None:
+    """The model that the candidate was judged against."""
+    model = run.judged.get("champion")
+    if model is None:
+        return None
+    since = model.promoted_at.isoformat(timespec="seconds") if model.promoted_at else None
+    return {"name": model.name, "version": model.version, "since": since, "catalog": model.catalog}

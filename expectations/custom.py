@@ -61,6 +61,19 @@ class ExpectEvaluatedLabelsToBeTrained(BatchExpectation):
         return _outcome(metrics["table.labels_untrained"] == 0, metrics["table.labels_untrained"])
 
 
+class ExpectValuesToOccurIn(BatchExpectation):
+    """Every value of `column` that is not null occurs in the column `other`; observed: values that do not."""
+
+    column: str
+    other: str
+    metric_dependencies = ("table.values_absent",)
+    success_keys = ("column", "other")
+    args_keys = ("column", "other")
+
+    def _validate(self, metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return _outcome(metrics["table.values_absent"] == 0, metrics["table.values_absent"])
+
+
 class ExpectRowsToBeAccountedFor(BatchExpectation):
     """Rows in + added = rows out + rejected (P7); observed: rows that vanished (negative: that appeared)."""
 
@@ -90,6 +103,24 @@ class ExpectRetainedShareToBeAtLeast(BatchExpectation):
         given = self.configuration.kwargs
         share = 1.0 - given["rejected"] / given["rows_in"] if given["rows_in"] else 1.0
         return _outcome(share >= self.min_share, share)
+
+
+class ExpectGroupsToBeBalanced(BatchExpectation):
+    """In training, the largest group counts at most `max_ratio` times as much as the smallest; observed: the ratio.
+
+    A row counts `repeats` times its `weight`. Rows without a group are none.
+    """
+
+    group: str
+    within: str
+    max_ratio: float
+    metric_dependencies = ("table.group_ratio",)
+    success_keys = ("group", "within", "max_ratio")
+    args_keys = ("group", "within", "max_ratio")
+
+    def _validate(self, metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
+        ratio = metrics["table.group_ratio"]
+        return _outcome(ratio <= self.configuration.kwargs["max_ratio"], ratio)
 
 
 class GroupsApart(TableMetricProvider):
@@ -128,6 +159,33 @@ class LabelsUntrained(TableMetricProvider):
         rows = _rows(execution_engine, metric_domain_kwargs)
         labels, trained = rows[metric_value_kwargs["label"]], rows[metric_value_kwargs["within"]] == "train"
         return len(set(labels[~trained].dropna()) - set(labels[trained].dropna()))
+
+
+class ValuesAbsent(TableMetricProvider):
+    """How many distinct values of `column` do not occur in `other`."""
+
+    metric_name = "table.values_absent"
+    value_keys = ("column", "other")
+
+    @metric_value(engine=PandasExecutionEngine)
+    def _pandas(cls, execution_engine: Any, metric_domain_kwargs: Any, metric_value_kwargs: Any, **_: Any) -> int:
+        rows = _rows(execution_engine, metric_domain_kwargs)
+        named, there = rows[metric_value_kwargs["column"]].dropna(), rows[metric_value_kwargs["other"]]
+        return int((~named.drop_duplicates().isin(there)).sum())
+
+
+class GroupRatio(TableMetricProvider):
+    """What the largest group of training rows counts over what the smallest counts; 1 where there is no group."""
+
+    metric_name = "table.group_ratio"
+    value_keys = ("group", "within")
+
+    @metric_value(engine=PandasExecutionEngine)
+    def _pandas(cls, execution_engine: Any, metric_domain_kwargs: Any, metric_value_kwargs: Any, **_: Any) -> float:
+        rows = _rows(execution_engine, metric_domain_kwargs)
+        rows = rows[rows[metric_value_kwargs["within"]] == "train"]
+        sizes = (rows["repeats"] * rows["weight"]).groupby(rows[metric_value_kwargs["group"]]).sum()
+        return float(sizes.max() / sizes.min()) if len(sizes) and sizes.min() > 0 else 1.0
 
 
 def _rows(engine: Any, domain: Any) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deskloop.placeholders import PLACEHOLDER
-from deskloop.schema import ROLES
+from deskloop.schema import ROLES, SPLITS
 
 # An independent look at what scrub left (P1): none of these is the detector that already said no. RE2 syntax.
 RESIDUE = {
@@ -127,6 +127,34 @@ def tokens(table: pa.Table) -> Columns:
     }
 
 
+def labels(table: pa.Table) -> Columns:
+    """Whether a conversation has an intent, how sure that is, and labels that do not say where they come from.
+
+    `sure` is 1 where a label's confidence is 0.8 or more, and where there is no label.
+    """
+    confidence = table["intent_confidence"]
+    labelled, sourced, told = (pc.is_valid(table[name]) for name in ("intent", "intent_source", "intent_confidence"))
+    apart = pc.or_(pc.not_equal(labelled, sourced), pc.not_equal(labelled, told))
+    return {
+        "labelled": labelled.cast(pa.int64()),
+        "unsourced": apart.cast(pa.int64()),
+        "intent_source": table["intent_source"],
+        "intent_confidence": confidence,
+        "sure": pc.greater_equal(pc.fill_null(confidence, 1.0), 0.8).cast(pa.int64()),
+    }
+
+
+def evaluated(table: pa.Table) -> Columns:
+    """What must not be in validation and test (P3), 0 or 1 each: generated rows, repeats, weights."""
+    evaluation = pc.fill_null(pc.is_in(table["split"], value_set=pa.array(SPLITS[1:])), False)
+    unlike = {
+        "generated_evaluation": pc.fill_null(pc.not_equal(table["origin"], "log"), True),
+        "repeated_evaluation": pc.not_equal(pc.fill_null(table["repeats"], 1), 1),
+        "weighted_evaluation": pc.not_equal(pc.fill_null(table["weight"], 1.0), 1.0),
+    }
+    return {name: pc.and_(evaluation, found).cast(pa.int64()) for name, found in unlike.items()}
+
+
 def present(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """1 where there is a value, else 0: its mean is a coverage."""
     return pc.is_valid(column).cast(pa.int64())
@@ -149,3 +177,25 @@ def _counter(table: pa.Table, parents: pa.Array) -> Any:
         return np.bincount(rows, weights=weights, minlength=number).astype(np.int64)
 
     return count
+
+
+def copied(table: pa.Table) -> Columns:
+    """What a copy has in common with the conversation it was made from, which `original` names for both.
+
+    `agent_words` is a 64-bit hash of all that the others but the customer say; `misplaced` and `parentless` are 1 for a
+    generated row outside of training, and for one that names no parent.
+    """
+    generated = pc.fill_null(pc.not_equal(table["origin"], "log"), True)
+    train = pc.fill_null(pc.equal(table["split"], "train"), False)
+    said = [
+        "\x1e".join(f"{turn['role']}\x1f{turn['text']}" for turn in turns or () if turn["role"] != "customer")
+        for turns in table["turns"].to_pylist()
+    ]
+    return {
+        "parent_id": table["parent_id"],
+        "original": pc.coalesce(table["parent_id"], table["row_id"]),
+        "agent_words": pd.util.hash_array(np.array(said, dtype=object), categorize=False),
+        "generated": generated.cast(pa.int64()),
+        "misplaced": pc.and_(generated, pc.invert(train)).cast(pa.int64()),
+        "parentless": pc.and_(generated, pc.is_null(table["parent_id"])).cast(pa.int64()),
+    }

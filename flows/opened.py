@@ -9,9 +9,12 @@ from prefect.runtime import flow_run
 from deskloop.conclude import conclude
 from deskloop.config import load_pipeline
 from deskloop.errors import DeskloopError
+from deskloop.preflight import preflight
 from deskloop.progress import say
 from deskloop.session import Run, open_run
 from tasks import sections, stages
+
+MODEL_STEPS = ("finetune", "evaluate", "promote")
 
 
 @contextmanager
@@ -23,11 +26,19 @@ def opened(
     rebuild: bool = False,
     begin: str | None = None,
     until: str | None = None,
+    training: bool = False,
 ) -> Iterator[Run]:
-    """An open run on a pipeline file; when a step fails, the report says so before the error goes on."""
+    """An open run on a pipeline file; when a step fails, the report says so before the error goes on.
+
+    Args:
+        begin, until: first and last step, the model part's included.
+        training: the run has a model part.
+    """
     loaded = load_pipeline(Path(pipeline), stages(), sections(), overrides or [], sample)
     for name in filter(None, (begin, until)):
-        loaded.step(name)
+        if not (training and name in MODEL_STEPS):
+            loaded.step(name)
+    preflight(loaded, begin, until, training)
     with open_run(loaded, say, refit or [], rebuild) as run:
         run.engine.flow_run_id = str(flow_run.get_id() or "")
         try:

@@ -1,4 +1,4 @@
-"""The whole way, as it runs every night: data, model, evaluation, report."""
+"""The whole way, as it runs every night: data, model, evaluation, promotion, report."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from prefect import flow
 
 from deskloop.conclude import conclude
 from flows.finetune import check_encoded, finetune_steps
-from flows.opened import opened
+from flows.opened import MODEL_STEPS, opened
 from flows.prepare import prepare_steps
 
 
@@ -21,16 +21,14 @@ def retrain(
     rebuild: bool = False,
 ) -> dict[str, Any]:
     """Bring everything of a pipeline file up to date; returns the run's document."""
-    data_only = until is not None and until not in ("finetune", "evaluate")
-    last_step = until if data_only else None
-    first_step = None if begin in ("finetune", "evaluate") else begin
-    with opened(pipeline, overrides, sample, refit, rebuild, first_step, last_step) as run:
+    data_only = until is not None and until not in MODEL_STEPS
+    with opened(pipeline, overrides, sample, refit, rebuild, begin, until, training=not data_only) as run:
         if not data_only:
             check_encoded(run.pipeline)
-        if begin in ("finetune", "evaluate"):
+        if begin in MODEL_STEPS:
             references = [run.engine.catalog.get(name).name for name in run.pipeline.steps[-1].datasets.values()]
         else:
-            references = prepare_steps(run.id, begin, last_step)
+            references = prepare_steps(run.id, begin, until if data_only else None)
         if not data_only:
             finetune_steps(run.id, references, until)
         return conclude(run)

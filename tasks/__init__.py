@@ -39,5 +39,6 @@ def sections() -> dict[str, type[StageConfig]]:
     """The pipeline file's sections besides the steps, with their configs."""
     from tasks.evaluate.config import EvaluateConfig
     from tasks.finetune.config import FinetuneConfig
+    from tasks.promote import PromoteConfig
 
-    return {"finetune": FinetuneConfig, "evaluate": EvaluateConfig}
+    return {"finetune": FinetuneConfig, "evaluate": EvaluateConfig, "promote": PromoteConfig}

@@ -20,6 +20,8 @@ COMMANDS = {
     "plan": ("deskloop.cli.run", "What a run would reuse, extend or compute, and why."),
     "scrub": ("deskloop.cli.start", "Scrub JSON Lines, streaming: stdin or a file to stdout."),
     "data": ("deskloop.cli.data", "Versions: log, show, diff."),
+    "models": ("deskloop.cli.models", "The registry: list, promote, rollback."),
+    "chat": ("deskloop.cli.chat", "Talk to the model in use, in the terminal."),
     "report": ("deskloop.cli.start", "Where the latest report is."),
     "schema": ("deskloop.cli.start", "JSON Schema of the pipeline file, for editors."),
 }

@@ -47,11 +47,11 @@ def _partial(command: Callable[..., Any]) -> Callable[..., Any]:
 @_shared
 @_partial
 def run_command(as_json: bool, quiet: bool, **options: Any) -> None:
-    """Prepare, fine-tune, evaluate, report; what has not changed is reused.
+    """Prepare, fine-tune, evaluate, promote or keep, report; what has not changed is reused.
 
-    Steps are those of the pipeline file, then finetune and evaluate.
+    Steps are those of the pipeline file, then finetune, evaluate and promote.
     """
-    _check(options, ("finetune", "evaluate"))
+    _check(options, ("finetune", "evaluate", "promote"))
     _settle_environment()
     from flows.retrain import retrain
 
@@ -77,8 +77,11 @@ def plan_command(pipeline: str, overrides: tuple[str, ...], sample: int | None, 
     from deskloop.config import load_pipeline
     from deskloop.plan import plan
     from tasks import sections, stages
+    from tasks.finetune.products import base_product, model_product
 
-    entries = plan(load_pipeline(Path(pipeline), stages(), sections(), overrides, sample))
+    loaded = load_pipeline(Path(pipeline), stages(), sections(), overrides, sample)
+    trains = "input_ids" in loaded.steps[-1].stage.provides
+    entries = plan(loaded, *((base_product, model_product(loaded)) if trains else ()))
     if as_json:
         click.echo(json.dumps(entries))
         return
@@ -113,7 +116,7 @@ def _check(options: Mapping[str, Any], more: Sequence[str] = ()) -> None:
     if problems:
         raise ConfigError(problems, "the command")
     check_refit(pipeline, options["refit"])
-    preflight(pipeline, begin, until, training=bool(more))
+    preflight(pipeline, begin, until, training=bool(more) and (until is None or until in more))
 
 
 def _flow(flow: Callable[..., dict[str, Any]], as_json: bool, quiet: bool, options: dict[str, Any]) -> None:

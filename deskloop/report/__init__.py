@@ -15,23 +15,38 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from deskloop.report import words
-from deskloop.report.data import funnel, intents, proof, scrubbed
-from deskloop.report.evidence import expectations, lineage
-from deskloop.report.model import comparison, replies, training
+from deskloop.report.classes import augmentation, classes, intents, labels
+from deskloop.report.data import funnel, proof, scrubbed
+from deskloop.report.evidence import environment, expectations, lineage
+from deskloop.report.model import comparison, decision, replies, training
 from deskloop.report.summary import summary
 
-SECTIONS: dict[str, tuple[str, str, Callable[[dict[str, Any]], Any]]] = {
-    # id: heading, short name, rows (None where the run has nothing of the kind)
-    "funnel": ("Where every conversation went", "Conversations", funnel),
-    "scrubbed": ("What was scrubbed", "Scrubbing", scrubbed),
-    "intents": ("What the conversations are about", "Intents", intents),
-    "proof": ("Proof of the split", "Split", proof),
-    "training": ("Training", "Training", training),
-    "comparison": ("How the models compare", "Models", comparison),
-    "replies": ("Replies before and after", "Replies", replies),
-    "expectations": ("What was expected of the data", "Expectations", expectations),
-    "lineage": ("Where the data comes from", "Lineage", lineage),
+Section = tuple[str, str, Callable[[dict[str, Any]], Any]]
+# part -> section's id: heading, short name, rows (None where the run has nothing of the kind)
+PARTS: dict[str, dict[str, Section]] = {
+    "The data": {
+        "funnel": ("Where every conversation went", "Conversations", funnel),
+        "scrubbed": ("Personal data taken out", "Personal data", scrubbed),
+        "labels": ("Where the labels come from", "Labels", labels),
+        "augmentation": ("Copies written for rare intents", "Copies", augmentation),
+        "classes": ("Classes before and after", "Classes", classes),
+        "proof": ("Proof that the test is fair", "Split", proof),
+        "intents": ("What each split is about", "Intents", intents),
+    },
+    "The model": {
+        "training": ("How training went", "Training", training),
+        "comparison": ("How the models compare", "Comparison", comparison),
+        "decision": ("What was decided", "Decision", decision),
+        "replies": ("What the models answer", "Replies", replies),
+    },
+    "The evidence": {
+        "expectations": ("What was expected of the data", "Expectations", expectations),
+        "lineage": ("What was made from what", "Lineage", lineage),
+        "environment": ("What it was made with", "Versions", environment),
+    },
 }
+KEPT = ("settings", "equipment")  # where a null says something
+SECTIONS: dict[str, Section] = {name: section for part in PARTS.values() for name, section in part.items()}
 
 
 def render(run: dict[str, Any]) -> str:
@@ -39,9 +54,10 @@ def render(run: dict[str, Any]) -> str:
 
     Args:
         run: `pipeline`, `run_id`, `status` and `steps` (in order), and as much of `error`, `failed_step`,
-            `started_at`, `seconds`, `version`, `entities`, `languages`, `intents`, `proof`, `training`, `metrics`,
-            `replies`, `model`, `decision`, `libraries`, `data_docs` as the run has, in the types of JSON (no NumPy);
-            not modified; null is the same as missing. A section without data is left out, and the page says so.
+            `started_at`, `seconds`, `version`, `entities`, `languages`, `annotation`, `augmentation`, `classes`,
+            `intents`, `proof`, `training`, `metrics`, `comparisons`, `confidence`, `decision`, `model`, `champion`,
+            `replies`, `lineage`, `libraries`, `data_docs` as the run has, in the types of JSON (no NumPy); not
+            modified; null is the same as missing. A section without data is left out, and the page says so.
     Returns:
         HTML, the style sheet included.
     """
@@ -53,6 +69,7 @@ def render(run: dict[str, Any]) -> str:
         .render(
             run=run,
             summary=summary(run),
+            parts={part: [name for name in sections if name in found] for part, sections in PARTS.items()},
             titles={name: heading for name, (heading, _, _) in SECTIONS.items()},
             labels={name: label for name, (_, label, _) in SECTIONS.items()},
             found=found,
@@ -62,10 +79,10 @@ def render(run: dict[str, Any]) -> str:
 
 
 def _present(cell: Any) -> Any:
-    """The run without its nulls: what is null and what is missing are the same here, but for settings."""
+    """The run without its nulls: null and missing are the same here, but for settings and for tools that are absent."""
     if isinstance(cell, dict):
         kept = {key: inner for key, inner in cell.items() if inner is not None}
-        return {key: inner if key == "settings" else _present(inner) for key, inner in kept.items()}
+        return {key: inner if key in KEPT else _present(inner) for key, inner in kept.items()}
     return [_present(inner) for inner in cell if inner is not None] if isinstance(cell, list) else cell
 
 
@@ -79,6 +96,6 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shown = (words.decimals, words.duration, words.marked, words.number, words.spoken, words.title)
+    shown = (words.decimals, words.duration, words.marked, words.number, words.prose, words.spoken, words.title)
     templates.filters |= {function.__name__: function for function in shown}
     return templates

@@ -1,7 +1,6 @@
-"""Charts as inline SVG: no script, no font, no image; colours come from the page's style sheet.
+"""Bars as inline SVG: no script, no font, no image; colours come from the page's style sheet.
 
-Bars are laid out in percent, so that they stretch with the page while their text stays at reading size. A curve has a
-fixed drawing size, because its labels are inside; the page holds a wide and a narrow one and shows what fits.
+Everything is laid out in percent, so that it stretches with the page while the text beside it stays at reading size.
 """
 
 import math
@@ -10,10 +9,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-from deskloop.report.words import number
-
 SLIVER = 0.6  # percent of the width: a count of one among thousands still shows
-MOST_POINTS = 240  # of one line; more cannot be told apart at the page's width
+CAP = (30, 70)  # percent of the height: the ends of an error bar
 
 
 class Segment(NamedTuple):
@@ -24,38 +21,14 @@ class Segment(NamedTuple):
     label: str
 
 
-class Series(NamedTuple):
-    """A line of a chart: its style class, its name and its (x, y) points in order."""
-
-    kind: str
-    name: str
-    points: Sequence[tuple[float, float]]
-
-
-class Frame(NamedTuple):
-    """The drawing area and the values at its edges, in pixels and in the data's units."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-    x: tuple[float, float]
-    y: tuple[float, float]
-
-    def place(self, x: float, y: float) -> tuple[float, float]:
-        """A point of the data as a point of the drawing."""
-        across = (x - self.x[0]) / ((self.x[1] - self.x[0]) or 1.0)
-        up = (y - self.y[0]) / ((self.y[1] - self.y[0]) or 1.0)
-        return self.left + across * (self.right - self.left), self.bottom - up * (self.bottom - self.top)
-
-
-def bar(segments: Sequence[Segment], scale: float, title: str) -> Markup:
-    """A horizontal bar, stacked where there are several segments.
+def bar(segments: Sequence[Segment], scale: float, title: str, interval: tuple[float, float] | None = None) -> Markup:
+    """A horizontal bar, stacked where there are several segments, with an error bar if there is an interval.
 
     Args:
         segments: parts from left to right; those of length 0 are left out.
         scale: the length that fills the whole width.
-        title: read out by screen readers, shown on hovering.
+        title: read out by screen readers.
+        interval: low and high end of the error bar, in the bar's unit.
     """
     drawn, start = [], 0.0
     for segment in segments:
@@ -70,100 +43,45 @@ def bar(segments: Sequence[Segment], scale: float, title: str) -> Markup:
         start += width
     return Markup(
         f'<svg class="bar" role="img" aria-label="{escape(title)}">'
-        f'<rect class="track" width="100%" height="100%"/>{"".join(drawn)}</svg>'
+        f'<rect class="track" width="100%" height="100%"/>{"".join(drawn)}{_whisker(interval, 0.0, scale)}</svg>'
     )
+
+
+def difference(value: float, interval: tuple[float, float] | None, title: str) -> Markup:
+    """A difference with its error bar beside a line at zero, on a scale of its own; the left half is the better one.
+
+    Args:
+        value: candidate less other, lower being better.
+        interval: low and high end of the error bar.
+        title: read out by screen readers.
+    """
+    ends = interval or (value, value)
+    reach = 1.15 * max(abs(value), *map(abs, ends)) or 1.0
+    at = _percent(value, -reach, reach)
+    return Markup(
+        f'<svg class="difference" role="img" aria-label="{escape(title)}">'
+        '<rect class="track" width="100%" height="100%"/><rect class="better" width="50%" height="100%"/>'
+        '<line class="zero" x1="50%" x2="50%" y1="0" y2="100%"/>'
+        f'{_whisker(interval, -reach, reach)}<circle class="candidate" cx="{at:.2f}%" cy="50%" r="5"/></svg>'
+    )
+
+
+def _whisker(interval: tuple[float, float] | None, low: float, high: float) -> str:
+    """An error bar with its caps, on a scale from `low` to `high`; a light one beneath sets it off from a bar."""
+    if interval is None or high <= low:
+        return ""
+    left, right = (_percent(end, low, high) for end in interval)
+    top, bottom = CAP
+    lines = f'<line x1="{left:.2f}%" x2="{right:.2f}%" y1="50%" y2="50%"/>'
+    lines += "".join(f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="{top}%" y2="{bottom}%"/>' for x in (left, right))
+    return f'<g class="halo">{lines}</g><g class="whisker">{lines}</g>'
+
+
+def _percent(value: float, low: float, high: float) -> float:
+    """Where a value lies between two others, 0 to 100."""
+    return min(max(100 * (value - low) / (high - low), 0.0), 100.0)
 
 
 def logarithmic(count: float) -> float:
     """Length of a bar on the logarithmic scale: log10(1 + n), so that 0 has no length and 1 is still seen."""
     return math.log10(1 + max(count, 0))
-
-
-def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round values that cover [low, high], steps of 1, 2 or 5 times a power of ten (Heckbert, Graphics Gems, 1990)."""
-    span = (high - low) or abs(high) or 1.0
-    rough = span / max(about, 1)
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(index * step, 12) for index in range(first, max(last, first + 1) + 1)]
-
-
-def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The finite points; of very many, means of equal runs, so that no single step stands for its neighbours."""
-    finite = [point for point in points if math.isfinite(point[0]) and math.isfinite(point[1])]
-    run = math.ceil(len(finite) / MOST_POINTS)
-    if run <= 1:
-        return finite
-    groups = [finite[start : start + run] for start in range(0, len(finite), run)]
-    return [(sum(x for x, _ in group) / len(group), sum(y for _, y in group) / len(group)) for group in groups]
-
-
-def curve(series: Sequence[Series], size: tuple[int, int], name: str, title: str, axes: tuple[str, str]) -> Markup:
-    """Lines over a common x axis, with axes, grid, and each line's last value beside its end.
-
-    Args:
-        series: at least one of them with a finite point.
-        size: width and height of the drawing in pixels.
-        name: prefix of the ids inside, unique in the page.
-        title: what the chart shows; a description with first and last values is added to it.
-        axes: what x and y are, with their units.
-    """
-    lines = [Series(line.kind, line.name, points) for line in series if (points := thinned(line.points))]
-    every = [point for line in lines for point in line.points]
-    width, height = size
-    first, last = min(x for x, _ in every), max(x for x, _ in every)
-    across = [value for value in ticks(first, last, width // 80) if first <= value <= last]
-    up = ticks(min(y for _, y in every), max(y for _, y in every))
-    frame = Frame(46, 30, width - 54, height - 44, (first, last), (up[0], up[-1]))
-    told = "; ".join(
-        f"{line.name} from {number(float(line.points[0][1]))} at {number(round(line.points[0][0]))} "
-        f"to {number(float(line.points[-1][1]))} at {number(round(line.points[-1][0]))}"
-        for line in lines
-    )
-    return Markup(
-        f'<svg class="curve {name}" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-labelledby="{name}-title {name}-desc"><title id="{name}-title">{escape(title)}</title>'
-        f'<desc id="{name}-desc">{escape(told)}</desc>'
-        f"{_axes(frame, across, up, axes)}{''.join(_line(line, frame) for line in lines)}{_ends(lines, frame)}</svg>"
-    )
-
-
-def _axes(frame: Frame, across: Sequence[float], up: Sequence[float], names: tuple[str, str]) -> str:
-    """Grid lines with their values, and the names of both axes."""
-    parts = []
-    for value in up:
-        _, y = frame.place(frame.x[0], value)
-        parts.append(f'<line class="grid" x1="{frame.left}" x2="{frame.right}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{frame.left - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
-    for value in across:
-        x, _ = frame.place(value, up[0])
-        parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{frame.bottom}" y2="{frame.bottom + 5}"/>')
-        parts.append(f'<text x="{x:.1f}" y="{frame.bottom + 18}" text-anchor="middle">{value:,g}</text>')
-    parts.append(
-        f'<line class="axis" x1="{frame.left}" x2="{frame.right}" y1="{frame.bottom}" y2="{frame.bottom}"/>'
-        f'<text x="{(frame.left + frame.right) / 2}" y="{frame.bottom + 36}" text-anchor="middle">'
-        f"{escape(names[0])}</text>"
-        f'<text x="0" y="14">{escape(names[1])}</text>'
-    )
-    return "".join(parts)
-
-
-def _line(line: Series, frame: Frame) -> str:
-    """One line; points of a short one are marked, so that two lines differ by more than colour."""
-    places = [frame.place(x, y) for x, y in line.points]
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    marks = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in places) if len(places) <= 40 else ""
-    return f'<g class="line {line.kind}"><polyline points="{path}"/>{marks}</g>'
-
-
-def _ends(lines: Sequence[Series], frame: Frame) -> str:
-    """The last value of every line to the right of its end, moved apart where two would touch."""
-    ends = sorted((frame.place(*line.points[-1])[1], line) for line in lines)
-    parts, free = [], -math.inf
-    for y, line in ends:
-        at = max(y + 4, free)
-        free = at + 15
-        x, _ = frame.place(*line.points[-1])
-        parts.append(f'<text class="end {line.kind}" x="{x + 8:.1f}" y="{at:.1f}">{line.points[-1][1]:.2f}</text>')
-    return "".join(parts)

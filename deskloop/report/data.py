@@ -1,10 +1,11 @@
-"""The data's sections: where every conversation went, what was scrubbed, the intents, and the split's proof."""
+"""The data's sections: where every conversation went, what was scrubbed, and the proof of the split."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from deskloop.report.charts import Segment, bar, logarithmic
-from deskloop.report.words import LANGUAGES, STEPS, number, percent, spoken, title
+from deskloop.report.charts import Segment, bar
+from deskloop.report.glossary import COPIES, LANGUAGES, REASONS, STEPS
+from deskloop.report.words import number, percent, spoken, title
 
 Run = dict[str, Any]
 SPLITS = ("train", "validation", "test")
@@ -17,13 +18,14 @@ PROOFS = (
 
 
 def arrivals(run: Run) -> tuple[int, int]:
-    """How many conversations the first step read, and how many are left for the splits (before encoding)."""
+    """How many conversations the first step read, and how many of them are left for the splits, copies not counted."""
     steps = [step for step in run.get("steps", {}).values() if "rows_out" in step]
     if not steps:
         return 0, 0
     splits = (run.get("proof") or {}).get("by_split") or {}
     whole = [step for step in steps if step.get("stage") != "encode"] or steps
-    kept = sum(split.get("conversations", 0) for split in splits.values()) or whole[-1]["rows_out"]
+    copies = sum(_added(step) for step in whole[1:])
+    kept = sum(split.get("conversations", 0) for split in splits.values()) or max(whole[-1]["rows_out"] - copies, 0)
     return steps[0]["rows_out"] + steps[0].get("rejected", 0), kept
 
 
@@ -44,32 +46,47 @@ def funnel(run: Run) -> dict[str, Any] | None:
     read, kept = arrivals(run)
     return {
         "steps": rows,
+        "drawn": [row for row in rows if row["counted"] or row["done"] == "failed"],
         "read": read,
         "kept": kept,
         "share": percent(kept / read) if read else None,
         "added": any(row["added"] for row in rows),
+        "rejected": any(row["rejected"] for row in rows),
         "failed": run.get("status") == "failed",
     }
+
+
+def _added(step: Mapping[str, Any]) -> int:
+    """Rows that a step added and kept; copies that `augment` dropped count as added and as rejected."""
+    added: int = step.get("added", 0)
+    return max(added - step.get("rejected", 0), 0) if step.get("stage") == "augment" else added
 
 
 def _step(name: str, step: Mapping[str, Any], first: bool) -> dict[str, Any]:
     """One step's row of the funnel. A first step has no parent: what it read is what it kept and rejected."""
     counted, rejected = "rows_out" in step, step.get("rejected", 0)
-    rows_out = step.get("rows_out", 0)
+    rows_out, stage = step.get("rows_out", 0), step.get("stage") or name
     reasons = dict(sorted((step.get("reasons") or {}).items(), key=lambda item: (-item[1], item[0])))
     if (unnamed := rejected - sum(reasons.values())) > 0:
         reasons["no_reason_given"] = unnamed
     done = "reused" if step.get("reused") else "extended" if step.get("extended") else "computed"
+    names = COPIES if stage == "augment" else REASONS
     return {
         "step": name,
-        "does": STEPS.get(step.get("stage") or name, ""),
+        "does": STEPS.get(stage, ""),
         "counted": counted,
         "rows_in": rows_out + rejected if first else step.get("rows_in", rows_out + rejected - step.get("added", 0)),
         "rows_out": rows_out,
         "rejected": rejected,
-        "added": 0 if first else step.get("added", 0),
+        "added": 0 if first else _added(step),
+        "noun": "copies added"
+        if stage == "augment"
+        else "from cutting long conversations"
+        if stage == "encode"
+        else "added",
+        "dropped": "copies dropped: " if stage == "augment" else "",
         "touched": step.get("touched") if done == "extended" else None,
-        "reasons": [(spoken(reason), count) for reason, count in reasons.items() if count],
+        "reasons": [(names.get(reason, spoken(reason)), count) for reason, count in reasons.items() if count],
         "done": done,
         "why": step.get("why"),
         "seconds": step.get("seconds"),
@@ -81,10 +98,10 @@ def _flow(row: dict[str, Any], scale: int) -> str:
     kept = row["rows_out"] - row["added"]
     segments = [
         Segment("kept", kept, f"{number(kept)} kept"),
-        Segment("added", row["added"], f"{row['added']:,} added"),
+        Segment("added", row["added"], f"{number(row['added'])} {row['noun']}"),
     ]
     segments += [
-        Segment(f"rejected shade-{index % 2}", count, f"{number(count)} rejected: {reason}")
+        Segment(f"rejected shade-{index % 2}", count, f"{number(count)} {row['dropped'] or 'rejected: '}{reason}")
         for index, (reason, count) in enumerate(row["reasons"])
     ]
     return bar(segments, scale, ", ".join(segment.label for segment in segments if segment.length))
@@ -112,36 +129,6 @@ def scrubbed(run: Run) -> dict[str, Any] | None:
     return {"entities": rows, "total": sum(row["count"] for row in rows), "languages": named}
 
 
-def intents(run: Run) -> dict[str, Any] | None:
-    """Conversations of each intent in each split, most frequent first, with bars on one logarithmic scale."""
-    counts = {split: table for split in SPLITS if (table := (run.get("intents") or {}).get(split))}
-    if not counts:
-        return None
-    names = {name for table in counts.values() for name in table}
-    totals = {name: sum(table.get(name, 0) for table in counts.values()) for name in names}
-    most = logarithmic(max(count for table in counts.values() for count in table.values()))
-    rows = [
-        {
-            "intent": spoken(name) if name else "no label",
-            "cells": [_intent(split, counts[split].get(name, 0), most) for split in counts],
-        }
-        for name in sorted(names, key=lambda name: (-totals[name], name or ""))
-    ]
-    labelled = {name: count for name, count in counts.get("train", {}).items() if name and count}
-    skew = None
-    if len(labelled) > 1:
-        largest, rarest = max(labelled, key=lambda name: labelled[name]), min(labelled, key=lambda name: labelled[name])
-        skew = {"ratio": labelled[largest] / labelled[rarest], "largest": spoken(largest), "rarest": spoken(rarest)}
-        skew |= {"most": labelled[largest], "least": labelled[rarest]}
-    return {"splits": list(counts), "rows": rows, "skew": skew, "number": sum(1 for name in names if name)}
-
-
-def _intent(split: str, count: int, most: float) -> dict[str, Any]:
-    """One bar of one intent."""
-    drawn = bar([Segment(split, logarithmic(count), "")], most, f"{count:,} in {split}")
-    return {"split": split, "count": count, "bar": drawn}
-
-
 def proof(run: Run) -> dict[str, Any] | None:
     """What the split step proved on its own result; whatever was not checked is not claimed."""
     found = run.get("proof")
@@ -150,7 +137,8 @@ def proof(run: Run) -> dict[str, Any] | None:
     lines = []
     for key, holds, broken in PROOFS:
         if (count := found.get(key)) is not None:
-            lines.append({"key": key, "holds": not count, "text": f"{number(count)} {broken}" if count else holds})
+            verdict = "good" if not count else "warn" if key == "customers_crossing" else "bad"
+            lines.append({"key": key, "verdict": verdict, "text": f"{number(count)} {broken}" if count else holds})
     splits = found.get("by_split") or {}
     total = sum(split.get("conversations", 0) for split in splits.values())
     ordered = sorted(splits, key=lambda name: SPLITS.index(name) if name in SPLITS else len(SPLITS))
@@ -163,9 +151,13 @@ def proof(run: Run) -> dict[str, Any] | None:
         }
         for name in ordered
     ]
+    parts = [
+        Segment(row["split"], row["conversations"], f"{number(row['conversations'])} {row['split']}") for row in rows
+    ]
     return {
         "lines": lines,
         "splits": rows,
+        "bar": bar(parts, total, ", ".join(part.label for part in parts)) if total else None,
         "families": found.get("families"),
         "largest": found.get("largest_family"),
         "pairs": found.get("near_duplicate_pairs_checked"),

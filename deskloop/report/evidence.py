@@ -1,31 +1,29 @@
-"""The evidence's sections: what was expected of the data, and where every dataset comes from."""
+"""The evidence's sections: what was expected of the data, where every version comes from, what it was made with."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from deskloop.report.graph import Node, lanes
 from deskloop.report.words import number, observed, relative, title
 
 Run = dict[str, Any]
+KINDS = ("dataset", "model", "evaluation")
 
 
 def expectations(run: Run) -> dict[str, Any] | None:
-    """Expectations by step, failed ones first, in plain words."""
-    groups = []
+    """All that fail, critical ones first; and every step's own, in plain words."""
+    groups, failed = [], []
     for name, step in (run.get("steps") or {}).items():
         if results := step.get("expectations"):
             rows = sorted((_result(result) for result in results), key=_urgency)
-            groups.append(
-                {
-                    "step": name,
-                    "rows": rows,
-                    "passed": sum(row["passed"] for row in rows),
-                    "verdict": rows[0]["verdict"],
-                }
-            )
+            failed += [row | {"step": name} for row in rows if not row["passed"]]
+            passed = sum(row["passed"] for row in rows)
+            groups.append({"step": name, "rows": rows, "passed": passed, "verdict": rows[0]["verdict"]})
     if not groups:
         return None
     return {
         "groups": groups,
+        "failed": sorted(failed, key=_urgency),
         "total": sum(len(group["rows"]) for group in groups),
         "passed": sum(group["passed"] for group in groups),
         "docs": relative(run.get("data_docs")),
@@ -43,7 +41,6 @@ def _result(result: Mapping[str, Any]) -> dict[str, Any]:
     passed, severity = bool(result.get("passed")), result.get("severity", "critical")
     return {
         "text": result.get("description") or title(result.get("expectation", "")),
-        "name": result.get("expectation"),
         "severity": severity,
         "passed": passed,
         "verdict": "good" if passed else "bad" if severity == "critical" else "warn",
@@ -54,20 +51,93 @@ def _result(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lineage(run: Run) -> dict[str, Any] | None:
-    """A row for each published dataset: what it was made from, its digest, and its step's fingerprint."""
+    """Every step with the versions it left, and the lines that lead to it from the steps it built on."""
+    versions = [version for version in run.get("lineage") or _of_steps(run) if version.get("name")]
+    if not versions:
+        return None
+    made_by = {one["name"]: one.get("step") or one["name"] for one in versions}
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for one in versions:
+        groups.setdefault(made_by[one["name"]], []).append(one)
+    parents = {name: [parent for one in group for parent in one.get("parents") or []] for name, group in groups.items()}
+    nodes = [Node(name, _kind(group[0]), [made_by.get(parent, parent) for parent in parents[name]])
+             for name, group in groups.items()]  # fmt: skip
+    drawings, width = lanes(nodes)
     rows = [
         {
+            "versions": [_version(one) for one in group],
+            "drawing": drawing,
+            "step": group[0].get("step"),
+            "parents": list(dict.fromkeys(parents[name])),
+            "source": not parents[name] and _kind(group[0]) == "dataset",
+        }
+        for (name, group), drawing in zip(groups.items(), drawings, strict=True)
+    ]
+    steps = (run.get("steps") or {}).items()
+    return {
+        "rows": rows,
+        "versions": [_version(one) for one in versions],
+        "width": width,
+        "raw": any(one.get("zone") == "raw" for one in versions),
+        "kinds": [kind for kind in KINDS if any(node.kind == kind for node in nodes)],
+        "earlier": sorted({parent for names in parents.values() for parent in names if parent not in made_by}),
+        "fingerprints": [(name, step["fingerprint"]) for name, step in steps if step.get("fingerprint")],
+    }
+
+
+def _version(version: Mapping[str, Any]) -> dict[str, Any]:
+    """What is shown of one version."""
+    return {
+        "name": version["name"],
+        "rows": number(version["rows"]) if version.get("rows") is not None else None,
+        "digest": version.get("digest"),
+        "raw": version.get("zone") == "raw",
+    }
+
+
+def _kind(version: Mapping[str, Any]) -> str:
+    """The style class of a version's dot."""
+    return version["kind"] if version.get("kind") in KINDS else "dataset"
+
+
+def _of_steps(run: Run) -> list[dict[str, Any]]:
+    """The versions as far as the steps tell, for a run that has no lineage of its own."""
+    return [
+        {
+            "name": "@".join(str(dataset[key]) for key in ("dataset", "version") if key in dataset),
             "step": name,
-            "dataset": "@".join(str(dataset[key]) for key in ("dataset", "version") if key in dataset),
             "parents": step.get("parents") or [],
-            "rows": number(dataset.get("rows")),
-            "digest": dataset.get("digest") or "",
-            "fingerprint": step.get("fingerprint") or "",
+            "rows": dataset.get("rows"),
+            "digest": dataset.get("digest"),
         }
         for name, step in (run.get("steps") or {}).items()
         for dataset in step.get("datasets") or []
         if "dataset" in dataset
     ]
-    if not rows:
-        return None
-    return {"rows": rows, "libraries": sorted((run.get("libraries") or {}).items())}
+
+
+def missing(run: Run) -> list[tuple[str, str]]:
+    """(step, what it goes on without), a sentence for each tool that is not installed."""
+    told: dict[tuple[str, str], None] = {}
+    named = set()
+    for step, found in (run.get("steps") or {}).items():
+        for name, version in (found.get("equipment") or {}).items():
+            if version is None:
+                part, _, tool = name.rpartition(": ")
+                named.add(part)
+                told[step, f"{part} is off: {tool} is not installed" if part else f"{tool} is not installed"] = None
+    for generator in run.get("augmentation") or []:
+        if generator.get("off") and generator.get("generator") not in named:
+            told["augment", f"{generator.get('generator', 'a generator')} is off: {generator['off']}"] = None
+    return list(told)
+
+
+def environment(run: Run) -> dict[str, Any] | None:
+    """Versions of libraries, and of the tools and files outside them that decide a result."""
+    tools = [
+        {"step": step, "tool": name, "version": None if version is None else str(version)}
+        for step, found in (run.get("steps") or {}).items()
+        for name, version in (found.get("equipment") or {}).items()
+    ]
+    libraries = sorted((run.get("libraries") or {}).items())
+    return {"tools": tools, "libraries": libraries} if tools or libraries else None

@@ -1,15 +1,18 @@
-"""The model's sections: how it was trained, how it compares, and what it answers."""
+"""The model's sections: how it was trained, how it compares, what was decided, and what it answers."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
-from deskloop.report.charts import Segment, Series, bar, curve
-from deskloop.report.words import METRICS, MODELS, decimals, duration, number, percent, setting, title
+from deskloop.report.charts import Segment, bar, difference
+from deskloop.report.curve import Series, curve
+from deskloop.report.glossary import GATES, METRICS, MODELS
+from deskloop.report.words import MISSING, decimals, duration, moment, number, percent, setting, signed, title
 
 Run = dict[str, Any]
 WIDE, NARROW = (760, 320), (360, 280)  # pixels
 COLUMNS = ("bits_per_byte", "loss", "perplexity", "token_accuracy", "supervised_tokens")
+SPEAKERS = ("base", "candidate", "champion")
 
 
 def training(run: Run) -> dict[str, Any] | None:
@@ -39,7 +42,7 @@ def training(run: Run) -> dict[str, Any] | None:
         "charts": charts,
         "lines": [(line.kind, line.name) for line in drawn],
         "best": {"step": number(round(best[0])), "loss": decimals(best[1], 3)} if best else None,
-        "facts": [(name, value) for name, value in facts if value and value != number(None)],
+        "facts": [(name, value) for name, value in facts if value and value != MISSING],
         "settings": settings,
     }
 
@@ -51,36 +54,42 @@ def _points(history: list[Mapping[str, Any]], key: str) -> list[tuple[float, flo
 
 
 def comparison(run: Run) -> dict[str, Any] | None:
-    """Every evaluated model in a fixed order, with a bar of its bits per byte, and the gates if any decided."""
+    """Every evaluated model in a fixed order, with a bar of its bits per byte, and the candidate's differences."""
     metrics = {name: found for name, found in (run.get("metrics") or {}).items() if found}
     if not metrics:
         return None
     order = [name for name in MODELS if name in metrics] + [name for name in metrics if name not in MODELS]
-    bits = [metrics[name].get("bits_per_byte") for name in order]
-    most = max((value for value in bits if _finite(value)), default=0.0)
-    decision, model = run.get("decision") or {}, run.get("model") or {}
+    ends = [metrics[name].get(key) for name in order for key in ("bits_per_byte", "bits_per_byte_high")]
+    most = max((value for value in ends if _finite(value)), default=0.0)
     shown = [key for key in COLUMNS if any(key in found for found in metrics.values())]
+    pairs = [_pair(pair) for pair in run.get("comparisons") or [] if _finite(pair.get("difference"))]
     return {
         "rows": [_model(name, metrics[name], most) for name in order],
         "columns": [METRICS[key][0] for key in COLUMNS],
         "explained": [METRICS[key] for key in shown],
-        "gates": [_gate(gate) for gate in decision.get("gates") or []],
+        "intervals": any(_interval(metrics[name], "bits_per_byte_") for name in order) or any(p["low"] for p in pairs),
         "references": "unigram" in metrics or "bigram" in metrics,
-        "model": {key: model.get(key) for key in ("name", "version", "alias", "folder")} if model.get("name") else None,
+        "pairs": pairs,
+        "families": next((pair["families"] for pair in pairs if pair["families"] is not None), None),
+        "conversations": next((pair["conversations"] for pair in pairs if pair["conversations"] is not None), None),
+        "confidence": percent(run.get("confidence", 0.95), 0),
     }
 
 
 def _model(name: str, found: Mapping[str, Any], most: float) -> dict[str, Any]:
     """One model's row; `most` bits per byte fill the whole bar."""
     heading, note = MODELS.get(name, (title(name), ""))
-    kind = name if name in ("candidate", "champion", "base") else "reference"
-    bits = found.get("bits_per_byte")
-    told = f"{decimals(bits, 3)} bits per byte"
+    kind = name if name in SPEAKERS else "reference"
+    bits, interval = found.get("bits_per_byte"), _interval(found, "bits_per_byte_")
+    told = f"{decimals(bits, 3)} bits per byte" + (f", {_range(interval, 3)}" if interval else "")
     return {
         "model": heading,
         "note": note,
         "bits": decimals(bits, 3),
-        "bar": bar([Segment(kind, float(bits), "")], most, told) if bits is not None and _finite(bits) else None,
+        "interval": _range(interval, 3) if interval else None,
+        "bar": bar([Segment(kind, float(bits), "")], most, told, interval)
+        if bits is not None and _finite(bits)
+        else None,
         "cells": [
             decimals(bits, 3),
             decimals(found.get("loss"), 3),
@@ -91,31 +100,108 @@ def _model(name: str, found: Mapping[str, Any], most: float) -> dict[str, Any]:
     }
 
 
-def _gate(gate: Mapping[str, Any]) -> dict[str, Any]:
-    """One gate's row."""
+def _pair(pair: Mapping[str, Any]) -> dict[str, Any]:
+    """The candidate against one other model, and what the interval allows to say."""
+    value, interval = float(pair["difference"]), _interval(pair, "")
+    name = MODELS.get(pair.get("against", ""), (title(pair.get("against", "")), ""))[0]
+    if interval is None:
+        verdict, told = "warn", "no interval was computed"
+    elif interval[1] < 0:
+        verdict, told = "good", "better beyond chance"
+    elif interval[0] > 0:
+        verdict, told = "bad", "worse beyond chance"
+    else:
+        verdict, told = "warn", "no difference beyond chance"
+    spread = f", {_range(interval, 3, sign=True)}" if interval else ""
     return {
-        "gate": title(gate.get("gate", "")),
-        "passed": bool(gate.get("passed")),
-        "value": number(gate.get("value")),
-        "threshold": number(gate.get("threshold")),
+        "against": name.lower(),
+        "difference": signed(value),
+        "low": signed(interval[0]) if interval else None,
+        "high": signed(interval[1]) if interval else None,
+        "verdict": verdict,
+        "told": told,
+        "chart": difference(value, interval, f"candidate less {name.lower()}: {signed(value)} bits per byte{spread}"),
+        "families": pair.get("families"),
+        "conversations": pair.get("conversations"),
     }
+
+
+def decision(run: Run) -> dict[str, Any] | None:
+    """What was decided, every gate with what was measured, the model itself and the one it was judged against."""
+    found, model, champion = run.get("decision") or {}, run.get("model") or {}, run.get("champion") or {}
+    if not found and not model.get("name"):
+        return None
+    facts = [
+        ("Model", _named(model)),
+        (
+            "Role",
+            {"champion": "champion: in use", "challenger": "challenger: kept beside it"}.get(model.get("alias", "")),
+        ),
+        ("Judged against", _named(champion)),
+        ("In use since", moment(champion["since"]) if champion.get("since") else None),
+        ("In the catalog", model.get("catalog")),
+        ("Folder", model.get("folder")),
+    ]
+    return {
+        "why": found.get("why"),
+        "gates": [_gate(gate) for gate in found.get("gates") or []],
+        "facts": [(name, value) for name, value in facts if value],
+        "first": bool(found) and not champion,
+    }
+
+
+def _named(model: Mapping[str, Any]) -> str | None:
+    """Name and version of a registered model."""
+    return " version ".join(str(model[key]) for key in ("name", "version") if key in model) or None
+
+
+def _gate(gate: Mapping[str, Any]) -> dict[str, Any]:
+    """One gate's row; what must hold is told by its name, where it is one of ours."""
+    name, interval, limit = gate.get("gate", ""), _interval(gate, ""), gate.get("threshold")
+    needed = number(limit) if limit is not None else None
+    if _finite(limit) and name.startswith("better than"):
+        needed = f"{'all ' if interval else ''}below {decimals(float(limit or 0), 2)}"
+    elif _finite(limit) and name.startswith("not worse than"):
+        needed = f"not {'wholly ' if interval else ''}above {decimals(float(limit or 0), 2)}"
+    return {
+        "gate": title(name),
+        "note": GATES.get(name, ""),
+        "passed": bool(gate.get("passed")),
+        "value": signed(float(gate["value"])) if _finite(gate.get("value")) else MISSING,
+        "interval": _range(interval, 3, sign=True) if interval else None,
+        "needed": needed,
+    }
+
+
+def _interval(found: Mapping[str, Any], prefix: str) -> tuple[float, float] | None:
+    """Low and high end, if both are there."""
+    low, high = found.get(f"{prefix}low"), found.get(f"{prefix}high")
+    return (
+        (float(low), float(high)) if low is not None and high is not None and _finite(low) and _finite(high) else None
+    )
+
+
+def _range(interval: tuple[float, float], places: int, sign: bool = False) -> str:
+    return " to ".join(signed(end, places) if sign else decimals(end, places) for end in interval)
 
 
 def _finite(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def replies(run: Run) -> list[dict[str, Any]] | None:
-    """Declared prompts with the reply of base and candidate; a model that said nothing is shown as saying nothing."""
+def replies(run: Run) -> dict[str, Any] | None:
+    """Declared prompts with the reply of each model; a model that said nothing is shown as saying nothing."""
     found = run.get("replies")
     if not found:
         return None
-    return [
+    models = [name for name in SPEAKERS if name != "champion" or any("champion" in reply for reply in found)]
+    prompts = [
         {
             "prompt": [
                 {"role": turn.get("role", ""), "text": turn.get("text", "")} for turn in reply.get("prompt", [])
             ],
-            "answers": [(MODELS[name][0], name, (reply.get(name) or "").strip()) for name in ("base", "candidate")],
+            "answers": [(MODELS[name][0], name, (reply.get(name) or "").strip()) for name in models],
         }
         for reply in found
     ]
+    return {"prompts": prompts, "models": [MODELS[name] for name in models]}

@@ -10,63 +10,8 @@ from markupsafe import Markup, escape
 MISSING = "–"
 ACRONYMS = {"CSV", "HTML", "ID", "IP", "IBAN", "ITIN", "JSON", "MAC", "NHS", "SSN", "URL", "VIN"}
 COUNTRIES = {"UK", "US"}  # in capitals only: "us" is a word
-LANGUAGES = {
-    "ca": "Catalan",
-    "de": "German",
-    "en": "English",
-    "es": "Spanish",
-    "fr": "French",
-    "it": "Italian",
-    "nl": "Dutch",
-    "pl": "Polish",
-    "pt": "Portuguese",
-    "und": "not identified",
-}
-
-STEPS = {
-    "ingest": "Reads the logs; what cannot be read is set aside with its line number.",
-    "scrub": "Finds personal data and puts placeholders such as <PERSON_1> in its place.",
-    "normalize": "Tidies white space, signatures and boilerplate; takes out conversations too short or too long.",
-    "dedupe": "Takes out copies and near-copies; groups what belongs together into families; fixes the split.",
-    "split": "Separates training, validation and test conversations and proves that nothing crosses.",
-    "encode": "Turns conversations into tokens and marks the ones that the model learns from: the agents' replies.",
-    "finetune": "Trains the base model further on the training conversations.",
-    "evaluate": "Measures base and candidate on test conversations that neither has seen.",
-}
-
-MODELS = {
-    "candidate": ("Candidate", "the model that this run trained"),
-    "champion": ("Champion", "the model in use"),
-    "base": ("Base", "the same model before fine-tuning"),
-    "bigram": ("Bigram", "reference: guesses from the previous token alone"),
-    "unigram": ("Unigram", "reference: guesses from how frequent each token is"),
-}
-
-METRICS = {
-    "bits_per_byte": (
-        "Bits per byte",
-        "How many bits of surprise each byte of the agents' test replies costs the model. Lower is better. "
-        "Blind guessing of bytes costs 8. Models with different tokenizers can be compared by it.",
-    ),
-    "loss": (
-        "Loss",
-        "The average surprise per token, in nats (cross-entropy): what training minimises. Lower is better; "
-        "only models with the same tokenizer compare.",
-    ),
-    "perplexity": (
-        "Perplexity",
-        "The loss as a number of choices: 10 means that the model is as unsure as if it had to pick among ten equally "
-        "likely tokens. Lower is better.",
-    ),
-    "token_accuracy": (
-        "Token accuracy",
-        "How often the model's first choice for the next token is the one that the agent wrote. Higher is better.",
-    ),
-    "supervised_tokens": (
-        "Tokens judged",
-        "The tokens of the agents' test replies; what customers wrote and padding do not count.",
-    ),
-}
+# What a terminal obeys and a page cannot show: stands as a replacement character.
+CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127), "\ufffd")
 
 
 def number(value: object) -> str:
@@ -103,6 +48,14 @@ def percent(value: object, places: int = 1) -> str:
     if 0 < (1 - value) * 100 < least / 2:
         return f"> {100 - least:.{places}f}%"
     return f"{value * 100:.{places}f}%"
+
+
+def signed(value: object, places: int = 3) -> str:
+    """A difference with its sign, the minus as wide as the plus; no sign at zero."""
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return number(value)
+    text = f"{value:+,.{places}f}"
+    return text[1:] if float(text.replace(",", "")) == 0 else text.replace("-", "\u2212")
 
 
 def duration(seconds: object) -> str:
@@ -163,9 +116,16 @@ def observed(value: object) -> str:
 
 def marked(text: object) -> Markup:
     """A reply, escaped, with its placeholders (`<EMAIL_ADDRESS_1>`) set off from the words."""
-    return Markup(
-        re.sub(r"&lt;([A-Z][A-Z_]*_\d+)&gt;", r'<span class="placeholder">&lt;\1&gt;</span>', str(escape(text)))
-    )
+    plain = str(escape(str(text).translate(CONTROLS)))
+    return Markup(re.sub(r"&lt;([A-Z][A-Z_]*_\d+)&gt;", r'<span class="placeholder">&lt;\1&gt;</span>', plain))
+
+
+def prose(text: object) -> Markup:
+    """A sentence, escaped, with `code` in backticks set as code, a capital first letter and a full stop."""
+    words = str(text).strip()
+    words = words[:1].upper() + words[1:]
+    ended = words if not words or words[-1] in ".!?" else f"{words}."
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(ended))))
 
 
 def relative(link: object) -> str | None:

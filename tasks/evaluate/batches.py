@@ -36,7 +36,12 @@ def fill(rows: Sequence[list[int]], lengths: np.ndarray, budget: int) -> list[Ba
 
 
 def collate(
-    batch: Batch, tokens: Sequence[np.ndarray], labels: Sequence[np.ndarray], pad: int, packing: bool = False
+    batch: Batch,
+    tokens: Sequence[np.ndarray],
+    labels: Sequence[np.ndarray],
+    pad: int,
+    packing: bool = False,
+    weights: Sequence[float] | None = None,
 ) -> dict[str, Any]:
     """One batch as tensors.
 
@@ -46,19 +51,22 @@ def collate(
         pad: token id that fills rows up; never seen by the loss.
         packing: give `position_ids` that restart with each window, and no attention mask: transformers takes the
             windows of a row apart by them (exact only with `use_cache=False`).
+        weights: (windows,) what a supervised token of each counts in the loss.
     Returns:
-        `input_ids` and `labels`, (rows, longest row) int64, and `attention_mask` or `position_ids`.
+        `input_ids` and `labels`, (rows, longest row) int64, and `attention_mask` or `position_ids`; with `weights`,
+        also `weights`, (rows, longest row) float32, the same for all tokens of a window and 0 where a row is filled up.
     """
     import torch
 
     width = max(sum(len(tokens[window]) for window in row) for row in batch)
     shape = (len(batch), width)
-    result = {
+    result: dict[str, np.ndarray] = {
         "input_ids": np.full(shape, pad),
         "labels": np.full(shape, UNSEEN),
         "attention_mask": np.zeros(shape, int),
     }
     positions = np.zeros(shape, int)
+    counts = np.zeros(shape, np.float32)
     for place, row in enumerate(batch):
         end = 0
         for window in row:
@@ -67,22 +75,29 @@ def collate(
             result["labels"][place, start:end] = labels[window]
             result["labels"][place, start] = UNSEEN  # what stands before it is another conversation
             positions[place, start:end] = np.arange(end - start)
+            counts[place, start:end] = 1 if weights is None else weights[window]
         positions[place, end:] = np.arange(width - end)
         result["attention_mask"][place, :end] = 1
     if packing:
         del result["attention_mask"]
         result["position_ids"] = positions
+    if weights is not None:
+        result["weights"] = counts
     return {name: torch.from_numpy(array) for name, array in result.items()}
 
 
 def columns(table: pa.Table) -> Mapping[str, Any]:
-    """What training reads: lists of int arrays `tokens` and `labels`; int arrays `lengths` and `repeats`."""
+    """What training reads: lists of int arrays `tokens` and `labels`; arrays `lengths`, `repeats`, `weights`."""
     tokens = [np.asarray(cell, dtype=np.int64) for cell in table.column("input_ids").to_pylist()]
     labels = [np.asarray(cell, dtype=np.int64) for cell in table.column("labels").to_pylist()]
-    repeats = table.column("repeats").to_numpy() if "repeats" in table.column_names else np.ones(len(tokens), int)
+    repeats, weights = (
+        table.column(name).to_numpy() if name in table.column_names else np.ones(len(tokens), int)
+        for name in ("repeats", "weight")
+    )
     return {
         "tokens": tokens,
         "labels": labels,
         "lengths": np.array([len(some) for some in tokens], dtype=np.int64),
         "repeats": np.asarray(repeats, dtype=np.int64),
+        "weights": np.asarray(weights, dtype=np.float32),
     }

@@ -1,53 +1,67 @@
-"""Judge models on the test split, side by side: figures, gates, replies."""
+"""Judge models on the test split, side by side: figures with their intervals, paired differences, replies."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from tasks.evaluate.bootstrap import compared, interval, resampled
 from tasks.evaluate.config import EvaluateConfig
 from tasks.evaluate.generation import replies
 from tasks.evaluate.likelihood import score
 from tasks.evaluate.ngrams import baselines
 
-MEASURE = "bits_per_byte"
-
 
 def evaluate(
-    models: Mapping[str, Path], train: pa.Table, test: pa.Table, config: EvaluateConfig, seed: int
+    models: Mapping[str, Path],
+    train: pa.Table,
+    test: pa.Table,
+    config: EvaluateConfig,
+    seed: int,
+    tests: Mapping[str, pa.Table] | None = None,
 ) -> dict[str, Any]:
-    """Score every model and two count models on the same tokens, and let the models reply to the declared prompts.
+    """Score every model and two count models on the same conversations, and let the models reply to the prompts.
 
     Args:
-        models: `base` and `candidate`, perhaps more -> a Hugging Face folder each.
+        models: `base` and `candidate`, perhaps `champion` -> a Hugging Face folder each.
         train, test: (n, ENCODED); the count models learn from `train`.
+        tests: model -> the same test conversations in its own tokens, for a model with another tokenizer.
     Returns:
-        `metrics` {model: {loss, perplexity, bits_per_byte, token_accuracy, ...}}, `decision` (each gate with its value
-        and threshold), `replies` [{prompt, base, candidate}].
+        `metrics` {model: {loss, perplexity, bits_per_byte and its interval, token_accuracy, ...}}, `comparisons`
+        [{against, difference, low, high}] in bits per byte, `confidence`, `replies` [{prompt, base, candidate, ...}].
     """
-    figures = {name: score(folder, test)[0] for name, folder in models.items()}
-    figures |= baselines(train, test, _vocabulary(next(iter(models.values()))))
+    own = _shared({name: (tests or {}).get(name, test) for name in models})
+    test = own["candidate"]
+    scored = {name: score(folder, own[name]) for name, folder in models.items()}
+    families = dict(zip(test["conversation_id"].to_pylist(), test["family"].to_pylist(), strict=True))
+    draws = resampled({name: rows for name, (_, rows) in scored.items()}, families, config.resamples, seed)
+    figures = {name: dict(found) for name, (found, _) in scored.items()}
+    for name, values in draws.items():
+        figures[name] |= {f"bits_per_byte_{end}": value for end, value in interval(values, config.confidence).items()}
+    counts = len(set(families.values())), len(families)
     written = {name: replies(folder, config.prompts, config, seed) for name, folder in models.items()}
     return {
-        "metrics": figures,
-        "decision": decide(figures),
+        "metrics": figures | baselines(train, test, _vocabulary(next(iter(models.values())))),
+        "comparisons": [
+            compared(draws, name, config.confidence, *counts) for name in models if name != "candidate"
+        ],
+        "confidence": config.confidence,
         "replies": [
             {"prompt": [dict(turn) for turn in prompt], **{name: texts[place] for name, texts in written.items()}}
             for place, prompt in enumerate(config.prompts)
         ],
-    }
+    }  # fmt: skip
 
 
-def decide(figures: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """The gates that a candidate has to pass, lower being better; none of them puts it in use yet."""
-    value = figures["candidate"][MEASURE]
-    gates = [
-        {"gate": f"better than {name}", "passed": value < figures[name][MEASURE], "value": value,
-         "threshold": figures[name][MEASURE]}
-        for name in ("base", "unigram", "bigram")
-    ]  # fmt: skip
-    return {"promoted": False, "gates": gates}
+def _shared(tests: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+    """The conversations that every model can read: another tokenizer may not know a placeholder of one."""
+    names = [set(table["conversation_id"].to_pylist()) for table in tests.values()]
+    common = pa.array(sorted(set.intersection(*names)), pa.string())
+    if all(len(some) == len(common) for some in names):
+        return dict(tests)
+    return {model: table.filter(pc.is_in(table["conversation_id"], common)) for model, table in tests.items()}
 
 
 def _vocabulary(folder: Path) -> int:

@@ -1,6 +1,7 @@
-"""What a model answers to declared prompts: sampled, seeded, decoded exactly."""
+"""What a model answers: sampled, seeded, decoded exactly."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,80 @@ from deskloop.dialogue import segments, stop_ids, token_ids
 from deskloop.quiet import quiet
 from tasks.evaluate.config import EvaluateConfig
 from tasks.evaluate.likelihood import load_model
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A loaded model that can answer.
+
+    Attributes:
+        context: tokens that it reads, prompt and reply together; None: as many as there are.
+        config: how it samples.
+    """
+
+    model: Any
+    tokenizer: Any
+    context: int | None
+    config: EvaluateConfig
+
+    @property
+    def room(self) -> int | None:
+        """Tokens that a prompt may have."""
+        return None if self.context is None else max(1, self.context - self.config.max_new_tokens)
+
+
+def load_speaker(model_folder: Path, config: EvaluateConfig) -> Speaker:
+    """The model of a Hugging Face folder with its tokenizer, on the GPU if there is one."""
+    import torch
+    from transformers import AutoTokenizer
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = load_model(model_folder).to(device).eval()
+    with quiet():
+        tokenizer = AutoTokenizer.from_pretrained(model_folder, local_files_only=True)
+    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return Speaker(model, tokenizer, context, config)
+
+
+def prompt_ids(speaker: Speaker, turns: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Token ids of a conversation up to where the agent's next turn begins."""
+    parts = token_ids(speaker.tokenizer, segments(speaker.tokenizer, turns, reply=True))
+    return [token for some in parts for token in some]
+
+
+def answer(speaker: Speaker, ids: Sequence[int], seed: int, show: Callable[[str], None] | None = None) -> str:
+    """The agent's next turn.
+
+    Args:
+        ids: of the prompt; the oldest tokens go where it is longer than the context.
+        seed: of the sampling; torch's own random state stays as it was.
+        show: called with each piece of the reply as it comes, to be seen by a person.
+    Returns:
+        The text without the stop token; placeholders are in it whole.
+    """
+    import torch
+    from transformers import GenerationConfig
+
+    config, tokenizer, device = speaker.config, speaker.tokenizer, speaker.model.device
+    sampling = {"temperature": config.temperature, "top_k": config.top_k, "top_p": config.top_p}
+    settings = GenerationConfig(
+        max_new_tokens=config.max_new_tokens,
+        do_sample=config.temperature > 0,
+        no_repeat_ngram_size=config.no_repeat_ngram,
+        eos_token_id=[stop_ids(tokenizer)[0], tokenizer.eos_token_id],
+        pad_token_id=tokenizer.pad_token_id,
+        **(sampling if config.temperature else {}),
+    )
+    kept = ids if speaker.room is None else ids[-speaker.room :]
+    inputs = torch.tensor([kept], device=device)
+    streamer = _streamer(tokenizer, show) if show else None
+    with quiet(), torch.inference_mode(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        output = speaker.model.generate(
+            inputs, attention_mask=torch.ones_like(inputs), generation_config=settings, streamer=streamer
+        )
+    reply: str = tokenizer.decode(output[0, inputs.shape[1] :], skip_special_tokens=True)
+    return reply
 
 
 def replies(
@@ -22,35 +97,17 @@ def replies(
     Returns:
         As many texts, without the stop token; placeholders are in them whole.
     """
-    import torch
-    from transformers import AutoTokenizer, GenerationConfig
+    speaker = load_speaker(model_folder, config)
+    return [
+        answer(speaker, prompt_ids(speaker, prompt), seed * 1_000_003 + place) for place, prompt in enumerate(prompts)
+    ]
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = load_model(model_folder).to(device).eval()
-    with quiet():
-        tokenizer = AutoTokenizer.from_pretrained(model_folder, local_files_only=True)
-    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    settings = GenerationConfig(
-        max_new_tokens=config.max_new_tokens,
-        do_sample=config.temperature > 0,
-        no_repeat_ngram_size=config.no_repeat_ngram,
-        eos_token_id=[stop_ids(tokenizer)[0], tokenizer.eos_token_id],
-        pad_token_id=tokenizer.pad_token_id,
-        **(
-            {"temperature": config.temperature, "top_k": config.top_k, "top_p": config.top_p}
-            if config.temperature
-            else {}
-        ),
-    )
-    result = []
-    for place, prompt in enumerate(prompts):
-        parts = token_ids(tokenizer, segments(tokenizer, prompt, reply=True))
-        ids = [token for some in parts for token in some]
-        room = None if context is None else -max(1, context - config.max_new_tokens)
-        inputs = torch.tensor([ids[room:]], device=device)
-        with quiet(), torch.inference_mode(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(seed * 1_000_003 + place)
-            output = model.generate(inputs, attention_mask=torch.ones_like(inputs), generation_config=settings)
-        reply: str = tokenizer.decode(output[0, inputs.shape[1] :], skip_special_tokens=True)
-        result.append(reply)
-    return result
+
+def _streamer(tokenizer: Any, show: Callable[[str], None]) -> Any:
+    from transformers import TextStreamer
+
+    class Shown(TextStreamer):
+        def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
+            show(text)
+
+    return Shown(tokenizer, skip_prompt=True, skip_special_tokens=True)

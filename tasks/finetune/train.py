@@ -38,7 +38,8 @@ def finetune(
     """Train, and write the model to `out`: weights in safetensors, tokenizer, chat template, generation settings.
 
     Args:
-        train, validation: (n, ENCODED); a training row counts `repeats` times an epoch. Validation may be empty.
+        train, validation: (n, ENCODED); a training row counts `repeats` times an epoch, and each of its tokens `weight`
+            times in the loss. Validation may be empty, and counts every row alike.
         tokenizer_files: as from encode's `fit`.
         base_folder_or_id: a Hugging Face folder or id, such as `prepare_base` writes.
         seed: the same seed and inputs give the same weights on the same CPU stack.
@@ -51,7 +52,8 @@ def finetune(
         counted), `seconds` (of this call), `parameters`, `device`, `precision`, `best_validation_loss`.
     Raises:
         ConfigError: the base cannot be had, or does not fit the config.
-        DataError: nothing to train on, windows longer than the base's context, or a loss that is no longer finite.
+        DataError: nothing to train on, a weight that is not positive, windows longer than the base's context, or a
+            loss that is no longer finite.
     """
     import torch
 
@@ -111,6 +113,12 @@ def _check(model: Any, data: Mapping[str, Any], validation: pa.Table, config: Fi
         raise DataError("finetune has no training windows: the training split is empty")
     if config.early_stopping and not len(validation):
         raise DataError("finetune has early_stopping set but no validation windows to judge by")
+    wrong = int((~(np.isfinite(data["weights"]) & (data["weights"] > 0))).sum())
+    if wrong:
+        raise DataError(
+            f"finetune has {wrong:,} of {len(data['weights']):,} training windows whose weight is not a positive "
+            f"number: the step that sets `weight` must give one above 0"
+        )
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     longest = int(data["lengths"].max())
     if context is not None and longest > context:
@@ -148,7 +156,7 @@ def _recipe(
     """A hash of everything that decides the weights: only a checkpoint of the same training may be resumed."""
     digest = hashlib.sha256(f"{config.model_dump_json()}\n{seed}\n{tokenizer_module.digest(tokenizer_files)}".encode())
     for table in (train, validation):
-        for name in ("input_ids", "labels", "repeats"):
+        for name in ("input_ids", "labels", "repeats", "weight"):
             digest.update(json.dumps(table.column(name).to_pylist()).encode())
     folder = Path(base)
     for path in sorted(folder.glob("*.safetensors")) if folder.is_dir() else ():

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import pyarrow as pa
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from deskloop.errors import DataError
-from tasks.evaluate.batches import Batch, collate
+from deskloop.errors import ConfigError, DataError
+from tasks.evaluate.batches import UNSEEN, Batch, collate
 from tasks.evaluate.likelihood import likelihood, supervised, supervised_only
 from tasks.finetune.config import FinetuneConfig
 
@@ -27,6 +28,7 @@ class PlannedTrainer(Trainer):
     """A Trainer whose dataset is the list of batches, and whose validation loss is the mean over tokens."""
 
     control: Any
+    compute_loss_func: Any
     validation: pa.Table
     epoch_batches: int
 
@@ -34,8 +36,20 @@ class PlannedTrainer(Trainer):
         """The usual loss, its logits computed where the loss looks only."""
         if self.compute_loss_func is None:
             return super().compute_loss(model, inputs, *args, **kwargs)
+        if "weights" in inputs:
+            self.compute_loss_func = partial(mean_loss, weights=inputs.pop("weights"))
         with supervised_only(self.model, inputs["labels"]):
             return super().compute_loss(model, inputs, *args, **kwargs)
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
+        """The batches of one step, and what its loss is divided by: its supervised tokens, each by its weight."""
+        batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if batches and "weights" in batches[0]:
+            items = sum(batch["weights"][:, 1:][batch["labels"][:, 1:] != UNSEEN].sum() for batch in batches)
+            items = items.to(device)
+            if self.args.world_size > 1:
+                items = self.accelerator.gather(items).sum()
+        return batches, items
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """The loss of each supervised token counts alike; the Trainer's own would be a mean of batches' means."""
@@ -62,19 +76,26 @@ class PlannedTrainer(Trainer):
         return {"step": step, "epoch": epoch, "loss": None, "validation_loss": None, "learning_rate": None}
 
 
-def mean_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
+def mean_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None, weights: Any = None) -> Any:
     """Cross-entropy over the supervised tokens of a step, of which this batch may be a part.
+
+    With weights it is sum(w * nll) / sum(w): a window of weight 2 counts as much as the same window twice.
 
     Args:
         outputs: a model's, computed within `supervised_only`.
         labels: (batch, seq) int64 tensor.
-        num_items_in_batch: supervised tokens of the whole step, over its batches and processes.
+        num_items_in_batch: supervised tokens of the whole step, its batches and processes; or their weights, summed.
+        weights: (batch, seq) float32 tensor, or None where every token counts once.
     """
     import torch
 
     logits, targets = supervised(outputs.logits, labels)
-    total = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
-    return total / (len(targets) if num_items_in_batch is None else num_items_in_batch)
+    if weights is None:
+        total = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+        return total / (len(targets) if num_items_in_batch is None else num_items_in_batch)
+    counts = weights[:, 1:][labels[:, 1:] != UNSEEN]
+    total = (torch.nn.functional.cross_entropy(logits, targets, reduction="none") * counts).sum()
+    return total / (counts.sum() if num_items_in_batch is None else num_items_in_batch)
 
 
 class Watch(TrainerCallback):
@@ -125,14 +146,23 @@ def make_trainer(
 
     Args:
         batches: all batches of all epochs, of which `epoch_batches` are the first epoch.
-        data: the training table's `tokens` and `labels` (see `tasks.evaluate.batches.columns`).
+        data: the training table's `tokens`, `labels` and `weights` (see `tasks.evaluate.batches.columns`).
         pad: id of the padding token.
+    Raises:
+        ConfigError: weights, in one process with several GPUs.
     """
     arguments = _arguments(len(batches), bool(len(validation)), config, precision, seed, work)
+    weights = data["weights"] if (data["weights"] != 1).any() else None
+    if weights is not None and arguments.n_gpu > 1:
+        raise ConfigError(
+            f"the training rows have weights, which one process with {arguments.n_gpu} GPUs cannot use: start one "
+            f"process a GPU with torchrun, show it one GPU (CUDA_VISIBLE_DEVICES=0), or set balance's `weights: none`",
+            "finetune",
+        )
     arguments.eval_on_start = bool(len(validation)) and not resumed
 
     def collator(items: list[Batch]) -> dict[str, Any]:
-        return collate(items[0], data["tokens"], data["labels"], pad, config.packing)
+        return collate(items[0], data["tokens"], data["labels"], pad, config.packing, weights)
 
     trainer = PlannedTrainer(
         model=model,

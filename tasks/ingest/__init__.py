@@ -1,7 +1,7 @@
 """Ingest: every record of every source becomes a conversation or a reject, in one stream of bounded memory.
 
 Nothing vanishes: a record that cannot be used comes out once too, with a reason and its bytes for the raw quarantine.
-Of an opted-out record, and of a second one with an id that was there already, not even those are kept.
+Of an opted-out or deleted record, and of a second one with an id that was there already, not even those are kept.
 """
 
 import logging
@@ -15,17 +15,17 @@ from deskloop.errors import ConfigError
 from deskloop.schema import DEFAULTS, RAW_CONVERSATION
 from deskloop.stage import Context, Source, Stage
 from tasks.ingest.config import Columns, Customer, IngestConfig, SourceConfig, declared_paths
+from tasks.ingest.containers import checked_files, inputs, read_users, records
 from tasks.ingest.conversation import Reader
-from tasks.ingest.formats import Record, is_true, json_records, lookup
 from tasks.ingest.identity import content_id, conversation_id
-from tasks.ingest.read import File, digest, find_files
-from tasks.ingest.separated import csv_records, read_shape
+from tasks.ingest.read import File
+from tasks.ingest.record import Record, is_true, lookup
 
 __all__ = ["STAGE", "Columns", "Customer", "IngestConfig", "SourceConfig", "ingest", "inputs"]
 
 CHUNK_RECORDS = 1_000
 CHUNK_BYTES = 32 << 20
-KEEPS_NO_BYTES = frozenset(["opted_out", "duplicate_id", "empty_file"])
+KEEPS_NO_BYTES = frozenset(["opted_out", "duplicate_id", "empty_file", "deleted_ticket"])
 
 logger = logging.getLogger("deskloop.ingest")
 
@@ -37,15 +37,16 @@ def ingest(config: IngestConfig, context: Context) -> Iterator[pd.DataFrame]:
         (up to 1,000, RAW_CONVERSATION + `reject`, `raw`): `reject` is a reason or None, `raw` the bytes of a broken
         record or None. A rejected row has ids of the form `<file>:<line>` and no other content.
     Raises:
-        ConfigError: a file is missing, or a CSV lacks a declared column; all problems at once.
+        ConfigError: a file is missing, or a table lacks a declared column; all problems at once.
         InputError: a file is cut off, damaged or too large to be read as one document.
     """
-    files = _checked_files(config, context)
+    files = checked_files(config, context)
+    users = read_users(config, context)
     admission = Admission(config, context, frozenset(file.label for file in files))
     rows: list[dict[str, Any]] = []
     size = 0
     for file in files:
-        for record in _records(file, config):
+        for record in records(file, config, users):
             rows.append(admission.admit(file, record))
             size += len(record.raw)
             if len(rows) == CHUNK_RECORDS or size >= CHUNK_BYTES:
@@ -57,21 +58,13 @@ def ingest(config: IngestConfig, context: Context) -> Iterator[pd.DataFrame]:
 
 
 def check(config: IngestConfig, context: Context) -> None:
-    """Refuse sources that are missing, are folders, or lack a declared column.
+    """Refuse sources that are missing, empty folders, no Parquet, data sets that cannot be had, or tables that lack a
+    declared column.
 
     Raises:
         ConfigError: with all problems of all sources.
     """
-    _checked_files(config, context)
-
-
-def inputs(config: IngestConfig, context: Context) -> list[tuple[str, str]]:
-    """(name, digest) of every file that `ingest` would read, sorted by path within each source.
-
-    Raises:
-        ConfigError, InputError: as `ingest`, as far as it can be told without reading everything.
-    """
-    return [(file.label, digest(file)) for file in _checked_files(config, context)]
+    checked_files(config, context)
 
 
 class Admission:
@@ -156,34 +149,6 @@ def _reject(file: File, record: Record, reason: str) -> dict[str, Any]:
     name = f"{file.label}:{record.number}"
     raw = None if reason in KEEPS_NO_BYTES else record.raw or None
     return {"row_id": name, "conversation_id": name, "reject": reason, "raw": raw}
-
-
-def _records(file: File, config: IngestConfig) -> Iterator[Record]:
-    """The records of a file in its format; a file without any is one reject."""
-    empty = True
-    for record in csv_records(file, config) if _is_csv(file) else json_records(file, config):
-        empty = False
-        yield record
-    if empty:
-        yield Record(1, None, "empty_file", b"")
-
-
-def _is_csv(file: File) -> bool:
-    return file.source.format == "csv" or (file.source.format == "auto" and file.suffix in (".csv", ".tsv"))
-
-
-def _checked_files(config: IngestConfig, context: Context) -> list[File]:
-    """The files, and the headers of all CSVs looked at before the first row is read."""
-    files = find_files(config, context)
-    problems = [
-        f"sources[{file.index}]: {problem}"
-        for file in files
-        if _is_csv(file)
-        for problem in read_shape(file, config)[1]
-    ]
-    if problems:
-        raise ConfigError(problems, where=f"step {context.step!r}")
-    return files
 
 
 STAGE = Stage(

@@ -1,27 +1,47 @@
 """What a pipeline file may say under `ingest`: which sources, how their fields are called, what is personal in them."""
 
 import codecs
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from deskloop.stage import StageConfig
 
 Paths = Annotated[tuple[str, ...], Field(min_length=1)]
+Format = Literal[
+    "auto",
+    "context_response",
+    "conversations",
+    "csv",
+    "huggingface",
+    "instructions",
+    "openai",
+    "parquet",
+    "sharegpt",
+    "zendesk",
+]
+# With more behind the name it is a file in a data set, which fsspec opens.
+HUB_DATASET = re.compile(r"hf://datasets/[\w.-]+/[\w.-]+/?")
 
 
 class Columns(StageConfig):
     """Our name -> theirs. Dots reach into objects (`customer.id`); in a CSV they are header names."""
 
     conversation_id: str | None = Field(default=None, description="default: conversation_id, then id")
-    turns: str | None = Field(default=None, description="list of turns; default: turns (messages for `openai`)")
+    turns: str | None = Field(
+        default=None, description="list of turns; default: turns (openai: messages, sharegpt: conversations)"
+    )
     role: str | None = Field(default=None, description="within a turn; default: role")
-    text: str | None = Field(default=None, description="within a turn; default: text (content for `openai`)")
+    text: str | None = Field(
+        default=None, description="within a turn; default: text (openai: content, zendesk: plain_body)"
+    )
     at: str | None = Field(default=None, description="within a turn; default: at, ts, timestamp")
     customer: str | None = Field(default=None, description="the customer's text, where a CSV has a row for each pair")
     agent: str | None = Field(default=None, description="the agent's text, where a CSV has a row for each pair")
     instruction: str | None = Field(default=None, description="default: instruction")
     response: str | None = Field(default=None, description="default: response")
+    context: str | None = Field(default=None, description="what was said before the response; default: context")
     intent: str | None = Field(default=None, description="default: intent, then subflow")
     started_at: str | None = Field(
         default=None, description="default: started_at, created_at, then the first turn's time"
@@ -38,10 +58,14 @@ class Customer(StageConfig):
 
 
 class SourceConfig(StageConfig):
-    """One source: a file, a glob or any fsspec URL, and how to read it."""
+    """One source: a file, folder, glob, any fsspec URL or a data set of the Hugging Face Hub; and how to read it."""
 
-    path: str = Field(min_length=1, description="relative to the pipeline file; compression is recognised by content")
-    format: Literal["auto", "conversations", "csv", "instructions", "openai"] = "auto"
+    path: str = Field(
+        min_length=1,
+        description="relative to the pipeline file; compression is recognised by content. hf://datasets/ORG/NAME is a "
+        "data set of the Hugging Face Hub",
+    )
+    format: Format = Field("auto", description="auto: by the file's ending and the fields of each record")
     source: str | None = Field(default=None, description="default: the record's own `source`, else the file's stem")
     columns: Columns = Columns()
     customer: Customer = Customer()
@@ -53,6 +77,33 @@ class SourceConfig(StageConfig):
     )
     metadata: tuple[str, ...] = Field((), description="paths kept as strings in `metadata`")
     encoding: str = Field("utf-8", description="must contain ASCII as it is; a UTF-8 byte order mark is skipped")
+
+    users: str | None = Field(default=None, description="zendesk: a file or glob of the users that comments are of")
+    separators: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="context_response: the first ends a turn in a context that is one text, others end a line"
+    )
+    split: str = Field("train", pattern=r"^\w+([.-]\w+)*$", description="huggingface: the split to read")
+    name: str | None = Field(default=None, description="huggingface: the configuration (subset) of the data set")
+    revision: str | None = Field(default=None, description="huggingface: branch, tag or commit; default: the newest")
+    data_files: str | Paths | None = Field(default=None, description="huggingface: only these files of the data set")
+
+    @model_validator(mode="after")
+    def _has_options_of_its_format(self) -> "SourceConfig":
+        """An option that would have no effect is a mistake."""
+        given = self.model_fields_set
+        foreign = {"split", "name", "revision", "data_files"} & given if not self.is_dataset else set[str]()
+        if self.format not in ("auto", "zendesk", "parquet", "huggingface"):
+            foreign |= {"users"} & given
+        if self.format not in ("auto", "context_response", "csv", "parquet", "huggingface"):
+            foreign |= {"separators"} & given
+        if foreign:
+            raise ValueError(f"{', '.join(sorted(foreign))} has no meaning for this format")
+        return self
+
+    @property
+    def is_dataset(self) -> bool:
+        """Whether the path is a data set that the library `datasets` loads."""
+        return self.format == "huggingface" or HUB_DATASET.fullmatch(self.path) is not None
 
     @field_validator("encoding")
     @classmethod

@@ -3,20 +3,21 @@ reason instead; a junk value in an optional field counts as absent."""
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tasks.ingest.config import IngestConfig, SourceConfig, paths_of
-from tasks.ingest.formats import Record, dump, getter, lookup, raw_turns
 from tasks.ingest.identity import customer_keys, is_plain, scalar
+from tasks.ingest.record import Record, dump, getter, lookup
 
 # Their role -> (ours, whether the loss may look at it).
 ROLES = {
     **dict.fromkeys(("customer", "user", "human", "client", "visitor", "end_user", "requester"), ("customer", False)),
-    **dict.fromkeys(("agent", "assistant", "bot", "support", "gpt", "operator", "rep"), ("agent", True)),
+    **dict.fromkeys(("agent", "assistant", "bot", "support", "gpt", "chatgpt", "operator", "rep"), ("agent", True)),
     **dict.fromkeys(("note", "internal", "internal_note"), ("system", False)),
     **dict.fromkeys(("system", "developer", "action", "tool", "function", "event"), ("system", False)),
+    **dict.fromkeys(("function_call", "tool_call", "observation", "tool_response"), ("system", False)),
 }
 ENTITY_TYPES = {
     **dict.fromkeys(("name", "full_name", "first_name", "last_name", "person_name", "customer_name"), "PERSON"),
@@ -61,10 +62,13 @@ class Reader:
         }
 
     def read(self, record: Record) -> dict[str, Any] | str:
-        """The conversation without its ids (`source_id` as the source has it, empty if there is none), or a reason."""
+        """The conversation without its ids (`source_id` as the source has it, empty if there is none), or a reason.
+
+        Args:
+            record: with its turns, see `tasks.ingest.formats.with_turns`.
+        """
         value = record.value or {}
-        raw = raw_turns(record, self.source.format, self.source.columns)
-        turns = raw if isinstance(raw, str) else self._turns(raw)
+        turns = self._turns(record.turns or [])
         if isinstance(turns, str):
             return turns
         intent = _label(self.intent(value))
@@ -86,7 +90,7 @@ class Reader:
             "metadata": {
                 path: found for path in self.source.metadata if (found := _as_text(lookup(value, path))) is not None
             },
-            "known": known_values(value, self.source.known, who),
+            "known": known_values(value, self.source.known, who, record.known),
         }
 
     def _turns(self, raw: list[Any]) -> list[dict[str, Any]] | str:
@@ -113,12 +117,15 @@ class Reader:
 
 
 def known_values(
-    value: dict[str, Any], declared: str | dict[str, Any] | None, who: Iterable[tuple[str, str]]
+    value: dict[str, Any],
+    declared: str | dict[str, Any] | None,
+    who: Iterable[tuple[str, str]],
+    told: Mapping[str, list[str]],
 ) -> dict[str, list[str]]:
     """What the source itself says is personal: entity type -> distinct values in order.
 
     The customer's own e-mail, phone and id always count; without a declaration also the usual fields of the record and
-    of its `customer`, and `known` and `known_pii` as they are.
+    of its `customer`, and `known` and `known_pii` as they are. What the format has `told` comes on top.
     """
     names = {"id": "CUSTOMER_ID", "email": "EMAIL_ADDRESS", "phone": "PHONE_NUMBER"}
     # A short number as an id would turn every "12" of a conversation into a placeholder.
@@ -132,6 +139,7 @@ def known_values(
             found += _typed(_items(fields))
         found += _typed(_plain_fields(value, ENTITY_TYPES.keys() - AMBIGUOUS))
         found += _typed(_plain_fields(value.get("customer"), ENTITY_TYPES.keys()))
+    found += [(name, text) for name, values in told.items() for text in values]
     known: dict[str, dict[str, None]] = {}
     for name, text in found:
         known.setdefault(name, {})[text] = None

@@ -8,10 +8,8 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -20,11 +18,9 @@ from deskloop.errors import ConfigError, InputError
 from deskloop.stage import Context, StageConfig
 from tasks.ingest.config import IngestConfig, SourceConfig
 from tasks.ingest.conversation import AMBIGUOUS, ENTITY_TYPES
-from tasks.ingest.formats import Record, json_records
-from tasks.ingest.read import File, find_files
-from tasks.ingest.separated import read_rows
+from tasks.ingest.fields import LOOKED_AT, TABLE, field_names, turn_list
+from tasks.ingest.files import find_files
 
-LOOKED_AT = 500
 # Their name -> ours, for the fields of a CSV or of a record, in lower case.
 NAMES = {
     "conversation_id": (
@@ -44,13 +40,14 @@ NAMES = {
     "agent": ("agent", "answer", "agent_message", "reply"),
     "instruction": ("instruction", "prompt", "input"),
     "response": ("response", "completion", "output"),
+    "context": ("context", "context/0", "history", "dialogue_history"),
     "intent": ("intent", "subflow", "category", "topic", "label", "issue_type"),
     "rating": ("rating", "csat", "score", "stars"),
 }
-TURNS = ("turns", "messages", "conversation", "conversations", "dialogue", "dialog", "utterances", "transcript")
 # What ingest looks for anyway, in a record and inside a turn.
-DEFAULTED = ("conversation_id", "id", "instruction", "response", "intent", "subflow", "rating")
+DEFAULTED = ("conversation_id", "id", "instruction", "response", "context", "context/0", "intent", "subflow", "rating")
 DEFAULTED_IN_TURNS = ("role", "text", "at", "ts", "timestamp")
+SHAREGPT_TEXTS = ("value", "content", "text")
 OPT_OUT = ("opt_out", "opted_out", "no_training", "do_not_train", "optout")
 METADATA = ("channel", "language", "product", "queue", "team", "priority")
 CUSTOMER = {
@@ -67,20 +64,21 @@ def pipeline_for(log: str, folder: Path) -> str:
         log: the file, glob or URL.
         folder: where the pipeline file will lie; the path in it is relative to that.
     Raises:
-        ConfigError, InputError: the file is missing, a folder, or nothing in it can be read as records.
+        ConfigError, InputError: the file is missing, or nothing in it can be read as records.
     """
     path = log if "://" in log else os.path.relpath(os.path.expanduser(log), folder)
     config = IngestConfig(sources=(SourceConfig(path=path),))
     try:
-        first = find_files(config, Context(step="ingest", folder=str(folder)))[0]
+        files = find_files(config, Context(step="ingest", folder=str(folder)))
+        first = next(file for file in files if not file.skipped)
+        format, names = field_names(first, config)
     except ConfigError as error:
-        raise ConfigError([problem.partition(": ")[2] for problem in error.problems], "the command") from None
-    is_csv = first.suffix in (".csv", ".tsv")
-    names = _header(first, config) if is_csv else _field_names(json_records(first, config))
+        plain = [re.sub(r"^sources\[0\]: ", "", problem) for problem in error.problems]
+        raise ConfigError(plain, "the command") from None
     if not names:
-        raise InputError(f"{first.label}: none of its first {LOOKED_AT} records is a JSON object or a CSV row")
-    options = _source_options(path, names, is_csv)
-    name = _pipeline_name(log.rpartition("/")[2].split(".")[0])
+        raise InputError(f"{first.label}: none of its first {LOOKED_AT} records is a JSON object or a row of a table")
+    options = _source_options(path, names, format)
+    name = _pipeline_name(log.rstrip("/").rpartition("/")[2].split(".")[0])
     return _TEMPLATE.format(name=name, source="\n".join(f"          {line}" for line in options))
 
 
@@ -96,39 +94,18 @@ def _pipeline_name(stem: str) -> str:
     return (f"{name}-log" if name in taken or yaml.safe_load(name) != name else name)[:40].strip("-")
 
 
-def _header(file: File, config: IngestConfig) -> Counter[str]:
-    row = next(read_rows(file, config), None)
-    return Counter(cell.strip() for cell in row.cells) if row is not None and row.reason is None else Counter()
-
-
-def _field_names(records: Iterable[Record]) -> Counter[str]:
-    """Dotted names of the fields that hold something, in the first records; `turns[].text` inside a list."""
-    names: Counter[str] = Counter()
-    for record in islice(records, LOOKED_AT):
-        names.update(_paths(record.value or {}))
-    return names
-
-
-def _paths(value: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for name, cell in value.items():
-        if cell not in (None, "", [], {}):
-            yield prefix + name
-            if isinstance(cell, dict) and not prefix:
-                yield from _paths(cell, f"{name}.")
-            if isinstance(cell, list) and isinstance(cell[0], dict) and not prefix:
-                yield from (f"{name}[].{inner}" for inner in cell[0])
-
-
-def _source_options(path: str, names: Counter[str], is_csv: bool) -> list[str]:
+def _source_options(path: str, names: Counter[str], format: str) -> list[str]:
     """The lines of a source entry, in YAML flow style."""
     lines = [f"- path: {_quoted(path)}"]
-    columns = _columns(names, is_csv)
+    if format == "zendesk":
+        lines.append("  # users: users.json   # where names and roles are in a file of their own, beside the tickets")
+    columns = {} if format == "zendesk" else _columns(names, format)
     if columns:
         lines.append(f"  columns: {_mapping(columns)}   # our name: theirs")
-    customer = _called(names, CUSTOMER)
+    customer = {} if format == "zendesk" else _called(names, CUSTOMER)
     if customer:
         lines.append(f"  customer: {_mapping(customer)}   # kept as keyed hashes only")
-    known = _known(names)
+    known = {} if format == "zendesk" else _known(names)
     typed = [name for name in ("known", "known_pii") if name in names]
     if typed:
         lines.append(f"  # known: not declared, so that {' and '.join(typed)} and the usual fields count as personal")
@@ -143,34 +120,39 @@ def _source_options(path: str, names: Counter[str], is_csv: bool) -> list[str]:
     return lines
 
 
-def _columns(names: Counter[str], is_csv: bool) -> dict[str, str]:
+def _columns(names: Counter[str], format: str) -> dict[str, str]:
     """The fields whose names are not the ones that ingest looks for anyway."""
     found = _called(names, NAMES)
-    if not is_csv:
+    is_table, has_turns = format == TABLE, bool(turn_list(names))
+    if "response" not in found or "instruction" in found or has_turns:
+        found.pop("context", None)
+    if not is_table:
         unused: tuple[str, ...] = ("role", "text", "at", "customer", "agent")
         outer = {our: their for our, their in found.items() if our not in unused and their not in DEFAULTED}
         return outer | _turn_columns(names)
     has_pairs = {"customer", "agent"} <= found.keys()
     if {"conversation_id", "role", "text"} <= found.keys():
         # Columns called customer and agent hold names then; that `text` is declared tells ingest so.
-        unused = ("customer", "agent", "instruction", "response")
+        unused = ("customer", "agent", "instruction", "response", "context")
         explicit = {"text"} if has_pairs else set()
     else:
-        unused = ("role", "text") if has_pairs or {"instruction", "response"} <= found.keys() else ()
+        is_row = has_pairs or {"instruction", "response"} <= found.keys() or "context" in found
+        unused = ("role", "text") if is_row else ()
         explicit = set()
     return {our: their for our, their in found.items() if our not in unused and (our != their or our in explicit)}
 
 
 def _turn_columns(names: Counter[str]) -> dict[str, str]:
     """Where the turns of a JSON record are, and how their fields are called."""
-    lists = {name.partition("[].")[0] for name in names if "[]." in name}
-    turns = next((name for name in TURNS if name in lists), None)
-    if turns is None:
+    turns = turn_list(names)
+    if not turns:
         return {}
     prefix = f"{turns}[]."
     inner = Counter(name.removeprefix(prefix) for name in names if name.startswith(prefix))
     defaults = (*DEFAULTED_IN_TURNS, "content") if turns == "messages" else DEFAULTED_IN_TURNS
     found = _called(inner, {ours: NAMES[ours] for ours in ("role", "text", "at")})
+    if turns == "conversations" and found.get("role") in ("from", "role") and found.get("text") in SHAREGPT_TEXTS:
+        return {}
     columns = {ours: theirs for ours, theirs in found.items() if theirs not in defaults}
     return columns if turns in ("turns", "messages") else {"turns": turns, **columns}
 

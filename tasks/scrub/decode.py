@@ -1,8 +1,9 @@
 """Decode a text before anything is looked for in it, with a map from every character back to the input.
 
 `jane&#64;example.com` and `4111 1111<b> 1111</b> 1111` hide an address and a card from every pattern. Mojibake, HTML
-entities and tags, compatibility forms (NFKC) and invisible characters are resolved here, again and again until nothing
-changes, so that decoding a decoded text changes nothing. Time is linear in the length of the text.
+entities and tags, escapes, compatibility forms (NFKC), lookalikes and invisible characters are resolved here, again and
+again until nothing changes, so that decoding a decoded text changes nothing. Quotes and dashes stay as they were typed.
+Time is linear in the length of the text.
 """
 
 import html
@@ -14,6 +15,7 @@ from functools import lru_cache
 from html.entities import html5
 
 from deskloop.placeholders import PLACEHOLDER
+from tasks.scrub.lookalikes import lookalikes
 
 Edit = tuple[int, int, str]  # [start, end) of the text is to become this
 
@@ -42,18 +44,28 @@ _SWALLOWED = {name: re.compile(rf"</{name}\s*+>", re.IGNORECASE) for name in ("s
 _COMMENT_END = re.compile("-->")
 # `&amp;amp;#64;` is one entity in several coats.
 _ENTITY = re.compile(
-    r"&(?P<coats>(?:(?:amp|#38|#x26);)*+)(?:(?P<name>#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z][A-Za-z0-9]{1,31};)|(?<=;))"
+    r"&(?P<coats>(?:(?:amp|#38|#x26);)*+)"
+    r"(?:(?P<name>#(?:0*+[1-9][0-9]{0,6}|0++);?|#[xX](?:0*+[1-9a-fA-F][0-9a-fA-F]{0,5}|0++);?|[A-Za-z][A-Za-z0-9]{1,31};)"
+    r"|(?<=;))"
 )
-# Soft hyphens, zero-width and bidi controls, variation selectors, keycaps, tag characters, lone surrogates, controls.
+_LEADING_ZEROS = re.compile(r"(?<=#)0+(?=[0-9])|(?<=[xX])0+(?=[0-9a-fA-F])")
+# What an export escapes twice: an "@" in a link's query, and JSON's escapes, those beyond the 16th bit in two halves.
+_ESCAPE = re.compile(
+    r"(?<=[\w.+-])%(?:25)*+40(?=[A-Za-z0-9])"
+    r"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}"
+)
+# A terminal's colours; soft hyphens, zero-width, bidi and musical controls, variation selectors, keycaps, tag
+# characters, lone surrogates, controls, what stands for an attachment, what is no character.
 _INVISIBLE = re.compile(
-    "\r\n?|[\x0b\x0c\x85\u2028\u2029]|[\u200d\ufe0f]+|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5"
-    "\u180b-\u180f\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u206f\u20e3\u3164\ud800-\udfff\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb"
-    "\U000e0000-\U000e0fff]"
+    "\x1b\\[[0-?]*+[ -/]*+[@-~]|\u2800|\r\n?|[\x0b\x0c\x85\u2028\u2029]|[\u200d\ufe0f]+"
+    "|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200c\u200e\u200f"
+    "\u202a-\u202e\u2060-\u206f\u20e3\u3164\ud800-\udfff\ufdd0-\ufdef\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffc\ufffe\uffff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _LINE_BREAKS = frozenset(["\r", "\r\n", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"])
 _NON_ASCII = re.compile(r"[^\x00-\x7f]+")
 _COMPOSABLE = re.compile(r"[\x20-\x7e]?[^\x00-\x7f]+")
-_SUSPECT = re.compile(r"[^\n\t\x20-\x7e]|&[#a-zA-Z]|<[!/a-zA-Z]")
+_SUSPECT = re.compile(r"[^\n\t\x20-\x7e]|&[#a-zA-Z]|<[!/a-zA-Z]|\\u[0-9a-fA-F]{4}|%(?:25)*+40")
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,7 @@ def resolve(decoded: Decoded) -> Decoded:
         return decoded
     for _ in range(ROUNDS):
         before = decoded.text
-        for repair in (_mojibake, _entities, _tags, _compatibility, _invisible):
+        for repair in (_mojibake, _entities, _tags, _escapes, _compatibility, lookalikes, _invisible):
             decoded = decoded.edit(list(repair(decoded.text)))
         if decoded.text == before:
             return decoded
@@ -137,7 +149,7 @@ def _entities(text: str) -> Iterator[Edit]:
         name = match["name"]
         # A name needs its semicolon: a browser would read `&copy=1` in a link as a sign.
         if name and (name.startswith("#") or name in html5):
-            yield match.start(), match.end(), html.unescape(f"&{name}")
+            yield match.start(), match.end(), html.unescape(f"&{_LEADING_ZEROS.sub('', name, count=1)}")
         elif match["coats"]:
             yield match.start(), match.end("coats"), "&"
 
@@ -157,6 +169,15 @@ def _tags(text: str) -> Iterator[Edit]:
                 end = closing.end()
         yield tag.start(), end, _SPACE.get(name, "")
         position = end
+
+
+def _escapes(text: str) -> Iterator[Edit]:
+    for match in _ESCAPE.finditer(text):
+        if match[0].startswith("%"):
+            yield match.start(), match.end(), "@"
+        else:
+            units = bytes.fromhex(match[0].replace("\\u", ""))
+            yield match.start(), match.end(), units.decode("utf-16-be", "surrogatepass")
 
 
 def _compatibility(text: str) -> Iterator[Edit]:
@@ -189,7 +210,7 @@ def _begins(character: str) -> bool:
 
 @lru_cache(maxsize=65536)
 def _nfkc(cluster: str) -> str:
-    cluster = cluster.replace("\u00b4", "'")  # typed for an apostrophe
+    cluster = cluster.replace("\u00b4", "'").replace("\u02bc", "'")  # typed for an apostrophe
     new = unicodedata.normalize("NFKC", cluster)
     # A spacing accent would fall into a space and a mark: a hole in the word.
     return cluster if new.startswith(" ") and len(new) > 1 and not cluster.startswith(" ") else new
@@ -198,8 +219,8 @@ def _nfkc(cluster: str) -> str:
 def _invisible(text: str) -> Iterator[Edit]:
     for match in _INVISIBLE.finditer(text):
         start, end = match.span()
-        if match[0] in _LINE_BREAKS:
-            yield start, end, "\n"
+        if match[0] in _LINE_BREAKS or match[0] == "\u2800":
+            yield start, end, "\n" if match[0] in _LINE_BREAKS else " "
             continue
         if match[0][0] in "\u200d\ufe0f" and _emoji(text[start - 1 : start]):
             start += 2  # a selector and a joiner: more of them mean nothing
@@ -213,7 +234,7 @@ def _emoji(character: str) -> bool:
 
 
 def _blunt(text: str) -> Iterator[Edit]:
-    """Blank what could begin an entity or a tag, placeholders excepted: nothing is left to decode."""
-    for match in re.finditer(rf"{PLACEHOLDER.pattern}|[<>&]", text):
-        if len(match[0]) == 1:
-            yield match.start(), match.end(), " "
+    """Blank what could begin an entity, a tag or an escape, placeholders excepted: nothing is left to decode."""
+    for match in re.finditer(rf"{PLACEHOLDER.pattern}|[<>&]|{_ESCAPE.pattern}", text):
+        if not PLACEHOLDER.fullmatch(match[0]):
+            yield match.start(), match.start() + 1, " "

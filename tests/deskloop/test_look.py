@@ -1,11 +1,14 @@
 """`deskloop init`: the file it writes reads every record of the log it looked at, and holds no value of it."""
 
 import gzip
+import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from deskloop.config import load_pipeline
@@ -38,6 +41,26 @@ def jsonl(records: Iterable[object]) -> bytes:
     return b"".join(json.dumps(one).encode() + b"\n" for one in records)
 
 
+def parquet(records: Sequence[dict[str, Any]]) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(list(records)), file)
+    return file.getvalue()
+
+
+USERS = [{**WHO, "id": 77123456, "role": "end-user"}, {"id": 9, "name": "Bob", "role": "agent"}]
+COMMENTS = [
+    {"id": n, "author_id": author, "plain_body": "Zebra words", "public": True, "via": {"channel": "web"}}
+    for n, author in enumerate((77123456, 9))
+]
+TICKETS_OF_ZENDESK = [
+    {"id": n, "requester_id": 77123456, "subject": "Zebra", "status": "closed", "priority": "low", "comments": COMMENTS}
+    for n in range(3)
+]
+TURN_ROWS = [
+    {"Ticket_ID": f"T-{n}", "Sender": who, "Body": "Zebra", "Customer_Email": WHO["email"]}
+    for n in range(2)
+    for who in ("customer", "agent")
+]
 LOGS: dict[str, tuple[bytes, int]] = {
     "conversations.jsonl": (jsonl(CONVERSATIONS), 3),
     "packed.jsonl.gz": (gzip.compress(jsonl(CONVERSATIONS)), 3),
@@ -54,6 +77,19 @@ LOGS: dict[str, tuple[bytes, int]] = {
     "people.csv": (b"id,role,text,customer,agent\n1,customer,Zebra,Quux,Bob\n1,agent,yes,Quux,Bob\n", 1),
     "pairs.csv": (b"question;answer;topic\nZebra?;Zebra!;zebra_talk\n", 1),
     "bitext.csv": (b"flags,instruction,category,intent,response\nB,Zebra,ORDER,zebra_talk,Zebra\n", 1),
+    "zendesk.json": (json.dumps({"tickets": TICKETS_OF_ZENDESK, "users": USERS, "end_time": 1}).encode(), 3),
+    "zendesk.jsonl": (
+        jsonl({**ticket, "requester": USERS[0], "submitter": USERS[0]} for ticket in TICKETS_OF_ZENDESK),
+        3,
+    ),
+    "contexts.jsonl": (jsonl({"context": ["Zebra"], "response": "Zebra", "topic": "zebra_talk"} for _ in range(3)), 3),
+    "contexts.csv": (b"Context,Context/0,Context/1,Response,Topic\nZebra,Zebra,Zebra,Zebra,zebra_talk\n", 1),
+    "polyai.csv": (b"context,context/0,response\nZebra 2,Zebra,yes\n", 1),
+    "records.parquet": (parquet(CONVERSATIONS), 3),
+    "sharegpt.parquet": (parquet([{"id": str(n), "conversations": OURS} for n in range(3)]), 3),
+    "events.parquet": (parquet([{"ticket_id": "T-1", "dialogue": THEIRS}]), 1),
+    "turns.parquet": (parquet(TURN_ROWS), 2),
+    "pairs.parquet": (parquet([{"question": "Zebra?", "answer": "Zebra!"}]), 1),
     "2024 Été #1.csv": (b"conversation_id,role,text\nT-1,customer,Zebra\nT-1,agent,yes\n", 1),
 }
 
@@ -82,6 +118,7 @@ def test_every_record_is_read_and_no_value_written(tmp_path: Path, name: str) ->
     for row in rows:
         assert {"customer", "agent"} <= {turn["role"] for turn in row["turns"]}
         assert "Zebra" in row["turns"][0]["text"]
+    assert not [one for one in pipeline.steps[0].config.sources[0].model_fields_set if one in ("format", "users")]
     assert not [value for value in ("ebra", "Quux", "quux", "T-1", "T-0", "555", "Bob", "Ann") if value in text]
 
 
@@ -95,6 +132,41 @@ def test_what_the_log_knows_of_a_customer_is_used(tmp_path: Path) -> None:
         "EMAIL_ADDRESS": [WHO["email"]], "PHONE_NUMBER": [WHO["phone"]], "PERSON": [WHO["name"]],
     }  # fmt: skip
     assert (row["intent"], row["metadata"]) == ("zebra_talk", {"channel": "zebrachat"})
+
+
+@pytest.mark.parametrize(
+    "name", ["zendesk.json", "zendesk.jsonl", "sharegpt.jsonl", "sharegpt.parquet", "contexts.jsonl"]
+)
+def test_what_ingest_knows_by_itself_is_not_declared(tmp_path: Path, name: str) -> None:
+    text, pipeline = looked_at(tmp_path, name, LOGS[name][0])
+    (source,) = pipeline.steps[0].config.sources
+    declared = {one for one, path in source.columns if path is not None}
+    assert declared == ({"intent"} if name == "contexts.jsonl" else set())
+    assert (source.customer.id, source.customer.email, source.known) == (None, None, None)
+    assert ("# users: users.json" in text) == name.startswith("zendesk")
+    if name.startswith("zendesk"):
+        row = rows_of(pipeline)[0]
+        assert source.metadata == ("priority",)
+        assert (len(row["customer_keys"]), row["known"]["EMAIL_ADDRESS"]) == (3, [WHO["email"]])
+
+
+def test_a_folder_is_looked_at_by_its_first_log(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "1.png").write_bytes(b"Zebra")
+    (tmp_path / "logs" / "2.jsonl").write_bytes(jsonl(CONVERSATIONS))
+    (tmp_path / "project").mkdir()
+    file = tmp_path / "project" / "pipeline.yaml"
+    file.write_text(pipeline_for(f"{tmp_path / 'logs'}/", file.parent))
+    pipeline = load_pipeline(file, stages(), sections())
+    assert pipeline.settings.name == "logs"
+    assert pipeline.steps[0].config.sources[0].path == "../logs"
+    assert [row["reject"] for row in rows_of(pipeline)] == ["unknown_file", None, None, None]
+
+
+def test_a_data_set_is_named_as_it_is_and_refused_where_it_cannot_be_had(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="data set 'org/name' ") as caught:
+        pipeline_for("hf://datasets/org/name", tmp_path)
+    assert len(caught.value.problems) == 1
 
 
 def test_the_columns_of_a_csv_are_mapped_whatever_their_case(tmp_path: Path) -> None:
@@ -190,7 +262,7 @@ def test_a_remote_log_is_named_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("log.jsonl", b"", "log.jsonl: none of its first 500 records is a JSON object or a CSV row"),
+        ("log.jsonl", b"", "log.jsonl: none of its first 500 records is a JSON object or a row of a table"),
         ("log.jsonl", b"Zebra words\n[1]\n", "log.jsonl: none of its first 500 records"),
         ("log.csv", b"", "log.csv: none of its first 500 records"),
         ("log.jsonl.gz", gzip.compress(jsonl(CONVERSATIONS))[:30], "log.jsonl.gz cannot be read to its end"),
@@ -203,10 +275,10 @@ def test_what_holds_no_records_is_refused(tmp_path: Path, name: str, content: by
     assert "Zebra" not in str(caught.value)
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_with_the_pipeline_in_it_are_refused(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_bytes(b"")
     with pytest.raises(ConfigError) as caught:
         pipeline_for(str(tmp_path / "lag.jsonl"), tmp_path)
     assert caught.value.problems == ["'lag.jsonl' does not exist; the nearest name there is 'log.jsonl'"]
-    with pytest.raises(ConfigError, match=r"is a folder; use \./\*\.jsonl"):
+    with pytest.raises(ConfigError, match="holds the pipeline file and its store too"):
         pipeline_for(str(tmp_path), tmp_path)

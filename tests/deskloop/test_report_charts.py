@@ -8,8 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deskloop.report.charts import MOST_POINTS, Segment, Series, bar, curve, logarithmic, thinned, ticks
-from deskloop.report.words import decimals, duration, marked, moment, number, observed, percent, setting, spoken
+from deskloop.report.charts import Segment, bar, difference, logarithmic
+from deskloop.report.curve import MOST_POINTS, Series, curve, thinned, ticks
+from deskloop.report.words import (
+    decimals,
+    duration,
+    marked,
+    moment,
+    number,
+    observed,
+    percent,
+    prose,
+    setting,
+    signed,
+    spoken,
+)
 
 FINITE = st.floats(-1e6, 1e6).map(lambda value: round(value, 3))
 
@@ -32,6 +45,30 @@ def test_bar_lengths_are_the_shares() -> None:
     ]
     assert 'aria-label="a &amp; b"' in drawn
     assert "<title>10 &lt;rejected&gt;</title>" in drawn
+
+
+def test_an_error_bar_spans_its_interval() -> None:
+    drawn = bar([Segment("candidate", 30, "")], 80, "title", (20, 40))
+    assert re.findall(r'class="whisker"><line x1="([\d.]+)%" x2="([\d.]+)%"', drawn) == [("25.00", "50.00")]
+    assert "whisker" not in bar([Segment("candidate", 30, "")], 80, "title")
+
+
+@given(FINITE, FINITE, FINITE)
+def test_a_difference_lies_on_its_side_of_the_middle(one: float, two: float, three: float) -> None:
+    low, value, high = sorted((one, two, three))
+    drawn = difference(value, (low, high), "title")
+    (left, right) = map(float, re.findall(r'class="whisker"><line x1="([\d.]+)%" x2="([\d.]+)%"', drawn)[0])
+    at = float(re.findall(r'cx="([\d.]+)%"', drawn)[0])
+    assert 0 <= left <= at <= right <= 100
+    for place, real in ((left, low), (at, value), (right, high)):
+        assert (place - 50) * real >= 0
+        assert real == 0 or abs(place - 50) <= 50 / 1.15 + 0.01
+
+
+def test_a_difference_without_an_interval_has_no_error_bar() -> None:
+    assert "whisker" not in difference(-0.1, None, "a & b")
+    assert 'aria-label="a &amp; b"' in difference(-0.1, None, "a & b")
+    assert 'cx="50.00%"' in difference(0.0, (0.0, 0.0), "title")
 
 
 def test_logarithmic_lengths_tell_none_from_one() -> None:
@@ -100,6 +137,12 @@ def test_thinned_keeps_the_mean() -> None:
         (percent(0.99999), "> 99.9%"),
         (percent(1.0), "100.0%"),
         (percent(0), "0.0%"),
+        (signed(-0.1), "\u22120.100"),
+        (signed(0.25, 2), "+0.25"),
+        (signed(-0.0001), "0.000"),
+        (signed(None), "–"),
+        (str(prose("run `a <b>` now")), "Run <code>a &lt;b&gt;</code> now."),
+        (str(marked("bell\x07 tab\t")), "bell\ufffd tab\t"),
         (duration(0.42), "0.4 s"),
         (duration(59.7), "1 min 0 s"),
         (duration(3599.8), "1 h 0 min"),

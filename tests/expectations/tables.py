@@ -13,7 +13,7 @@ from deskloop.expect import Validation, validate
 from deskloop.placeholders import find
 from deskloop.schema import CONVERSATION, ENCODED, RAW_CONVERSATION, conversations, to_table
 
-MODULES = ("ingested", "scrubbed", "normalized", "deduped", "split", "encoded")
+MODULES = ("ingested", "scrubbed", "normalized", "deduped", "annotated", "selected", "balanced", "split", "encoded")
 SCHEMAS = {"ingested": RAW_CONVERSATION, "encoded": ENCODED}
 ROWS = 120
 
@@ -68,6 +68,7 @@ def _conversation(number: int) -> dict[str, Any]:
         "entities": find(turns),
         "intent": f"intent-{number % 2}",
         "intent_source": "log",
+        "intent_confidence": 1.0,
         "family": f"f-{number}",
         "split": "train" if number < 62 else "validation" if number < 68 else "test",
         "metadata": {"channel": "mail"},

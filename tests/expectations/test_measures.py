@@ -138,3 +138,37 @@ def test_windows_are_counted_as_a_loop_counts_them(rows: list[dict[str, Any]], c
         )
     table = pa.Table.from_pylist(rows, schema=ENCODED).slice(cut)
     assert pa.table(measures.tokens(table)).to_pylist() == expected
+
+
+def test_labels_that_do_not_say_where_they_come_from() -> None:
+    cells = [
+        ("a", "log", 1.0),
+        ("b", "model", 0.7),
+        (None, None, None),
+        ("c", None, 1.0),
+        ("c", "rule", None),
+        (None, "log", None),
+        (None, None, 0.9),
+    ]
+    rows = [dict(zip(("intent", "intent_source", "intent_confidence"), cell, strict=True)) for cell in cells]
+    found = measures.labels(pa.Table.from_pylist(rows, schema=CONVERSATION))
+    assert found["labelled"].to_pylist() == [1, 1, 0, 1, 1, 0, 0]
+    assert found["unsourced"].to_pylist() == [0, 0, 0, 1, 1, 1, 1]
+    assert found["sure"].to_pylist() == [1, 0, 1, 1, 1, 1, 1]
+
+
+def test_what_must_not_be_in_evaluation() -> None:
+    cells = [
+        ("train", "noise", 3, 2.0),
+        ("test", "log", 1, 1.0),
+        ("test", "noise", 2, 0.5),
+        ("validation", None, None, None),
+        (None, "noise", 2, 0.5),
+    ]
+    rows = [dict(zip(("split", "origin", "repeats", "weight"), cell, strict=True)) for cell in cells]
+    found = measures.evaluated(pa.Table.from_pylist(rows, schema=CONVERSATION))
+    assert {name: column.to_pylist() for name, column in found.items()} == {
+        "generated_evaluation": [0, 0, 1, 1, 0],
+        "repeated_evaluation": [0, 0, 1, 0, 0],
+        "weighted_evaluation": [0, 0, 1, 0, 0],
+    }

@@ -18,9 +18,10 @@ from deskloop.schema import ENCODED, conversations, to_table
 from deskloop.stage import Context
 from tasks.encode import EncodeConfig, encode, fit
 from tasks.evaluate.batches import by_length, collate, columns
-from tasks.evaluate.likelihood import score
+from tasks.evaluate.likelihood import score, supervised_only
 from tasks.finetune import FinetuneConfig, finetune, prepare_base
 from tasks.finetune.plan import plan
+from tasks.finetune.trainer import mean_loss
 
 CITIES = ("Oslo", "Lima", "Rome", "Bern", "Cork", "Nice")
 
@@ -346,3 +347,83 @@ def test_without_validation_there_is_no_validation_loss(desk, tmp_path):
     result, _ = train((desk[0], desk[1].slice(0, 0), *desk[2:]), tmp_path, "model")
     assert result["best_validation_loss"] is None
     assert {entry["validation_loss"] for entry in result["history"]} == {None}
+
+
+def weighted(table, weights):
+    return table.set_column(table.column_names.index("weight"), "weight", pa.array(weights, pa.float32()))
+
+
+def gradient(model, batch, data, packing):
+    """The gradient of one batch's loss, as one vector, and the loss."""
+    model.zero_grad()
+    inputs = collate(batch, data["tokens"], data["labels"], 1, packing, data["weights"])
+    labels, weights = inputs.pop("labels"), inputs.pop("weights")
+    with supervised_only(model, labels):
+        loss = mean_loss(model(**inputs, use_cache=False), labels, weights=weights)
+    loss.backward()
+    return torch.cat([weights.grad.flatten() for weights in model.parameters()]), loss.item()
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_a_weight_of_two_is_the_window_twice(desk, packing):
+    model = AutoModelForCausalLM.from_pretrained(desk[3]).eval()
+    ones = columns(desk[0])
+    twice = columns(weighted(desk[0], [2.0] + [1.0] * (len(desk[0]) - 1)))
+    batch, repeated = ([[0, 1]], [[0, 0, 1]]) if packing else ([[0], [1]], [[0], [0], [1]])
+    got, loss = gradient(model, batch, twice, packing)
+    expected, expected_loss = gradient(model, repeated, ones, packing)
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-7)
+    assert loss == pytest.approx(expected_loss, rel=1e-6)
+    assert loss != pytest.approx(gradient(model, batch, ones, packing)[1], rel=1e-5)
+
+
+def test_weights_do_not_change_a_packed_loss(desk):  # P9
+    model = AutoModelForCausalLM.from_pretrained(desk[3]).eval()
+    data = columns(weighted(desk[0], [0.25 + place % 4 for place in range(len(desk[0]))]))
+    packed, _ = plan(data["lengths"], data["repeats"], 1, None, 100_000, 0, packing=True)
+    whole = [[[window] for window in range(len(data["lengths"]))]]
+    assert len(packed) == 1
+    assert max(map(len, packed[0])) > 1
+    got, loss = gradient(model, packed[0], data, packing=True)
+    expected, expected_loss = gradient(model, whole[0], data, packing=False)
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-7)
+    assert loss == pytest.approx(expected_loss, rel=1e-6)
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_training_weighs_the_tokens_of_a_whole_step(desk, tmp_path, packing):
+    """Batches accumulated into one step count by their weights, not by their number."""
+    config = CONFIG.model_copy(
+        update={"max_steps": 1, "gradient_accumulation": 4, "batch_tokens": 256, "packing": packing, "dropout": 0.0}
+    )
+    table = weighted(desk[0].sort_by("row_id"), [0.25 + place % 4 for place in range(len(desk[0]))])
+    result, _ = train((table, *desk[1:]), tmp_path, "model", config)
+    data = columns(table)
+    batches, _ = plan(data["lengths"], data["repeats"], 1, 4, 256, 1, packing)
+    windows = [window for batch in batches for row in batch for window in row]
+    assert len(batches) == 4
+    scores = score(desk[3], table)[1]
+    mass, nll, tokens = (some[windows] for some in (data["weights"], *scores[["nll", "tokens"]].to_numpy().T))
+    assert result["history"][1]["loss"] == pytest.approx((mass * nll).sum() / (mass * tokens).sum(), rel=1e-5)
+
+
+def test_only_the_proportion_of_weights_matters(desk, tmp_path):
+    weights = [0.5 + place % 3 for place in range(len(desk[0]))]
+    plain, same = train(desk, tmp_path, "plain", work="w1")
+    result, some = train((weighted(desk[0], weights), *desk[1:]), tmp_path, "some", work="w2")
+    doubled, again = train((weighted(desk[0], [2 * one for one in weights]), *desk[1:]), tmp_path, "more", work="w3")
+    assert [entry["loss"] for entry in doubled["history"]] == [entry["loss"] for entry in result["history"]]
+    assert again == some != same
+    # validation counts every row alike
+    judged = score(tmp_path / "some", desk[1])[0]["loss"]
+    assert result["history"][-1]["validation_loss"] == pytest.approx(judged, abs=1e-5)
+    assert plain["history"][0]["validation_loss"] == result["history"][0]["validation_loss"]
+    other = weighted(desk[1], [9.0] * len(desk[1]))
+    assert train((desk[0], other, *desk[2:]), tmp_path, "other", work="w4")[0]["history"] == plain["history"]
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, float("nan"), None])
+def test_a_weight_that_is_not_positive_is_refused(desk, tmp_path, bad):
+    table = weighted(desk[0], [bad] + [1.0] * (len(desk[0]) - 1))
+    with pytest.raises(DataError, match=r"1 of 18 training windows whose weight is not a positive number"):
+        train((table, *desk[1:]), tmp_path, "model")

@@ -69,7 +69,7 @@ def test_broken_rows_break_their_conversation_and_no_other(tmp_path: Path) -> No
         "log.csv:4": "bad_csv_row",
         "B": None,
         "log.csv:6": "invalid_encoding",
-        "log.csv:7": "bad_csv_row",
+        "log.csv:7": "no_conversation_id",
         "D": None,
         "log.csv:9": "bad_csv_row",
     }

@@ -86,18 +86,22 @@ def test_a_url_is_read_like_a_file(memory: fsspec.AbstractFileSystem, tmp_path: 
 
 def test_all_that_is_wrong_with_the_sources_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
+    (tmp_path / "none" / ".hidden").mkdir(parents=True)
+    (tmp_path / "none" / ".hidden" / "log.jsonl").write_bytes(GOOD % 1)
+    (tmp_path / "none" / "photo.png").write_bytes(b"canary")
     (tmp_path / "logs" / "support.jsonl.gz").write_bytes(gzip.compress(GOOD % 1))
-    paths = ["logs/suport.jsonl.gz", "logs", "logs/*.csv", "log/x.jsonl", "nosuch://a/b", "logs/support*", "logs/*.gz"]
+    paths = ["logs/suport.jsonl.gz", "none", ".", "logs/*.csv", "log/x.jsonl", "nosuch://a/b", "logs/support*", "logs"]
     with pytest.raises(ConfigError) as error:
         collect(tmp_path, *[{"path": path} for path in paths])
     assert error.value.exit_code == 2
     assert [problem.split(": ", 1)[1] for problem in error.value.problems] == [
         "'logs/suport.jsonl.gz' does not exist; the nearest name there is 'support.jsonl.gz'",
-        "'logs' is a folder; use logs/*.jsonl.gz",
+        "'none' is a folder without a file that ends in .csv, .json, .jsonl, .ndjson, .parquet, .tsv, packed or not",
+        "'.' holds the pipeline file and its store too; put the logs into a folder of their own",
         "'logs/*.csv' matches no file; a path starts at the pipeline file's folder",
         "'log/x.jsonl' does not exist; the nearest name there is 'logs'",
         "'nosuch://a/b' cannot be opened: ValueError",
-        "'support.jsonl.gz' is read by sources[5] already",
+        "'support.jsonl.gz' is read by sources[6] already",
     ]
     assert str(tmp_path) not in str(error.value)
 

@@ -11,14 +11,15 @@ from pydantic import ValidationError
 from deskloop.placeholders import PLACEHOLDER, find
 from deskloop.schema import conversations
 from deskloop.stage import Context
-from tasks.normalize import ARTIFACT, STAGE, NormalizeConfig, clean, fit, normalize, tidy
+from tasks.normalize import ARTIFACT, STAGE, VOCABULARY, NormalizeConfig, clean, fit, normalize, tidy
 
 FOOTER = "This message is confidential and meant for <PERSON> alone."
 HEADER = "[External] Do not open links from people you do not know."
 
 
 def context(*boilerplate: str) -> Context:
-    return Context(step="normalize", artifact={ARTIFACT: json.dumps(sorted(boilerplate)).encode()})
+    artifact = {ARTIFACT: json.dumps(sorted(boilerplate)).encode(), VOCABULARY: b'{"words": [], "targets": {}}'}
+    return Context(step="normalize", artifact=artifact)
 
 
 def talk(name: str, *texts: str | None, **more: Any) -> dict[str, Any]:

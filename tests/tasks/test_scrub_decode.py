@@ -12,7 +12,12 @@ FRAGMENTS = st.one_of(
     st.sampled_from(
         ["&amp;", "&lt;", "&gt;", "&#64;", "&#x", "&nbsp;", "<b>", "</b>", "<p>", "<!--", "-->", "<script>"]
     ),
-    st.sampled_from(["</script>", "â€™", "<PERSON_1>", "&amp;#38;lt;", "<a href='"]),
+    st.sampled_from(
+        ["</script>", "â€™", "<PERSON_1>", "&amp;#38;lt;", "<a href='", "\x1b[", "\x1b[0m", "%40", "%2540", "%"]
+    ),
+    st.sampled_from(
+        ["\\u0040", "\\u005cu0040", "\\ud83d", "\\ude00", "\\", "u0026", "٤", "४", "а", "е", "Α", "jа", "&#000064;"]
+    ),
 )
 TEXTS = st.one_of(st.lists(FRAGMENTS, max_size=25).map("".join), st.text(max_size=40))
 
@@ -35,10 +40,22 @@ TEXTS = st.one_of(st.lists(FRAGMENTS, max_size=25).map("".join), st.text(max_siz
         ("never closed: <script>x <!-- y", "never closed: x  y"),
         ("JosÃ© â€œquotedâ€\x9d ÃƒÂ©", "José “quoted” é"),
         ("４１１１ ﬁne e\u0301 ｶﾞ \u1112\u1161\u11ab", "4111 fine é ガ 한"),
-        ("don´t ¨", "don't ¨"),
+        ("don´t ¨ O\u02bcNeil", "don't ¨ O'Neil"),
         ("4\u200b1\u20601\xad1\ufe0f\u20e3 \u202eabc", "4111 abc"),
         ("👩\u200d👩\u200d👧 ❤️ a\u200db", "👩\u200d👩\u200d👧 ❤️ ab"),
         ("a\r\nb\rc\x0bd\x00e\ud800\tf", "a\nb\nc\nde\tf"),
+        ("jane&#0000000064;example.com &#x00000040; &#0;", "jane@example.com @ \ufffd"),
+        (
+            "?to=jane%40example.com jane%252540example.com 100%40 %40x",
+            "?to=jane@example.com jane@example.com 100%40 %40x",
+        ),
+        (r"jane\u0040example.com caf\u00E9 \ud83d\ude00 \u12 C:\users", "jane@example.com café 😀 \\u12 C:\\users"),
+        ("4111\x1b[0m1111 \x1b[1;31mred\x1b[K \x1bx", "41111111 red x"),
+        ("4\ufffc1\ufdd01\uffff1\U0001d1731\U0001bca01 4\u28001", "411111 4 1"),
+        ("٤١١١ ۴۱۱۱ ४१११ ๔๑๑๑", "4111 4111 4111 4111"),
+        ("jаne@ехample.com ОK рaypal Αlice οk", "jane@example.com OK paypal Alice ok"),
+        ("хорошо АВС ОК, Αθήνα; eжеvика 5μm", "хорошо АВС ОК, Αθήνα; eжеvика 5μm"),  # not one word of Latin letters
+        ("‘a’ “b” «c» 5′ x–y — don`t", "‘a’ “b” «c» 5′ x–y — don`t"),  # typography is not an encoding
     ],
 )
 def test_decode_resolves(text: str, expected: str) -> None:
@@ -92,7 +109,16 @@ def test_nfkc_is_unicodes(text: str) -> None:
     assert unicodedata.is_normalized("NFKC", decoded) or spacing
 
 
-@pytest.mark.parametrize("text", ["<" * 12 + "b>" * 12 + "<PERSON_1>", "&" + "lt;b&gt;&" * 9, "<!<!--" * 9 + "-->" * 9])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<" * 12 + "b>" * 12 + "<PERSON_1>",
+        "&" + "lt;b&gt;&" * 9,
+        "<!<!--" * 9 + "-->" * 9,
+        "<PERSON_1>" + r"\u005c" * 9 + "u0040",
+        "jane" + "&#37;2540" * 3 + "a" + r"\u00" * 9 + "5c" * 9 + "u0025" + "40x",
+    ],
+)
 def test_layers_without_end_are_blanked(text: str) -> None:
     once = decode(text).text
     assert decode(once).text == once
@@ -128,6 +154,16 @@ def test_edits_keep_the_way_back() -> None:
         "<",
         "\u200b",
         "👩\u200d",
+        "&#0000",
+        "%25",
+        "a%2525",
+        "\\u0040",
+        "\\",
+        "\x1b[0",
+        "\x1b[;;;",
+        "٤",
+        "jа",
+        "а",
     ],
 )
 def test_a_quarter_megabyte_of_anything_takes_linear_time(unit: str) -> None:

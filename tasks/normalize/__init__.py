@@ -1,8 +1,9 @@
-"""Normalize messages: white space, signatures and quoted replies, boilerplate, runs of one speaker; bound the length.
+"""Normalize messages: white space, spelling, signatures, quotes, boilerplate, runs of one speaker; bound the length.
 
 Boilerplate is learned (`fit`): a line that opens or closes many different messages is the mail program's or the help
 desk's, not the writer's. (A canned reply recurs too, but as a whole or but for a number, and is what the model is to
-learn.) The text is scrubbed by then, so a recurring line holds no personal data.
+learn.) The words that the log uses are learned as well, see `spelling.py`. The text is scrubbed by then, so a recurring
+line holds no personal data.
 """
 
 import json
@@ -17,30 +18,15 @@ from pydantic import Field, model_validator
 
 from deskloop.placeholders import find, generalise
 from deskloop.stage import Context, Stage, StageConfig
+from tasks.normalize.clean import clean, tidy
+from tasks.normalize.spelling import LANGUAGE, Speller, learn, speller
+
+__all__ = ["ARTIFACT", "STAGE", "VOCABULARY", "NormalizeConfig", "clean", "fit", "normalize", "tidy"]
 
 ARTIFACT = "boilerplate.json"
+VOCABULARY = "vocabulary.json"
 SHORTEST_BOILERPLATE = 30  # characters; below it, "Hello," and "Thank you for your help." would be learned
-LONGEST_SIGNATURE = 8  # lines below a "-- " delimiter; more than that is text
-
-NEWLINE = re.compile(r"\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
-BLANKS = re.compile(r"[^\S\n]+")
-BLANKS_AT_NEWLINE = re.compile(r" ?\n ?")
 DIGITS = re.compile(r"[0-9]+")
-EMPTY_LINES = re.compile(r"\n{3,}")
-NAME = r"(?:<PERSON_[0-9]+>|[A-Z][\w.'-]*),?"
-NAMES = re.compile(rf"{NAME}(?: (?:& )?{NAME}){{0,4}}")
-REGARDS = re.compile(
-    r"(?:(?:\w+ ){0,2}(?:regards|wishes)|(?:yours )?(?:sincerely|faithfully|truly)|cheers)[,.!]*"
-    rf"(?: (?-i:{NAMES.pattern}))?",
-    re.IGNORECASE,
-)
-NEEDS_NAME = re.compile(r"(?:(?:many |kind )?(?:thanks|thank you)(?: in advance)?|(?:all the )?best),", re.IGNORECASE)
-DEVICE = re.compile(
-    r"sent from my .{1,40}|sent from (?:mail|outlook|yahoo|gmail|proton)\b.{0,40}|get outlook for .{1,20}",
-    re.IGNORECASE,
-)
-QUOTE_HEAD = re.compile(r"on .{4,200} wrote:", re.IGNORECASE)
-FORWARD = re.compile(r"-{2,} ?(?:original message|forwarded message) ?-{2,}", re.IGNORECASE)
 
 
 class NormalizeConfig(StageConfig):
@@ -53,6 +39,10 @@ class NormalizeConfig(StageConfig):
     signatures: bool = Field(True, description="take signatures, closings and quoted replies off the end of messages")
     boilerplate_share: float = Field(0.02, gt=0, le=1, description="share of conversations in which a line must recur")
     boilerplate_min: int = Field(20, ge=2, description="conversations in which a line must recur")
+    spelling: bool = Field(True, description="correct slips of the keyboard in what customers write in English")
+    vocabulary_min: int = Field(
+        3, ge=1, description="customers in whose conversations a word must stand to count as right"
+    )
     merge_turns: bool = Field(True, description="join consecutive turns of one role with the same supervision")
 
     @model_validator(mode="after")
@@ -65,16 +55,19 @@ class NormalizeConfig(StageConfig):
 
 
 def fit(rows: pd.DataFrame, config: NormalizeConfig, context: Context) -> Mapping[str, bytes]:
-    """Learn the lines that open or close multi-line messages in many conversations, each time with another text.
+    """Learn the words, and the lines that open or close messages in many conversations, each time with another text.
 
-    Peeled in rounds, so that every line of a block of boilerplate is found, from the outside in.
+    Lines are peeled in rounds, so that every line of a block of boilerplate is found, from the outside in.
 
     Args:
-        rows: (n, schema) with `turns`; not modified.
+        rows: (n, schema) with scrubbed `turns`, `language`, `customer_keys`; not modified.
     Returns:
-        {"boilerplate.json": sorted JSON list of lines, placeholders without numbers}.
+        {"boilerplate.json": sorted JSON list of lines, placeholders without numbers,
+        "vocabulary.json": what `spelling.learn` returns, if spelling is on}.
     """
-    messages = [[text for turn in turns if "\n" in (text := tidy(turn["text"]))] for turns in rows["turns"]]
+    vocabulary = {VOCABULARY: learn(rows, config.vocabulary_min)} if config.spelling else {}
+    spelled = _spelled(rows, vocabulary.get(VOCABULARY))
+    messages = [[text for turn in turns if "\n" in (text := tidy(turn["text"]))] for turns in spelled]
     bound = max(config.boilerplate_min, config.boilerplate_share * len(rows))
     learned: set[str] = set()
     while True:
@@ -86,7 +79,7 @@ def fit(rows: pd.DataFrame, config: NormalizeConfig, context: Context) -> Mappin
                 seen[line][1].add(rest)
         found = {line for line, counted in seen.items() if min(len(counted[0]), len(counted[1])) >= bound} - learned
         if not found:
-            return {ARTIFACT: json.dumps(sorted(learned), ensure_ascii=False, indent=0).encode()}
+            return {ARTIFACT: json.dumps(sorted(learned), ensure_ascii=False, indent=0).encode(), **vocabulary}
         learned |= found
 
 
@@ -94,13 +87,14 @@ def normalize(rows: pd.DataFrame, config: NormalizeConfig, context: Context) -> 
     """Clean every conversation and reject those outside the bounds.
 
     Args:
-        rows: (n, schema) with `turns`; not modified. `context.artifact` holds what `fit` learned.
+        rows: (n, schema) with `turns`, `language`; not modified. `context.artifact` holds what `fit` learned.
     Returns:
         (n, schema + `reject`): new `turns` without empty ones, `entities` found again in them. `reject` is null or
         too_few_turns, too_many_turns, too_short, too_long, no_agent_reply, no_customer_text.
     """
     boilerplate = frozenset(json.loads(context.artifact[ARTIFACT]))
-    turns = [normalize_turns(cell, boilerplate, config) for cell in rows["turns"]]
+    spelled = _spelled(rows, context.artifact[VOCABULARY] if config.spelling else None)
+    turns = [normalize_turns(cell, boilerplate, config) for cell in spelled]
     return rows.assign(
         turns=pd.Series(turns, index=rows.index, dtype=object),
         entities=pd.Series([find(cell) for cell in turns], index=rows.index, dtype=object),
@@ -129,21 +123,23 @@ def normalize_turns(
     return merged
 
 
-def clean(text: str | None, boilerplate: Collection[str], signatures: bool = True) -> str:
-    """One message without superfluous white space, boilerplate and trailing matter; a second time changes nothing."""
-    current = tidy(text)
-    while "\n" in current:
-        shorter = tidy("\n".join(_core(current.split("\n"), boilerplate, signatures)))
-        if shorter == current:
-            break
-        current = shorter
-    return current
+def _spelled(rows: pd.DataFrame, vocabulary: bytes | None) -> list[list[dict[str, Any]]]:
+    """The turns of every row, with the customers' in English corrected if there is a vocabulary.
+
+    Before anything is cut, so that "Best regrads," is cut as well, at once and not by a second pass.
+    """
+    if vocabulary is None:
+        return list(rows["turns"])
+    corrector = speller(vocabulary)
+    return [
+        [_corrected(turn, corrector) for turn in turns] if language == LANGUAGE else turns
+        for language, turns in zip(rows["language"], rows["turns"], strict=True)
+    ]
 
 
-def tidy(text: str | None) -> str:
-    """White space alone: line ends, runs of blanks, blanks at the ends of lines, more than one empty line."""
-    unix = NEWLINE.sub("\n", text or "")
-    return EMPTY_LINES.sub("\n\n", BLANKS_AT_NEWLINE.sub("\n", BLANKS.sub(" ", unix))).strip()
+def _corrected(turn: dict[str, Any], corrector: Speller) -> dict[str, Any]:
+    # What agents write is what the model learns: a correction that is wrong would teach it a mistake.
+    return {**turn, "text": corrector.correct(tidy(turn["text"]))} if turn["role"] == "customer" else turn
 
 
 def _edges(text: str) -> Iterator[tuple[str, str]]:
@@ -153,47 +149,6 @@ def _edges(text: str) -> Iterator[tuple[str, str]]:
     for line, rest in ((first, below), (last, above)) if newline else ():
         if len(line := generalise(line)) >= SHORTEST_BOILERPLATE:
             yield line, DIGITS.sub("0", generalise(rest))
-
-
-def _core(lines: list[str], boilerplate: Collection[str], signatures: bool) -> list[str]:
-    """The lines that the writer wrote for this message; a message of boilerplate alone keeps its boilerplate."""
-    skip = [not line or generalise(line) in boilerplate for line in lines]
-    end = _end(lines, skip, signatures)
-    start = next((number for number in range(end) if not skip[number]), None)
-    if start is not None:
-        return lines[start:end]
-    return lines[: _end(lines, [not line for line in lines], signatures)]
-
-
-def _end(lines: list[str], skip: list[bool], signatures: bool) -> int:
-    """Where a message ends without trailing signatures, quotes and lines to skip; at least 1."""
-    forwarded = (number for number, line in enumerate(lines) if number and FORWARD.fullmatch(line))
-    end = next(forwarded, len(lines)) if signatures else len(lines)
-    while True:
-        while end > 1 and skip[end - 1]:
-            end -= 1
-        shorter = _peel(lines, end) if signatures else end
-        if shorter in (0, end):
-            return end
-        end = shorter
-
-
-def _peel(lines: list[str], end: int) -> int:
-    """Where `lines[:end]` ends once its last piece of trailing matter is gone; `end` if there is none."""
-    last = lines[end - 1]
-    if last.startswith(">") or DEVICE.fullmatch(last) or QUOTE_HEAD.fullmatch(last):
-        return end - 1
-    if end > 1 and last.endswith("wrote:") and QUOTE_HEAD.fullmatch(f"{lines[end - 2]} {last}"):
-        return end - 2  # mail programs wrap "On <date>, <name> wrote:" over two lines
-    for number in range(max(0, end - 1 - LONGEST_SIGNATURE), end):
-        if lines[number] == "--":
-            return number
-    for number in range(end - 1, max(-1, end - 6), -1):  # the closing, and below it at most four lines of names
-        if REGARDS.fullmatch(lines[number]) or (number < end - 1 and NEEDS_NAME.fullmatch(lines[number])):
-            return number
-        if lines[number] and not NAMES.fullmatch(lines[number]):
-            break
-    return end
 
 
 def _reason(turns: list[dict[str, Any]], config: NormalizeConfig) -> str | None:
@@ -222,4 +177,5 @@ STAGE = Stage(
     fit=fit,
     needs=frozenset({"turns", "scrubbed"}),
     provides=frozenset({"normalized"}),
+    libraries=("symspellpy",),
 )

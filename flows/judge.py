@@ -1,0 +1,161 @@
+"""The end of the model part: the candidate is judged beside base and champion, and takes its place or not."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import pyarrow as pa
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from deskloop import tallies
+from deskloop import tokenizer as tokenizer_module
+from deskloop.card import card, write_card
+from deskloop.catalog import Version
+from deskloop.engine import Engine
+from deskloop.errors import DataError
+from deskloop.models import Product, make_evaluation, model_folder
+from deskloop.notify import gate_blocked
+from deskloop.registry import CHAMPION, Model, Registry
+from deskloop.schema import ENCODED, to_frame, to_table
+from deskloop.session import Run, current, guarded_step
+from deskloop.stage import Context
+from tasks.encode import encode
+from tasks.evaluate.compare import evaluate
+from tasks.evaluate.config import EvaluateConfig
+from tasks.finetune.products import base_of
+from tasks.promote import PromoteConfig, judge, sentence, told
+
+
+@task(task_run_name="evaluate", cache_policy=NO_CACHE, persist_result=False)
+def evaluate_task(run_id: str, base: str, candidate: str, encoded: list[str]) -> str:
+    """Judge base, candidate and champion on the test split, next to two count models, and let all reply."""
+    run = current(run_id)
+    config = cast(EvaluateConfig, run.pipeline.sections["evaluate"])
+    product = Product("evaluate", "evaluation", "evaluation", "tasks.evaluate.compare", config)
+    train, _, test = run.versions(encoded)
+    models = dict(zip(("base", "candidate"), run.versions([base, candidate]), strict=True))
+    with guarded_step(run, "evaluate"):
+        opponent = _opponent(run, models["candidate"])
+        if opponent is not None:
+            run.judged["champion"] = opponent
+            models["champion"] = run.engine.catalog.get(opponent.catalog)
+            _check_unseen(run.engine, opponent, models["champion"], test)
+
+        def make() -> dict[str, Any]:
+            folders = {name: model_folder(run.engine, one) for name, one in models.items()}
+            own = {} if opponent is None else {"champion": _in_tokens_of(run, opponent.folder, test)}
+            tables = {name: table for name, table in own.items() if table is not None}
+            train_rows, test_rows = run.engine.table(train), run.engine.table(test)
+            return evaluate(folders, train_rows, test_rows, config, run.pipeline.settings.seed, tables)
+
+        version, decision = make_evaluation(run.engine, product, [*models.values(), train, test], make)
+    return run.record("evaluate", [version], decision)[0]
+
+
+@task(task_run_name="promote", cache_policy=NO_CACHE, persist_result=False)
+def promote_task(run_id: str, candidate: str, evaluation: str, encoded: list[str]) -> None:
+    """Register the candidate, and put it in use if it passes every gate; one write moves all that belongs to it."""
+    run = current(run_id)
+    config = cast(PromoteConfig, run.pipeline.sections["promote"])
+    registry, name = Registry(run.store.root), run.pipeline.settings.name
+    with guarded_step(run, "promote"):
+        (version,), (found,) = run.versions([candidate]), run.versions([evaluation])
+        model = _register(run, registry, version, found, encoded)
+        in_use = CHAMPION in model.aliases
+        gates = judge(found.details, config, taken_out=not in_use and model.promoted_at is not None)
+        failed = [gate for gate in gates if not gate["passed"]]
+        action = "already_champion" if in_use else "blocked" if failed else "promoted" if config.automatic else "kept"
+        if not in_use:
+            write_card(model.folder, _card(run, version, found, gates, encoded))
+        if action == "promoted":
+            model = registry.promote(name, model.version, f"run {run.id}")
+        if action == "blocked":
+            gate_blocked(run.id, name, list(map(told, failed)), str(run.store.root / "reports" / run.id / "index.html"))
+        why = sentence(action, gates)
+        run.judged["model"] = model
+        run.judged["decision"] = {"promoted": action == "promoted", "action": action, "why": why, "gates": gates}
+    run.say(f"  {'promote':<12} {why}")
+
+
+def _register(run: Run, registry: Registry, version: Version, evaluation: Version, encoded: list[str]) -> Model:
+    """The candidate in the registry; what is there already, judged by the same evaluation, stays as it is."""
+    for model in registry.models(version.dataset):
+        if model.fingerprint == version.fingerprint and model.evaluation == evaluation.name:
+            return model
+    data = {one.dataset: one.name for one in run.versions(encoded)}
+    data |= {parent.dataset: parent.name for parent in run.versions(encoded)[0].parents}
+    return registry.register(
+        version,
+        model_folder(run.engine, version),
+        metrics=evaluation.details["metrics"]["candidate"],
+        parameters=version.config,
+        history=version.details["history"],
+        data=data,
+        evaluation=evaluation.name,
+        report=run.id,
+    )
+
+
+def _card(run: Run, version: Version, evaluation: Version, gates: list[dict[str, Any]], encoded: list[str]) -> str:
+    """The model card, with counts of the training split as it was before encoding."""
+    train, *_ = splits = [run.engine.catalog.get(parent.name) for parent in run.versions(encoded)[0].parents]
+    counts = tallies.rows_by(run.store, train, ("language", "intent", "origin"))
+    return card(
+        version,
+        evaluation.details,
+        gates=gates,
+        datasets=splits,
+        base=base_of(run.pipeline),
+        languages=counts["language"],
+        intents=counts["intent"],
+        origins=counts["origin"],
+    )
+
+
+def _opponent(run: Run, candidate: Version) -> Model | None:
+    """The model in use; where that is the candidate itself, the one that it took over from."""
+    registry, name = Registry(run.store.root), run.pipeline.settings.name
+    champion = registry.champion(name)
+    if champion is None or champion.fingerprint != candidate.fingerprint:
+        return champion
+    before = [one for one in registry.models(name) if one.version == champion.previous]
+    return before[0] if before and before[0].folder.is_dir() else None
+
+
+def _check_unseen(engine: Engine, champion: Model, version: Version, test: Version) -> None:
+    """P3: the champion was trained on no family that it is judged on.
+
+    Raises:
+        DataError: it was; with how many.
+    """
+    if not champion.folder.is_dir():
+        raise DataError(
+            f"the champion, {champion.catalog}, has no folder {champion.folder} any more: restore it from a backup, or "
+            "put another version in use with `deskloop models promote`"
+        )
+    trained = [engine.catalog.get(one.name) for one in version.parents]
+    seen = {family for one in trained if one.kind == "dataset" for family in _families(engine, one)}
+    shared = seen & _families(engine, test)
+    if shared:
+        raise DataError(
+            f"the champion, {champion.catalog}, was trained on {len(shared):,} families of the test split {test.name}, "
+            "so it cannot be judged on it; was the ledger removed? Promote a model that this ledger's data made."
+        )
+
+
+def _families(engine: Engine, version: Version) -> set[str]:
+    rows: pa.Table = engine.store.read(version.zone, version.dataset, version.delta_version, ["family"])
+    return set(rows["family"].to_pylist())
+
+
+def _in_tokens_of(run: Run, folder: Path, test: Version) -> pa.Table | None:
+    """The test split in the tokens of another model; None where its tokenizer is the candidate's."""
+    files = run.engine.ledger.files(test.artifact)
+    own = {name: (folder / name).read_bytes() for name in files if (folder / name).is_file()}
+    if tokenizer_module.digest(own) == tokenizer_module.digest(files):
+        return None
+    step = run.pipeline.steps[-1]
+    (source,) = [parent for parent in test.parents if parent.dataset == test.dataset.removesuffix(step.stage.suffix)]
+    rows = to_frame(run.engine.table(run.engine.catalog.get(source.name)))
+    encoded = encode(rows, cast(Any, step.config), Context(step="evaluate", artifact=own))
+    return to_table(encoded[encoded["reject"].isna()], ENCODED).sort_by("row_id")

@@ -1,0 +1,119 @@
+"""Augment: copies of training conversations of rare intents, the customer's words rewritten, the agent's as they are.
+
+A plan by intent says how many copies (`quota`), generators take turns in writing them (`generators`), each rewritten
+turn is judged (`judge`), and what is not fit is rejected under the copy's own id. Validation and test pass through.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pandas as pd
+
+from deskloop.errors import ConfigError
+from deskloop.memo import Memo
+from deskloop.stage import Context, Stage
+from tasks.augment import generators
+from tasks.augment.config import LEXICAL, AugmentConfig
+from tasks.augment.copies import Augmenter, augmented
+from tasks.augment.generators import Generator
+from tasks.augment.quota import ARTIFACT, fit
+from tasks.augment.similarity import scorer
+
+__all__ = ["STAGE", "AugmentConfig", "augment", "check", "equipment"]
+
+_kept: dict[str, Generator] = {}  # by identity: a model is loaded once for all partitions of a process
+
+
+def augment(rows: pd.DataFrame, config: AugmentConfig, context: Context) -> pd.DataFrame:
+    """The rows as they are, and copies of those whose intent the plan names.
+
+    A copy's row_id is `<row_id>/<generator>-<number>`; it shares family, split, intent and everything else with its
+    parent but the customer's turns, `entities`, `origin`, `parent_id`, and `repeats` and `weight`, which are 1. It is
+    kept if at least half of the turns with words to rewrite were rewritten and passed; a turn that did not keeps its
+    original words.
+
+    Args:
+        rows: (n, schema) with `split`, `family`, `intent`; not modified. `context.artifact` holds what `fit` learned.
+    Returns:
+        (n + copies, schema + `reject`): first the n rows, unchanged, with a null `reject`; then the copies, whose
+        `reject` is null or one of `tasks.augment.judge.REASONS`.
+    Raises:
+        DataError: scrub's detector takes too long on a text.
+    """
+    plan: dict[str, float] = json.loads(context.artifact[ARTIFACT])
+    with _ready(config, context.folder) as augmenters, Memo(context.memo) as memo:
+        score = scorer(config, context.folder, memo)
+        return augmented(rows, config, context, augmenters, plan, score, memo)
+
+
+def check(config: AugmentConfig, context: Context) -> None:
+    """Refuse models and files that cannot be had.
+
+    Raises:
+        ConfigError: with every one of them.
+    """
+    problems: list[str] = []
+    for generator in config.generators:
+        try:
+            generators.check(generator, context.folder)
+        except ConfigError as error:
+            problems += error.problems
+    if config.similarity != LEXICAL:
+        from tasks.augment.generators import models
+
+        try:
+            models.resolve(config.similarity, context.folder, "similarity")
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems, f"step {context.step!r}")
+
+
+def equipment(config: AugmentConfig, context: Context) -> dict[str, str | None]:
+    """Programs, files and models that decide the result: `<generator>: <name>` -> version; None: not installed."""
+    found = {
+        f"{generator.label}: {name}": version
+        for generator in config.generators
+        for name, version in generators.equipment(generator, context.folder).items()
+    }
+    if config.similarity != LEXICAL:
+        from tasks.augment.generators import models
+
+        found[f"similarity: model {config.similarity}"] = models.resolve(config.similarity, context.folder).version
+    return found
+
+
+@contextmanager
+def _ready(config: AugmentConfig, folder: str) -> Iterator[list[Augmenter]]:
+    """The declared generators, ready to work; models stay loaded for the next partition, programs are ended."""
+    augmenters = []
+    for one in config.generators:
+        generator = generators.build(one, folder)
+        if generator is not None and generator.neural:
+            generator = _kept.setdefault(generator.identity, generator)
+        augmenters.append(Augmenter(one, generator))
+    present = [one.generator for one in augmenters if one.generator is not None]
+    for identity in set(_kept) - {generator.identity for generator in present}:
+        _kept.pop(identity).close()
+    try:
+        yield augmenters
+    finally:
+        for generator in present:
+            if not generator.neural:
+                generator.close()
+
+
+STAGE = Stage(
+    name="augment",
+    dataset="augmented",
+    config=AugmentConfig,
+    kind="fitted",
+    run=augment,
+    fit=fit,
+    check=check,
+    equipment=equipment,
+    needs=frozenset({"split", "family", "intent"}),
+    provides=frozenset({"augmented"}),
+    libraries=("nlpaug", "phonenumbers", "presidio-analyzer", "torch", "transformers"),
+)

@@ -1,0 +1,229 @@
+"""The copies of a batch of conversations: who rewrites what, and what comes of it.
+
+Each conversation has its own sequence of generators, keyed by its id. Its copies are the sequence's first; where one
+is not fit to keep, the next of the sequence may try, once for each copy that is wanted. So a conversation's copies
+depend on itself alone, while texts of the whole batch go to a generator together.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle, islice
+from typing import Any
+
+import pandas as pd
+
+from deskloop.memo import Item, Memo
+from deskloop.placeholders import find
+from deskloop.stage import Context
+from tasks.augment.config import AugmentConfig
+from tasks.augment.generators import Generator, RewriterConfig
+from tasks.augment.judge import REASONS, fold, judge
+from tasks.augment.quota import UNLABELLED, copies, copyable, rewritable
+from tasks.augment.similarity import Score
+
+TRIES = 2  # attempts for each copy that is wanted
+CHUNK = 512  # texts after which a neural generator's outputs are kept: a run that is killed loses no more
+SEEDS = 2**32  # NumPy's global generator, which nlpaug uses, takes no larger seed
+
+
+@dataclass(frozen=True)
+class Augmenter:
+    """A declared generator; `generator` is None where its equipment is missing."""
+
+    config: RewriterConfig
+    generator: Generator | None
+
+
+@dataclass
+class Attempt:
+    """One copy that is tried: for each customer turn that is rewritten, what the generator is asked."""
+
+    number: int
+    augmenter: Augmenter
+    asked: dict[int, Item]
+    turns: list[dict[str, Any]] = field(default_factory=list)
+    reject: str | None = None
+
+
+@dataclass
+class Parent:
+    """A conversation that copies are made of.
+
+    Attributes:
+        position: of its row in the batch.
+        wanted: copies.
+        sequence: who makes the next attempt, and the next; may end.
+        seen: folded customer words of the conversation and of each copy that was kept.
+    """
+
+    position: int
+    row_id: str
+    turns: list[dict[str, Any]]
+    wanted: int
+    sequence: Iterator[Augmenter]
+    seen: set[str]
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def missing(self) -> int:
+        """Copies that are wanted and not there."""
+        return self.wanted - sum(attempt.reject is None for attempt in self.attempts)
+
+
+def augmented(
+    rows: pd.DataFrame,
+    config: AugmentConfig,
+    context: Context,
+    augmenters: Sequence[Augmenter],
+    plan: dict[str, float],
+    score: Score,
+    memo: Memo,
+) -> pd.DataFrame:
+    """The rows as they are, and after them the copies, kept and rejected; see `tasks.augment.augment`.
+
+    Args:
+        augmenters: one for each declared generator, in that order.
+        plan: intent -> copies per conversation.
+    """
+    parents = list(_parents(rows, config, context, augmenters, plan))
+    for _ in range(TRIES):
+        tried = [(parent, attempt) for parent in parents for attempt in _next(parent, parent.missing, context)]
+        _rewrite(tried, config, score, memo)
+    result = rows.assign(reject=pd.Series([None] * len(rows), index=rows.index, dtype="str"))
+    attempts = [(parent, attempt) for parent in parents for attempt in parent.attempts]
+    return pd.concat([result, _rows(result, attempts)], ignore_index=True) if attempts else result
+
+
+def _parents(
+    rows: pd.DataFrame,
+    config: AugmentConfig,
+    context: Context,
+    augmenters: Sequence[Augmenter],
+    plan: dict[str, float],
+) -> Iterator[Parent]:
+    """The training rows that get copies."""
+    names = ("row_id", "split", "intent", "parent_id", "language", "turns")
+    for position, cells in enumerate(zip(*(rows[name] for name in names), strict=True)):
+        row_id, split, intent, parent, language, turns = cells
+        rate = plan.get(UNLABELLED if pd.isna(intent) else intent, 0.0)
+        if split != "train" or not rate or not copyable(parent, language, turns, config):
+            continue
+        wanted = copies(row_id, rate, context)
+        if wanted:
+            served = [one for one in augmenters if one.config.serves(language)]
+            yield Parent(position, row_id, turns, wanted, _sequence(row_id, served, context), {_words(turns)})
+
+
+def _sequence(row_id: str, served: Sequence[Augmenter], context: Context) -> Iterator[Augmenter]:
+    """Who writes a conversation's copies: a keyed order, round and round; whoever heeds no seed comes once.
+
+    Generators that are missing are left out only after the order is drawn, so that the others keep theirs.
+    """
+    drawn = [served[place] for place in context.rng(row_id, "order").permutation(len(served))]
+    present = [one for one in drawn if one.generator is not None]
+    yield from present
+    yield from cycle(one for one in present if one.generator is not None and one.generator.keyed)
+
+
+def _next(parent: Parent, count: int, context: Context) -> list[Attempt]:
+    """The conversation's next attempts, `count` or fewer; they are noted with it."""
+    fresh = []
+    for augmenter in islice(parent.sequence, count):
+        number, generator = len(parent.attempts) + 1, augmenter.generator
+        asked = {
+            place: (
+                turn["text"],
+                int(context.rng(parent.row_id, augmenter.config.label, number, place).integers(SEEDS))
+                if generator is not None and generator.keyed
+                else 0,
+            )
+            for place, turn in enumerate(parent.turns)
+            if rewritable(turn)
+        }
+        fresh.append(Attempt(number, augmenter, asked))
+        parent.attempts.append(fresh[-1])
+    return fresh
+
+
+def _rewrite(tried: Sequence[tuple[Parent, Attempt]], config: AugmentConfig, score: Score, memo: Memo) -> None:
+    """Have all attempts of a round written and judged; their `turns` and `reject` are set."""
+    made: dict[tuple[str, Item], str | None] = {}
+    for augmenter in {attempt.augmenter.config.label: attempt.augmenter for _, attempt in tried}.values():
+        own = [attempt for _, attempt in tried if attempt.augmenter is augmenter]
+        if augmenter.generator is not None:
+            outputs = generate(augmenter.generator, (item for attempt in own for item in attempt.asked.values()), memo)
+            made |= {(augmenter.config.label, item): output for item, output in outputs.items()}
+    places = [(attempt, place, item) for _, attempt in tried for place, item in attempt.asked.items()]
+    pairs = [(item[0], made[attempt.augmenter.config.label, item]) for attempt, _, item in places]
+    reasons: dict[int, dict[int, str | None]] = {id(attempt): {} for _, attempt in tried}
+    for (attempt, place, _), reason in zip(places, judge(pairs, config, score), strict=True):
+        reasons[id(attempt)][place] = reason
+    for parent, attempt in tried:
+        rewritten = {
+            place: made[attempt.augmenter.config.label, item]
+            for place, item in attempt.asked.items()
+            if reasons[id(attempt)][place] is None
+        }
+        attempt.turns = [
+            {**turn, "text": rewritten.get(place, turn["text"])} for place, turn in enumerate(parent.turns)
+        ]
+        attempt.reject = _verdict(parent, attempt, list(reasons[id(attempt)].values()))
+
+
+def generate(generator: Generator, items: Iterable[Item], memo: Memo) -> dict[Item, str | None]:
+    """What a generator makes of each item, each distinct one once; a neural one's outputs come from the memo if there.
+
+    Args:
+        items: texts with their seeds.
+    """
+    distinct = sorted(set(items))
+    if not generator.neural:
+        return _called(generator, distinct)
+    known = memo.recall(generator.identity, distinct)
+    missing = [item for item in distinct if item not in known]
+    for at in range(0, len(missing), CHUNK):
+        known |= memo.remember(generator.identity, _called(generator, missing[at : at + CHUNK]))
+    return known
+
+
+def _called(generator: Generator, items: Sequence[Item]) -> dict[Item, str | None]:
+    if not items:
+        return {}
+    outputs = generator([text for text, _ in items], [seed for _, seed in items])
+    return dict(zip(items, outputs, strict=True))
+
+
+def _verdict(parent: Parent, attempt: Attempt, reasons: Sequence[str | None]) -> str | None:
+    """The reason against a whole copy; at least half of the turns that were rewritten must be fit."""
+    failures = Counter(reason for reason in reasons if reason is not None)
+    if 2 * failures.total() > len(reasons):
+        return min(failures, key=lambda reason: (-failures[reason], REASONS.index(reason)))
+    words = _words(attempt.turns)
+    if words in parent.seen:
+        return "not_new"
+    parent.seen.add(words)
+    return None
+
+
+def _words(turns: Sequence[dict[str, Any]]) -> str:
+    return "\x1f".join(fold(turn["text"] or "") for turn in turns if turn["role"] == "customer")
+
+
+def _rows(rows: pd.DataFrame, attempts: Sequence[tuple[Parent, Attempt]]) -> pd.DataFrame:
+    """The attempts as rows like their parents', which are found by position in `rows`."""
+    copied = rows.iloc[[parent.position for parent, _ in attempts]].reset_index(drop=True)
+    turns = [attempt.turns for _, attempt in attempts]
+    values: dict[str, list[Any]] = {
+        "row_id": [f"{parent.row_id}/{one.augmenter.config.label}-{one.number}" for parent, one in attempts],
+        "parent_id": [parent.row_id for parent, _ in attempts],
+        "origin": [attempt.augmenter.config.origin for _, attempt in attempts],
+        "turns": turns,
+        "entities": [find(said) for said in turns],
+        "repeats": [1] * len(attempts),
+        "weight": [1.0] * len(attempts),
+        "reject": [attempt.reject for _, attempt in attempts],
+    }
+    return copied.assign(
+        **{name: pd.Series(cells, dtype=copied[name].dtype) for name, cells in values.items() if name in copied}
+    )

@@ -1,0 +1,168 @@
+"""Where a model is: a folder, the local Hugging Face cache, or the hub; told without loading it."""
+
+import hashlib
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from deskloop.errors import ConfigError
+from deskloop.quiet import quiet
+
+SECONDS = 5.0  # to wait for the hub
+WEIGHTS = ("*.safetensors", "*.bin")
+FILES = (*WEIGHTS, "*.json", "*.spm", "*.model", "*.txt", "*.jinja")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model that can be loaded.
+
+    Attributes:
+        source: what `from_pretrained` takes: a folder, or an id.
+        revision: commit of an id; None for a folder.
+        version: the commit, or a digest of the folder's weights, settings and tokenizer.
+        folder: where its files lie; None if they are still to be downloaded.
+    """
+
+    source: str
+    revision: str | None
+    version: str
+    folder: Path | None
+
+
+def resolve(model: str, folder: str, where: str = "augment") -> Found:
+    """Find a model: as a folder, in the local cache, on the hub, in this order.
+
+    Args:
+        model: folder or id.
+        folder: where a relative path starts.
+        where: whose model it is, for the error.
+    Raises:
+        ConfigError: it is nowhere.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    local = Path(folder, model)
+    if local.is_dir():
+        _complete(local, model, where)
+        files = sorted({path for pattern in FILES for path in local.glob(pattern)})
+        stats = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+        return Found(str(local), None, _digest(stats), local)
+    try:
+        cached = try_to_load_from_cache(model, "config.json")
+    except ValueError:  # no such id can be
+        raise _absent(model, where, "it is no valid model id either") from None
+    if isinstance(cached, str) and _weights(Path(cached).parent):
+        snapshot = Path(cached).parent
+        return Found(model, snapshot.name, snapshot.name, snapshot)
+    commit = _on_hub(model, where)
+    return Found(model, commit, commit, None)
+
+
+def check(model: str, folder: str, where: str, architecture: str = "auto") -> None:
+    """Refuse a model that is absent or of the wrong kind.
+
+    Args:
+        architecture: `seq2seq`, `chat`, or `auto` for either.
+    Raises:
+        ConfigError: it is nowhere, is no `architecture`, or is a chat model without a chat template.
+    """
+    found = resolve(model, folder, where)
+    if found.folder is None:
+        return  # it is on the hub; its kind shows when it has been downloaded
+    kind = architecture_of(found, where)
+    if architecture not in ("auto", kind):
+        raise ConfigError(f"{where}: {model!r} is a {kind} model, and a {architecture} model is needed", "augment")
+    if kind == "chat" and not _has_template(found.folder):
+        raise ConfigError(
+            f"{where}: {model!r} has no chat template, so that it cannot be asked: take a chat (instruct) model, or a "
+            "sequence-to-sequence model such as T5",
+            "augment",
+        )
+
+
+def architecture_of(found: Found, where: str) -> str:
+    """`seq2seq` or `chat`, as the model's config says."""
+    from transformers import AutoConfig
+
+    try:
+        with quiet():
+            settings = AutoConfig.from_pretrained(found.source, revision=found.revision)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{where}: the config.json of {found.source!r} cannot be read ({type(error).__name__}): expected a model "
+            "in Hugging Face's format that this version of transformers knows",
+            "augment",
+        ) from None
+    return "seq2seq" if settings.is_encoder_decoder else "chat"
+
+
+def _complete(local: Path, model: str, where: str) -> None:
+    there = {"config.json": (local / "config.json").is_file(), "weights (*.safetensors)": _weights(local)}
+    missing = [name for name, found in there.items() if not found]
+    if missing:
+        raise ConfigError(
+            f"{where}: folder {model!r} holds no {' and no '.join(missing)}: expected a model as `save_pretrained` "
+            "writes it",
+            "augment",
+        )
+
+
+def _weights(folder: Path) -> bool:
+    return any(next(folder.glob(pattern), None) for pattern in WEIGHTS)
+
+
+def _has_template(folder: Path) -> bool:
+    if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
+        return True
+    settings = folder / "tokenizer_config.json"
+    return settings.is_file() and '"chat_template"' in settings.read_text(encoding="utf-8")
+
+
+def _on_hub(model: str, where: str) -> str:
+    """The commit that the hub gives for an id.
+
+    Raises:
+        ConfigError: the hub has none, or cannot be reached.
+    """
+    from huggingface_hub import model_info
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    answers: list[str | Exception | None] = []
+
+    def ask() -> None:
+        try:
+            answers.append(model_info(model, timeout=SECONDS).sha)
+        except Exception as error:  # of whatever kind the hub's client raises; it is told below
+            answers.append(error)
+
+    # A name server that does not answer keeps its caller for longer than any timeout of the client's.
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(SECONDS + 1)
+    answer = answers[0] if answers else TimeoutError()
+    if isinstance(answer, RepositoryNotFoundError):
+        raise _absent(model, where, "the hub has none of that name that may be read")
+    if isinstance(answer, Exception):
+        raise _absent(model, where, f"the hub cannot be reached ({type(answer).__name__})")
+    if answer is None:
+        raise _absent(model, where, "the hub tells no commit of it")
+    return answer
+
+
+def _absent(model: str, where: str, why: str) -> ConfigError:
+    return ConfigError(
+        f"{where}: model {model!r} is no folder and is not in the local Hugging Face cache; {why}. Give a folder (a "
+        f"relative one starts at the pipeline file), or fetch it where there is a network: hf download {model}",
+        "augment",
+    )
+
+
+@lru_cache(maxsize=16)
+def _digest(files: tuple[tuple[str, int, int], ...]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for path, _, _ in files:
+        with open(path, "rb") as file:
+            digest.update(Path(path).name.encode() + hashlib.file_digest(file, "blake2b").digest())
+    return digest.hexdigest()

@@ -1,0 +1,125 @@
+"""Slips of finger and scanner, by nlpaug (https://github.com/makcedward/nlpaug); and haste: no capitals, no stops.
+
+nlpaug spoils words one by one: given a whole text, it would part placeholders and set its own spaces.
+"""
+
+import importlib.metadata
+import random
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tasks.augment.generators.config import NoiseConfig
+from tasks.augment.generators.identity import identity_of
+from tasks.augment.generators.shield import intact, pieces
+
+WORD = re.compile(r"[^\W\d_]{4,}")
+LINE_END = re.compile(r"[.,;!?]+(?=[ \t]*\n)")
+OF_TURN = ("lowercase", "punctuation")
+
+
+class Noisy:
+    """Spoils a share of a turn's words, one at least; now and then also its capitals and full stops."""
+
+    keyed, neural = True, False
+
+    def __init__(self, config: NoiseConfig) -> None:
+        """Remembers; nlpaug is loaded at the first call."""
+        self._config = config
+        self._of_word = [kind for kind in config.kinds if kind not in OF_TURN]
+        self.identity = identity_of(config, {"nlpaug": importlib.metadata.version("nlpaug")})
+
+    def __call__(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str | None]:
+        """Noisy texts; None where there is no word to spoil."""
+        with _own_randomness():
+            return [self._spoilt(text, seed) for text, seed in zip(texts, seeds, strict=True)]
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+    def _spoilt(self, text: str, seed: int) -> str | None:
+        rng = np.random.default_rng(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        result = self._words(text, rng) if self._of_word else text
+        for kind in OF_TURN:
+            if kind in self._config.kinds and (not self._of_word or rng.random() < 0.5):
+                result = self._turn(result, kind)
+        return result if result != text and intact(text, result, self._config.protect) else None
+
+    def _words(self, text: str, rng: np.random.Generator) -> str:
+        places, position = [], 0
+        for piece, kept in pieces(text, self._config.protect):
+            places += [] if kept else [(position + one.start(), one[0]) for one in WORD.finditer(piece)]
+            position += len(piece)
+        if not places:
+            return text
+        left = max(1, round(self._config.share * len(places)))
+        spoilt = {}
+        for place in rng.permutation(len(places)).tolist():
+            start, word = places[place]
+            other = self._spoil(word, self._of_word[rng.integers(len(self._of_word))])
+            if other != word:  # not every slip is possible in every word
+                spoilt[start] = (word, other)
+            if len(spoilt) == left:
+                break
+        for start in sorted(spoilt, reverse=True):
+            word, other = spoilt[start]
+            text = text[:start] + other + text[start + len(word) :]
+        return text
+
+    def _spoil(self, word: str, kind: str) -> str:
+        """One slip in a word, which keeps its capital: `eHllo` would be a code."""
+        upper = word[0].isupper()
+        made = self._augmenters[kind].augment(word.lower() if upper else word)
+        spoilt = made[0] if made and made[0].isalpha() else word
+        return spoilt[0].upper() + spoilt[1:] if upper else spoilt
+
+    def _turn(self, text: str, kind: str) -> str:
+        parts = pieces(text + "\n", self._config.protect)
+        if kind == "lowercase":
+            changed = [piece if kept else piece.lower() for piece, kept in parts]
+        else:
+            changed = [piece if kept else LINE_END.sub("", piece) for piece, kept in parts]
+        return "".join(changed)[:-1]
+
+    @cached_property
+    def _augmenters(self) -> dict[str, Any]:
+        """nlpaug's, each for one letter of one word."""
+        from nlpaug.augmenter.char import KeyboardAug, OcrAug, RandomCharAug
+
+        once = {
+            "aug_char_min": 1,
+            "aug_char_max": 1,
+            "aug_word_min": 1,
+            "aug_word_max": 1,
+            "aug_word_p": 1.0,
+            "min_char": 1,
+            "tokenizer": lambda text: [text],
+            "reverse_tokenizer": "".join,
+        }
+        letters = {"include_special_char": False, "include_numeric": False, "include_upper_case": False}
+        confused = OcrAug().model.model
+        # A letter read as a figure would make a number of a word.
+        confused = {key: [one for one in values if one.isalpha()] for key, values in confused.items() if key.isalpha()}
+        return {
+            "keyboard": KeyboardAug(**once, **letters),
+            "ocr": OcrAug(**once, dict_of_path={key: values for key, values in confused.items() if values}),
+            "swap": RandomCharAug(action="swap", **once),
+            "drop": RandomCharAug(action="delete", **once),
+        }
+
+
+@contextmanager
+def _own_randomness() -> Iterator[None]:
+    """nlpaug draws from the global generators, which it cannot be spared; they are put back as they were."""
+    states = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])

@@ -1,0 +1,96 @@
+"""Paraphrase by a sequence-to-sequence model such as T5, BART or Pegasus, or by a chat model."""
+
+import importlib.metadata
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from tasks.augment.generators.config import ParaphraseConfig
+from tasks.augment.generators.identity import identity_of
+from tasks.augment.generators.lines import Item, around_spans, by_line
+from tasks.augment.generators.models import architecture_of, resolve
+from tasks.augment.generators.neural import Model, Settings
+
+PROMPTS = {
+    "seq2seq": "paraphrase: {text}",
+    "chat": "Say what this customer writes in other words. Keep its meaning, its language and its tone. Copy every "
+    "number, code, link and word in angle brackets exactly as it is. Answer with the new text alone.\n\n{text}",
+}
+THOUGHT = re.compile(r"\A.*</think>", re.DOTALL)
+PREAMBLE = re.compile(
+    r"\A(?:(?:sure|sure thing|certainly|of course|okay|ok)\s*[,.!:]+\s*)?"
+    r"(?:(?:here\b|(?:the |a |my )?(?:rewritten|rephrased|reworded|paraphrased?|new)\b)[^\n:]{0,80}:\s*)?",
+    re.IGNORECASE,
+)
+MARKER = re.compile(r"\A(?:[-*•]\s+|\d{1,2}[.)]\s+)")
+QUOTES = {'"': '"', "“": "”", "«": "»", "'": "'", "‘": "’", "`": "`"}
+
+
+class Paraphrase:
+    """Says each line in other words."""
+
+    neural = True
+
+    def __init__(self, config: ParaphraseConfig, folder: str, versions: Mapping[str, str]) -> None:
+        """Remembers; the model is loaded at the first call."""
+        self._config, self._folder = config, folder
+        self.keyed = config.temperature > 0
+        self._settings = Settings(
+            temperature=config.temperature,
+            top_p=config.top_p,
+            max_new_tokens=config.max_new_tokens,
+            batch_size=config.batch_size,
+        )
+        self.identity = identity_of(config, {**versions, "transformers": importlib.metadata.version("transformers")})
+
+    def __call__(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str | None]:
+        """Texts of the same lines; None where nothing changed, or a protected span would not come out."""
+        protect, codes = self._config.protect, self._loaded[1] == "seq2seq"
+        used = list(seeds) if self.keyed else [0] * len(texts)
+        return by_line(texts, used, protect, lambda lines: around_spans(lines, protect, self._said, codes))
+
+    def close(self) -> None:
+        """Let go of the model."""
+        self.__dict__.pop("_loaded", None)
+
+    @cached_property
+    def _loaded(self) -> tuple[Model, str]:
+        found = resolve(self._config.model, self._folder, self._config.label)
+        declared = self._config.architecture
+        kind = architecture_of(found, self._config.label) if declared == "auto" else str(declared)
+        return Model(found, kind), kind
+
+    def _said(self, items: Sequence[Item]) -> list[str | None]:
+        """Texts in other words; None where nothing is left of an answer."""
+        model, kind = self._loaded
+        asked = [(self._config.prompt or PROMPTS[kind]).replace("{text}", text) for text, _ in items]
+        if kind == "chat":
+            asked = [
+                model.tokenizer.apply_chat_template(
+                    [{"role": "user", "content": one}], add_generation_prompt=True, tokenize=False
+                )
+                for one in asked
+            ]
+        answers = model(asked, [seed for _, seed in items], self._settings)
+        return [
+            None if answer is None else first_answer(answer, text) or None
+            for (text, _), answer in zip(items, answers, strict=True)
+        ]
+
+
+def first_answer(answer: str, text: str) -> str:
+    """The first answer of a model, on one line, without thoughts, preamble, list marker or quotes around it.
+
+    Args:
+        answer: what the model said.
+        text: what it was asked to say in other words: what that begins with is no preamble.
+    """
+    said = THOUGHT.sub("", answer).strip()
+    if not PREAMBLE.match(text.strip())[0]:  # type: ignore[index]
+        said = PREAMBLE.sub("", said, count=1).strip()
+    first = next((line.strip() for line in said.splitlines() if line.strip()), "")
+    if not MARKER.match(text.strip()):
+        first = MARKER.sub("", first)
+    if len(first) > 1 and QUOTES.get(first[0]) == first[-1] and text.strip()[:1] != first[0]:
+        first = first[1:-1]
+    return " ".join(first.split())

@@ -1,0 +1,62 @@
+"""A machine's translation brought back to how the customer writes: white space and capitals."""
+
+import re
+from collections.abc import Sequence
+
+from tasks.augment.generators.shield import pieces
+
+SPACES = re.compile(r"[ \t]+")
+SPACE_BEFORE = re.compile(r"[ \t]+([.,;:!?]+)(?=\s)")
+WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+SENTENCE_END = re.compile(r"(?:[!?…]|[\w>)]{2}\.)[\"'”’)]*\s+\Z")  # not after the full stop of `e.g.`
+PRONOUN = re.compile(r"I(?:['’].*)?")
+
+
+def tidy(before: str, after: str, protect: Sequence[str] = ()) -> str | None:
+    """The translation `after` of the line `before`, in its case and spacing, with the white space around it.
+
+    Protected spans are not touched. None if nothing is left.
+    """
+    if not after.strip():
+        return None
+    words = after.strip() + "\n"
+    head, tail = before[: len(before) - len(before.lstrip())], before[len(before.rstrip()) :]
+    if not re.search(r"  |\t", before.strip()):
+        words = _each(words, protect, SPACES, " ")
+    if not SPACE_BEFORE.search(before + "\n"):
+        words = _each(words, protect, SPACE_BEFORE, r"\1")
+    return head + _cased(before, words.strip(), protect) + tail
+
+
+def _each(text: str, protect: Sequence[str], pattern: re.Pattern[str], replacement: str) -> str:
+    """The text with a substitution made in each unprotected piece."""
+    parts = pieces(text, protect)
+    return "".join(piece if kept else pattern.sub(replacement, piece) for piece, kept in parts)
+
+
+def _cased(before: str, after: str, protect: Sequence[str]) -> str:
+    """The translation with capitals where the customer puts them.
+
+    Nowhere, if the customer uses none; at the start of sentences, if the line starts with one; and in the customer's
+    own words. Another capital inside a sentence is the translator's slip.
+    """
+    own = {word for piece, kept in pieces(before, protect) if not kept for word in WORD.findall(piece)}
+    none = not any(word[0].isupper() for word in own)
+    formal = next((letter.isupper() for letter in before if letter.isalpha()), False)
+    written = ""
+    for piece, kept in pieces(after, protect):
+        if kept or none:
+            written += piece if kept else piece.lower()
+            continue
+        position = 0
+        for match in WORD.finditer(piece):
+            written += piece[position : match.start()]
+            word, position = match[0], match.end()
+            starts = not written.strip() or SENTENCE_END.search(written[-8:]) is not None
+            if starts and formal:
+                word = word[0].upper() + word[1:]
+            elif word not in own and not PRONOUN.fullmatch(word):
+                word = word[0].lower() + word[1:]
+            written += word
+        written += piece[position:]
+    return written

@@ -1,0 +1,94 @@
+"""Whether a rewritten turn is fit to stand for the original: whole, free of personal data, of like length and meaning.
+
+The look at personal data is twofold: scrub's detector once more, and a plain one that shares nothing with it.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from deskloop.placeholders import PLACEHOLDER
+from tasks.augment.config import AugmentConfig
+from tasks.augment.generators.shield import intact, protected
+from tasks.augment.similarity import Pair, Score
+from tasks.scrub.config import ScrubConfig
+from tasks.scrub.detect import detect
+
+# In the order of the checks, which also settles which reason stands for a copy whose turns failed equally often.
+REASONS = (
+    "nothing_generated",
+    "not_new",
+    "placeholder_lost",
+    "personal_data",
+    "length",
+    "too_different",
+    "too_similar",
+)
+LONG_NUMBER = re.compile(r"[0-9]{3,}")
+
+
+def judge(pairs: Sequence[tuple[str, str | None]], config: AugmentConfig, score: Score) -> list[str | None]:
+    """The reason against each rewritten turn.
+
+    Args:
+        pairs: n of (original turn, rewritten turn or None where there is none).
+        score: likeness of pairs, 0 to 1.
+    Returns:
+        n of one of REASONS, or None where the rewritten turn may stand for the original.
+    Raises:
+        DataError: scrub's detector takes too long on a text.
+    """
+    distinct = dict.fromkeys(pairs)
+    reasons = {pair: _plainly(pair[0], pair[1], config) for pair in distinct}
+    whole = [(one, other) for one, other in distinct if other is not None and reasons[one, other] is None]
+    for pair, likeness in zip(whole, score(whole) if whole else (), strict=True):
+        reasons[pair] = _likeness(likeness, config)
+    alike = [pair for pair in whole if reasons[pair] is None]
+    for pair, new in zip(alike, new_personal(alike), strict=True):
+        reasons[pair] = "personal_data" if new else None
+    return [reasons[pair] for pair in pairs]
+
+
+def fold(text: str) -> str:
+    """The letters and digits of a text, case folded: what is left when case, punctuation and space do not count."""
+    return "".join(filter(str.isalnum, text.casefold()))
+
+
+def new_personal(pairs: Sequence[Pair]) -> list[bool]:
+    """Whether scrub's detector finds a value in the rewritten turn that it does not find in the original."""
+    config = ScrubConfig()
+    texts = sorted({text for pair in pairs for text in pair})
+    found = {
+        text: {text[span.start : span.end].casefold() for span in spans}
+        for text, spans in zip(texts, detect(texts, config), strict=True)
+    }
+    return [not found[rewritten] <= found[original] for original, rewritten in pairs]
+
+
+def _plainly(original: str, rewritten: str | None, config: AugmentConfig) -> str | None:
+    """The checks that need neither a model nor the detector."""
+    if rewritten is None or not rewritten.strip():
+        return "nothing_generated"
+    if fold(original) == fold(rewritten):
+        return "not_new"
+    kept = not Counter(protected(original)) - Counter(protected(rewritten))
+    if kept and looks_personal(original, rewritten):
+        return "personal_data"
+    if not intact(original, rewritten) or PLACEHOLDER.findall(original) != PLACEHOLDER.findall(rewritten):
+        return "placeholder_lost"
+    least, most = config.length
+    return None if least <= len(rewritten) / len(original) <= most else "length"
+
+
+def looks_personal(original: str, rewritten: str) -> bool:
+    """Whether a rewritten turn has an `@` or a number of three digits or more that the original has not."""
+    if rewritten.count("@") > original.count("@"):
+        return True
+    return not set(LONG_NUMBER.findall(rewritten)) <= set(LONG_NUMBER.findall(original))
+
+
+def _likeness(score: float, config: AugmentConfig) -> str | None:
+    least, most = config.bounds
+    if score < least:
+        return "too_different"
+    return "too_similar" if score > most else None

@@ -1,0 +1,112 @@
+"""How alike two wordings of a turn are: by character n-grams, or by a sentence-embedding model."""
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from deskloop.memo import Memo, text_hash
+from deskloop.quiet import quiet
+from tasks.augment.config import LEXICAL, AugmentConfig
+from tasks.augment.generators.models import Found, resolve
+
+Pair = tuple[str, str]  # the original turn, and the rewritten one
+Score = Callable[[Sequence[Pair]], list[float]]
+
+ORDER = 6  # characters of the longest n-gram, as in chrF
+DECIMALS = 3  # of a score: below them, what else is in a batch of embeddings shows
+BATCH = 32
+LONGEST = 256  # tokens of a turn that are embedded
+
+
+def chrf(one: str, other: str) -> float:
+    """Character n-gram F-score, 0 to 1; neither text is the reference, so precision and recall count alike.
+
+    Popović: chrF: character n-gram F-score for automatic MT evaluation, WMT 2015; here with beta = 1, case folded.
+    """
+    first, second = ("".join(text.casefold().split()) for text in (one, other))
+    precision, recall = [], []
+    for length in range(1, min(ORDER, len(first), len(second)) + 1):
+        left, right = (
+            Counter(text[at : at + length] for at in range(len(text) - length + 1)) for text in (first, second)
+        )
+        shared = (left & right).total()
+        recall.append(shared / left.total())
+        precision.append(shared / right.total())
+    if not sum(recall):
+        return 0.0
+    p, r = sum(precision) / len(precision), sum(recall) / len(recall)
+    return 2 * p * r / (p + r)
+
+
+def lexical(pairs: Sequence[Pair]) -> list[float]:
+    """`chrf` of each pair, rounded."""
+    return [round(chrf(*pair), DECIMALS) for pair in pairs]
+
+
+def scorer(config: AugmentConfig, folder: str, memo: Memo) -> Score:
+    """The measure that the config asks for.
+
+    Args:
+        folder: where a relative model folder starts.
+        memo: keeps the scores of an embedding model, by original and rewritten turn.
+    """
+    if config.similarity == LEXICAL:
+        return lexical
+    found = resolve(config.similarity, folder)
+    return functools.partial(embedded, model=found, memo=memo)
+
+
+def embedded(pairs: Sequence[Pair], model: Found, memo: Memo) -> list[float]:
+    """Cosine of the mean token embeddings of each pair, rounded; what the memo holds is not computed again.
+
+    Reimers, Gurevych: Sentence-BERT, EMNLP 2019, with mean pooling over the tokens that are no padding.
+    """
+    import numpy as np
+
+    identity = f"similarity {model.version}"
+    items = {pair: (pair[0], int(text_hash(pair[1])[:15], 16)) for pair in pairs}
+    known = memo.recall(identity, items.values())
+    fresh = [pair for pair, item in items.items() if item not in known]
+    if fresh:
+        texts = sorted({text for pair in fresh for text in pair}, key=lambda text: (len(text), text))
+        vectors = dict(zip(texts, embed(texts, model), strict=True))
+        cosines = [float(np.dot(vectors[one], vectors[other])) for one, other in fresh]
+        made: dict[tuple[str, int], str | None] = {
+            items[pair]: f"{min(1.0, max(0.0, cosine)):.{DECIMALS}f}"
+            for pair, cosine in zip(fresh, cosines, strict=True)
+        }
+        known |= memo.remember(identity, made)
+    return [float(known[items[pair]] or 0.0) for pair in pairs]
+
+
+def embed(texts: Sequence[str], model: Found) -> Any:
+    """(n, hidden) float32 rows of length 1."""
+    import numpy as np
+    import torch
+
+    tokenizer, network = _loaded(model)
+    parts = []
+    for at in range(0, len(texts), BATCH):
+        batch = tokenizer(
+            list(texts[at : at + BATCH]), padding=True, truncation=True, max_length=LONGEST, return_tensors="pt"
+        ).to(network.device)
+        with torch.inference_mode():
+            hidden = network(**batch).last_hidden_state
+        mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
+        mean = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+        parts.append(torch.nn.functional.normalize(mean, dim=1).float().cpu().numpy())
+    return np.concatenate(parts)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(model: Found) -> tuple[Any, Any]:
+    """The tokenizer and the model, on the GPU when there is one."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    with quiet():
+        network = AutoModel.from_pretrained(model.source, revision=model.revision, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(model.source, revision=model.revision)
+    return tokenizer, network.eval().to(device)

@@ -1,0 +1,137 @@
+"""From a file of JSON to records.
+
+JSON Lines stream. A file that is one JSON document (an array, or `{"train": [...], ...}`) is read whole, up to a limit.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import orjson
+
+from deskloop.errors import InputError
+from tasks.ingest.config import IngestConfig, SourceConfig
+from tasks.ingest.formats import recognise
+from tasks.ingest.read import KEPT_OF_TOO_LONG, File, lines, open_file
+from tasks.ingest.record import Person, Record, dump
+from tasks.ingest.zendesk import page
+
+# What may begin a document rather than a line: "[", "{" alone on its line, or an object whose first value is a list.
+DOCUMENT = re.compile(rb"\s*(\[|\{\s*$|\{\s*\"[^\"]*\"\s*:\s*\[)")
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def json_records(file: File, config: IngestConfig) -> Iterator[Record]:
+    """Every record of a JSON Lines file or a JSON document.
+
+    Raises:
+        InputError: a document over `max_document_bytes`, or a damaged file.
+    """
+    document = _document(file, config)
+    if document is not None:
+        elements, people = _elements(document, file.source)
+        for number, element in enumerate(elements, 1):
+            yield _record(number, element, dump(element)[:KEPT_OF_TOO_LONG], people)
+        return
+    for line in lines(file, config.max_record_bytes):
+        if line.too_long:
+            yield Record(line.number, None, "record_too_long", line.data)
+        elif not line.data.isspace():
+            value, reason = parse(line.data, file.source.encoding)
+            tickets = None if reason else page(value, file.source.format)
+            if tickets is not None:
+                for number, element in enumerate(tickets.elements, 1):
+                    yield _record(f"{line.number}.{number}", element, dump(element), tickets.people)
+            else:
+                yield Record(line.number, None, reason, line.data) if reason else _record(line.number, value, line.data)
+
+
+def parse(data: bytes, encoding: str) -> tuple[Any, str | None]:
+    """JSON as (value, None) or (None, reason).
+
+    What only Python's parser takes is made harmless: NaN becomes null, a lone surrogate U+FFFD. Integers of any
+    length are exact in the fields of a record and of the objects in it.
+    """
+    with suppress(ValueError):  # of which Python's parser tells the kind
+        value = orjson.loads(data if encoding == "utf-8" else data.decode(encoding))
+        if not _has_rounded_number(value):
+            return value, None
+    try:
+        return _harmless(json.loads(data.decode(encoding))), None
+    except UnicodeDecodeError:
+        return None, "invalid_encoding"
+    except RecursionError:
+        return None, "too_deep"
+    except ValueError:
+        return None, "invalid_json"
+
+
+def _record(number: int | str, value: Any, raw: bytes, people: Mapping[str, Person] | None = None) -> Record:
+    if isinstance(value, dict):
+        return Record(number, value, None, raw, people=people or {})
+    return Record(number, None, "not_an_object", raw)
+
+
+def _document(file: File, config: IngestConfig) -> dict[str, Any] | list[Any] | None:
+    """A file that is one JSON document (an empty one is an empty list), None where it is JSON Lines."""
+    content = (line for line in lines(file, config.max_record_bytes) if line.too_long or line.data.strip())
+    first = next(content, None)
+    if first is None:
+        return []
+    if not first.too_long:
+        value, reason = parse(first.data, file.source.encoding)
+        if reason is None:
+            alone = next(content, None) is None
+            return value if alone and isinstance(value, dict | list) else None
+    if not DOCUMENT.match(first.data):
+        return None
+    limit = config.max_document_bytes
+    with open_file(file) as stream:
+        data = stream.read(limit + 1).removeprefix(b"\xef\xbb\xbf")
+    if len(data) <= limit:
+        value, reason = parse(data, file.source.encoding)
+        return value if reason is None and isinstance(value, dict | list) else None
+    if file.suffix in (".jsonl", ".ndjson"):
+        return None
+    raise InputError(
+        f"{file.label} looks like one JSON document of more than {limit:,} bytes; write it as JSON Lines (one object a "
+        f"line, name ending in .jsonl), or raise `max_document_bytes`"
+    )
+
+
+def _elements(document: dict[str, Any] | list[Any], source: SourceConfig) -> tuple[list[Any], Mapping[str, Person]]:
+    """The records of a document: of an array, or of every list of objects in `{"train": [...], "test": [...]}`; and
+    the people that it describes beside them."""
+    if isinstance(document, list):
+        return document, {}
+    tickets = page(document, source.format)
+    if tickets is not None:
+        return tickets.elements, tickets.people
+    lists = [part for part in document.values() if isinstance(part, list) and (not part or isinstance(part[0], dict))]
+    is_record = recognise(document, source.columns) is not None
+    return ([document] if is_record or not lists else [element for part in lists for element in part]), {}
+
+
+def _has_rounded_number(value: Any) -> bool:
+    """Whether a field, or one of an object in it, may be an integer of over 64 bits: orjson makes floats of those, and
+    two ids would become one."""
+    if not isinstance(value, dict):
+        return False
+    for cell in value.values():
+        for part in cell.values() if isinstance(cell, dict) else (cell,):
+            if isinstance(part, float) and abs(part) >= 2.0**63:
+                return True
+    return False
+
+
+def _harmless(value: Any) -> Any:
+    if isinstance(value, str):
+        return SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_harmless(part) for part in value]
+    if isinstance(value, dict):
+        return {_harmless(name): _harmless(part) for name, part in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

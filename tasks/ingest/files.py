@@ -1,0 +1,138 @@
+"""Find the files of a source: one, a folder's, a glob's, local or behind any fsspec URL; or a data set to be loaded."""
+
+import difflib
+import os
+import posixpath
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import fsspec
+
+from deskloop.errors import ConfigError, InputError
+from deskloop.stage import Context
+from tasks.ingest.config import IngestConfig, SourceConfig
+from tasks.ingest.read import KNOWN_SUFFIXES, File, cause, is_local, shown
+
+
+def find_files(config: IngestConfig, context: Context) -> list[File]:
+    """Every file of every source: sources in the order of the config, the files of a folder or glob in the order of
+    their paths.
+
+    Raises:
+        ConfigError: missing files, empty folders, globs without a match, files matched twice; all at once.
+    """
+    files: list[File] = []
+    problems: list[str] = []
+    owners: dict[tuple[str, ...], int] = {}
+    user_files = {file.path for file in find_users(config, context, problems)}
+    for index, source in enumerate(config.sources):
+        for file in _files(index, source, context, problems):
+            if file.path in user_files and file.path != _absolute(source.path, context.folder):
+                continue
+            subset = (source.split, source.name or "") if source.is_dataset else ()
+            first = owners.setdefault((str(getattr(file.filesystem, "protocol", "")), file.path, *subset), index)
+            if first != index:
+                problems.append(
+                    f"sources[{index}]: {posixpath.basename(file.path)!r} is read by sources[{first}] already"
+                )
+            files.append(file)
+    if problems:
+        raise ConfigError(problems, where=f"step {context.step!r}")
+    return _labelled(files)
+
+
+def find_users(config: IngestConfig, context: Context, problems: list[str]) -> list[File]:
+    """The files of users that the sources name; what is wrong with them is added to `problems`."""
+    found: list[File] = []
+    for index, source in enumerate(config.sources):
+        if source.users is not None:
+            users = SourceConfig(path=source.users, encoding=source.encoding)
+            found += [file for file in _files(index, users, context, problems) if not file.skipped]
+    return _labelled(found)
+
+
+def _files(index: int, source: SourceConfig, context: Context, problems: list[str]) -> list[File]:
+    if source.is_dataset:
+        path = source.path.removeprefix("hf://datasets/").rstrip("/")
+        folder = _absolute(path, context.folder)
+        is_hub = source.path.startswith("hf://") or not os.path.isdir(folder)
+        return [File(path if is_hub else folder, None, source, "", index)]
+    try:
+        absolute = _absolute(source.path, context.folder)
+        filesystem, path = fsspec.core.url_to_fs(absolute)
+        if filesystem.isdir(path):
+            if is_local(filesystem) and os.path.commonpath([path, os.path.abspath(context.folder)]) == path:
+                raise InputError("holds the pipeline file and its store too; put the logs into a folder of their own")
+            names = _in_folder(filesystem, path)
+            return [File(name, filesystem, source, "", index, skipped=not _is_known(name)) for name in names]
+        return [File(name, filesystem, source, "", index) for name in _matches(filesystem, path)]
+    except (InputError, ValueError, ImportError, OSError) as error:
+        reason = str(error) if isinstance(error, InputError) else f"cannot be opened: {cause(error)}"
+        problems.append(f"sources[{index}]: {shown(source.path)!r} {reason}")
+    except Exception as error:  # each remote filesystem has exceptions of its own
+        problems.append(f"sources[{index}]: {shown(source.path)!r} cannot be reached: {type(error).__name__}")
+    return []
+
+
+def _absolute(path: str, folder: str) -> str:
+    return path if "://" in path else os.path.abspath(os.path.join(folder, os.path.expanduser(path)))
+
+
+def _in_folder(filesystem: Any, path: str) -> list[str]:
+    """All files below a folder, sorted; what is hidden (`.DS_Store`, `.git/`) is none of its content."""
+    found = sorted(filesystem.find(path))
+    names = [name for name in found if not re.search(r"(^|/)\.", posixpath.relpath(name, path))]
+    if not any(map(_is_known, names)):
+        raise InputError(f"is a folder without a file that ends in {', '.join(sorted(KNOWN_SUFFIXES))}, packed or not")
+    return names
+
+
+def _is_known(name: str) -> bool:
+    bare, end = os.path.splitext(name.lower())
+    return (os.path.splitext(bare)[1] if end in (".gz", ".bz2", ".xz") else end) in KNOWN_SUFFIXES
+
+
+def _matches(filesystem: Any, path: str) -> list[str]:
+    """The files that `path` means, sorted; a name that exists as it is written is no pattern."""
+    if filesystem.isfile(path):
+        return [path]
+    found = sorted(name for name in filesystem.glob(path) if filesystem.isfile(name)) if _has_magic(path) else []
+    if not found:
+        wanted = "matches no file" if _has_magic(path) else "does not exist"
+        raise InputError(f"{wanted}{_nearest(filesystem, path)}")
+    return found
+
+
+def _has_magic(path: str) -> bool:
+    return any(character in path for character in "*?[")
+
+
+def _nearest(filesystem: Any, path: str) -> str:
+    """`; the nearest is 'x'`, at the deepest level that exists."""
+    parent, name = posixpath.split(path.rstrip("/"))
+    while parent and parent != posixpath.dirname(parent) and (_has_magic(parent) or not filesystem.isdir(parent)):
+        parent, name = posixpath.split(parent)
+    try:
+        names = [posixpath.basename(entry.rstrip("/")) for entry in filesystem.ls(parent, detail=False)]
+    except (OSError, ValueError):
+        return ""
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    return f"; the nearest name there is {near[0]!r}" if near else "; a path starts at the pipeline file's folder"
+
+
+def _labelled(files: Sequence[File]) -> list[File]:
+    """Base names, with as many parent folders as it takes to tell them apart."""
+    parts = [shown(file.path).encode("utf-8", "replace").decode().strip("/").split("/") for file in files]
+    depth = 1
+    labels = [names[-1] for names in parts]
+    while len(set(labels)) < len(labels) and depth < max(map(len, parts)):
+        depth += 1
+        twice = {label for label in labels if labels.count(label) > 1}
+        labels = [
+            "_".join(names[-depth:]) if label in twice else label for names, label in zip(parts, labels, strict=True)
+        ]
+    if len(set(labels)) < len(labels):
+        labels = [f"{number}_{name}" for number, name in enumerate(labels, 1)]
+    return [replace(file, label=label) for file, label in zip(files, labels, strict=True)]

@@ -1,0 +1,144 @@
+"""What is deployed and who is told, as files; tests/deployments/test_server.py runs them."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import yaml
+
+from deployments.notify import automations
+from deskloop.config import load_pipeline
+from deskloop.notify import GATE_BLOCKED, gate_blocked
+from tasks import sections, stages
+
+pytestmark = pytest.mark.filterwarnings("default")
+ROOT = Path(__file__).parents[2]
+BLOCK = UUID("12345678-1234-5678-1234-567812345678")
+DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
+FLOW_RUN = {"prefect.resource.id": f"prefect.flow-run.{uuid4()}", "prefect.resource.name": "a run"}
+
+
+def named(name: str) -> Any:
+    """An automation of the file, as the server holds it."""
+    from prefect.server.events.schemas.automations import AutomationCreate
+
+    (one,) = [automation for automation in automations(BLOCK) if name in automation.name]
+    return AutomationCreate.model_validate(one.model_dump(mode="json"))
+
+
+def received(event: str, resource: Mapping[str, str], *tags: str, **content: Any) -> Any:
+    from prefect.server.events.schemas.events import ReceivedEvent
+
+    related = [{"prefect.resource.id": f"prefect.tag.{tag}", "prefect.resource.role": "tag"} for tag in tags]
+    return ReceivedEvent(
+        id=uuid4(), occurred=datetime.now(UTC), event=event, resource=resource, related=related, **content
+    )
+
+
+def test_the_three_deployments() -> None:
+    assert [(one["name"], one["entrypoint"], "schedules" in one) for one in DEPLOYMENTS] == [
+        ("nightly", "flows.retrain.retrain", True),
+        ("by-hand", "flows.retrain.retrain", False),
+        ("data", "flows.prepare.prepare", False),
+    ]
+
+
+def test_every_deployment_is_in_the_docs() -> None:
+    page = (ROOT / "docs" / "schedule.md").read_text()
+    for deployment in DEPLOYMENTS:
+        assert f"`{deployment['entrypoint'].rpartition('.')[2]}/{deployment['name']}`" in page
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda one: one["name"])
+def test_a_deployment_is_one_that_prefect_takes(deployment: dict[str, Any]) -> None:
+    from prefect.cli.deploy._models import PrefectYamlModel
+    from prefect.client.schemas.objects import ConcurrencyLimitStrategy
+    from prefect.flows import load_flow_from_entrypoint
+
+    file = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())
+    assert PrefectYamlModel.model_validate(file).pull == []  # nothing is fetched: the installed project is what runs
+    assert deployment["work_pool"]["name"] == "deskloop"
+    assert "deskloop" in deployment["tags"]  # the automations look for it
+    assert ConcurrencyLimitStrategy(deployment["concurrency_limit"]["collision_strategy"])
+    flow = load_flow_from_entrypoint(deployment["entrypoint"])
+    assert flow.validate_parameters(deployment["parameters"])["pipeline"] == deployment["parameters"]["pipeline"]
+    assert load_pipeline(ROOT / deployment["parameters"]["pipeline"], stages(), sections()).steps
+    assert flow.validate_parameters({"pipeline": "p.yaml", "overrides": ["a.b=1"], "until": "split", "sample": 5})
+
+
+def test_the_nightly_run_is_once_a_night_in_a_timezone() -> None:
+    from prefect.cli.deploy._schedules import _schedule_config_to_deployment_schedule
+    from prefect.server.schemas.schedules import CronSchedule
+
+    (entry,) = DEPLOYMENTS[0]["schedules"]
+    schedule = CronSchedule(**_schedule_config_to_deployment_schedule(entry)["schedule"].model_dump())
+    winter = datetime(2026, 1, 1, tzinfo=UTC)
+    first, second = asyncio.run(schedule.get_dates(2, start=winter))
+    assert (second - first).total_seconds() == 86_400
+    assert schedule.timezone == entry["timezone"]
+
+
+def test_the_automations_send_to_the_chosen_block() -> None:
+    ids = [
+        action.block_document_id
+        for automation in automations(BLOCK)
+        for action in automation.actions
+        if action.type == "send-notification"
+    ]
+    assert ids == [BLOCK] * 3
+
+
+def test_no_message_quotes_an_error() -> None:
+    """Our own errors hold no text, but one that comes from elsewhere may: the way to it is sent, not its words."""
+    for automation in automations(BLOCK):
+        for action in automation.actions:
+            words = str(action.model_dump().get("body", "")) + str(action.model_dump().get("subject", ""))
+            assert "state.message" not in words
+            assert "state_message" not in words
+            assert "state-message" not in words
+
+
+@pytest.mark.parametrize("state", ["Failed", "Crashed"])
+def test_a_run_that_failed_is_told(state: str) -> None:
+    trigger = named("failed").trigger
+    assert trigger.covers(received(f"prefect.flow-run.{state}", FLOW_RUN, "deskloop"))
+    assert not trigger.covers(received("prefect.flow-run.Completed", FLOW_RUN, "deskloop"))
+    assert not trigger.covers(received(f"prefect.flow-run.{state}", FLOW_RUN, "someone-else"))
+
+
+def test_a_blocked_gate_is_told_in_names_and_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect.server.utilities.user_templates import render_user_template_sync
+
+    sent: list[Any] = []
+    monkeypatch.setattr("prefect.events.emit_event", lambda **event: sent.append(event))
+    gate_blocked("20260101T000000-abc", "desk", ["better_than_base: 0.01 of 0.02", "length: 9 of 8"], "/r/index.html")
+    event = received(sent[0].pop("event"), sent[0].pop("resource"), **sent[0])
+    assert event.event == GATE_BLOCKED
+
+    automation = named("gate")
+    assert automation.trigger.covers(event)
+    assert not named("failed").trigger.covers(event)
+    (action,) = automation.actions
+    assert (
+        render_user_template_sync(action.subject, {"event": event})
+        == "deskloop: the candidate of desk was not promoted"
+    )
+    assert render_user_template_sync(action.body, {"event": event}).splitlines() == [
+        "Run 20260101T000000-abc went well, but these gates blocked:",
+        "better_than_base: 0.01 of 0.02",
+        "length: 9 of 8",
+        "Report: /r/index.html",
+    ]
+
+
+def test_a_silent_run_is_ended_and_one_that_does_not_begin_is_told() -> None:
+    for name, after, expected in (("silent", "heartbeat", "Completed"), ("begin", "Late", "Running")):
+        trigger = named(name).trigger
+        assert trigger.posture == "Proactive"
+        assert f"prefect.flow-run.{after}" in trigger.after
+        assert f"prefect.flow-run.{expected}" in trigger.expect
+        assert trigger.covers(received(f"prefect.flow-run.{expected}", FLOW_RUN, "deskloop"))

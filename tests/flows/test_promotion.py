@@ -1,0 +1,119 @@
+"""Night after night: the candidate is judged beside the model in use, takes its place or not, and can be taken back."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deskloop.config import load_pipeline
+from deskloop.plan import plan
+from deskloop.registry import Registry
+from tasks import sections, stages
+from tasks.finetune.products import base_product, model_product
+from tests.flows.desk import Desk, example_lines
+
+MODEL = {
+    "finetune": {"max_steps": 8, "batch_tokens": 1024},
+    "evaluate": {"prompts": ["Where is my order?"], "max_new_tokens": 8, "temperature": 0, "resamples": 200},
+    "promote": {"better_than": ["base"]},
+}
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+def gates(document: dict[str, Any]) -> dict[str, bool]:
+    return {gate["gate"]: gate["passed"] for gate in document["decision"]["gates"]}
+
+
+def planned(desk: Desk, *overrides: str) -> dict[str, str]:
+    pipeline = load_pipeline(desk.file, stages(), sections(), overrides)
+    return {entry["step"]: entry["action"] for entry in plan(pipeline, base_product, model_product(pipeline))}
+
+
+def test_two_nights_and_back(tmp_path: Path, prefect: Path) -> None:
+    from flows.retrain import retrain
+    from tasks.evaluate import EvaluateConfig, replies
+
+    desk = Desk(tmp_path, example_lines(150))
+    desk.extra = MODEL
+    desk.save()
+    first = retrain(str(desk.file))
+    assert first["decision"]["action"] == "promoted"
+    assert first["decision"]["promoted"]
+    assert first["champion"] is None
+    assert (first["model"]["version"], first["model"]["alias"]) == (1, "champion")
+    registry = Registry(desk.folder / "store")
+    one = registry.champion("desk")
+    assert one is not None
+    assert one.folder == Path(first["model"]["folder"])
+    assert one.data["train"] == "train@1"
+    assert one.data["test_encoded"] == "test_encoded@1"
+    assert "# desk" in (one.folder / "README.md").read_text()
+    prompts = EvaluateConfig.model_validate(MODEL["evaluate"]).prompts
+    greedy = EvaluateConfig.model_validate({**MODEL["evaluate"], "max_new_tokens": 24})
+    before = replies(one.folder, prompts, greedy, 3)
+
+    again = retrain(str(desk.file))
+    assert all(step["reused"] for step in again["steps"].values())
+    assert again["decision"]["action"] == "already_champion"
+    assert len(registry.models("desk")) == 1
+
+    assert planned(desk) == dict.fromkeys(again["steps"], "reuse") | {"evaluate": "unknown"}
+    assert planned(desk, "finetune.max_steps=9")["finetune"] == "compute"
+
+    desk.write(example_lines(25, start=150), "day-2.jsonl")
+    second = retrain(str(desk.file))
+    assert second["steps"]["scrub"]["extended"]
+    assert second["champion"]["version"] == 1
+    assert "champion" in second["metrics"]
+    assert [found["against"] for found in second["comparisons"]] == ["base", "champion"]
+    assert "champion" in second["replies"][0]
+    assert "not worse than champion" in gates(second)
+    assert second["decision"]["promoted"] == all(gates(second).values())
+    two = registry.promote("desk", 2, "by hand, whatever the gates said")
+    assert two.previous == 1
+
+    third = retrain(str(desk.file))  # judged against the model that it took over from: the same evaluation
+    assert third["steps"]["evaluate"]["reused"]
+    assert third["decision"]["action"] == "already_champion"
+
+    left, back = registry.rollback("desk", "it sounded wrong")
+    assert (left.version, back.version) == (2, 1)
+    assert replies(back.folder, prompts, greedy, 3) == before
+
+    fourth = retrain(str(desk.file))
+    assert fourth["steps"]["evaluate"]["reused"]
+    assert gates(fourth)["not taken out of use before"] is False
+    assert fourth["decision"]["action"] == "blocked"
+    champion = registry.champion("desk")
+    assert champion is not None
+    assert champion.version == 1
+
+
+def test_a_champion_with_another_tokenizer_is_judged_on_the_same_conversations(tmp_path: Path, prefect: Path) -> None:
+    from flows.retrain import retrain
+
+    desk = Desk(tmp_path, example_lines(150))
+    desk.extra = MODEL
+    desk.save()
+    first = retrain(str(desk.file))
+    second = retrain(str(desk.file), overrides=["encode.vocabulary=900"])
+    metrics = second["metrics"]
+    assert metrics["candidate"]["supervised_tokens"] < metrics["champion"]["supervised_tokens"]
+    assert metrics["champion"]["bits_per_byte"] == pytest.approx(first["metrics"]["candidate"]["bits_per_byte"])
+    assert second["comparisons"][1]["against"] == "champion"
+
+
+def test_a_champion_that_saw_the_test_split_is_no_judge(tmp_path: Path, prefect: Path) -> None:
+    """P3: with the ledger gone, other conversations may be the test split."""
+    import shutil
+
+    from deskloop.errors import DataError
+    from flows.retrain import retrain
+
+    desk = Desk(tmp_path, example_lines(150))
+    desk.extra = MODEL
+    desk.save()
+    retrain(str(desk.file))
+    shutil.rmtree(desk.folder / "store" / "ledger" / "families")
+    with pytest.raises(DataError, match=r"was trained on .* families of the test split"):
+        retrain(str(desk.file), overrides=["dedupe.test=0.3", "dedupe.validation=0.3"])
