@@ -25,7 +25,9 @@ EXPECTED = {
     "list_type": "a list",
     "dict_type": "options",
     "model_type": "options",
+    "model_attributes_type": "options",
 }
+TAGS = ("union_tag_invalid", "union_tag_not_found")  # an option that says which of several kinds its neighbours are of
 KINDS = {
     dict: "a mapping",
     list: "a list",
@@ -57,8 +59,10 @@ def refusals(
         path = ".".join(map(str, filter(lambda part: part != "", (where, *place))))
         if all(one["type"] in EXPECTED or one["type"] == "too_short" for one in errors) and place in deeper:
             continue  # of an alternative that was not meant, or a list that is too short without its wrong items
-        if errors[0]["type"] == "extra_forbidden":
-            names = known if known and len(place) == 1 else _names_at(model, place[:-1])
+        if errors[0]["type"] in TAGS:
+            problems.append(_mistagged(path, errors[0]))
+        elif errors[0]["type"] == "extra_forbidden":
+            names = known if known and len(place) == 1 else _names_at(model, place[:-1], options)
             problems.append(f"{path}: unknown key{nearest(str(place[-1]), names)}")
         else:
             problems.append(f"{path}: {_told(errors)}")
@@ -91,6 +95,16 @@ def _told(errors: Sequence[ErrorDetails]) -> str:
     return message[0].lower() + message[1:]
 
 
+def _mistagged(path: str, error: ErrorDetails) -> str:
+    """Of a mapping whose `kind` is missing or wrong; Pydantic's own message would quote it."""
+    context = error["ctx"]
+    tags = [tag.strip("'") for tag in context.get("expected_tags", "").split(", ")]
+    name = context["discriminator"].strip("'")
+    if error["type"] == "union_tag_not_found":
+        return f"{path}.{name}: is needed and not there"
+    return f"{path}.{name}: unknown {name}{nearest(context['tag'], tags)}"
+
+
 def _place(location: Place, options: Any, kind_of_error: str) -> Place:
     """A location without the names that Pydantic gives to the alternatives of a union."""
     place: list[str | int] = []
@@ -106,27 +120,32 @@ def _place(location: Place, options: Any, kind_of_error: str) -> Place:
     return tuple(place)
 
 
-def _names_at(model: type[StageConfig], place: Place) -> list[str]:
+def _names_at(model: type[StageConfig], place: Place, options: Any) -> list[str]:
     """Right names of the options that `place` leads to."""
     schema = model.model_json_schema()
-    nodes = _expanded([schema], schema)
+    nodes = _expanded([schema], schema, options)
     for part in place:
+        options = options[part]
         inner = [
             node.get("items") if isinstance(part, int) else node.get("properties", {}).get(part, node.get(_ANY))
             for node in nodes
         ]
-        nodes = _expanded([node for node in inner if isinstance(node, dict)], schema)
+        nodes = _expanded([node for node in inner if isinstance(node, dict)], schema, options)
     return sorted({name for node in nodes for name in node.get("properties", {})})
 
 
 _ANY = "additionalProperties"
 
 
-def _expanded(nodes: Sequence[dict[str, Any]], schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """Nodes of a JSON Schema with references followed and alternatives side by side."""
+def _expanded(nodes: Sequence[dict[str, Any]], schema: dict[str, Any], options: Any) -> list[dict[str, Any]]:
+    """Nodes of a JSON Schema with references followed and alternatives side by side, or the one that is meant."""
     found: list[dict[str, Any]] = []
     for node in nodes:
+        inner = [*node.get("anyOf", []), *node.get("allOf", []), *node.get("oneOf", [])]
+        if "discriminator" in node and isinstance(options, Mapping):
+            tags, tag = node["discriminator"]["mapping"], options.get(node["discriminator"]["propertyName"])
+            inner = [{"$ref": reference} for name, reference in tags.items() if name == tag]
         if "$ref" in node:
-            found += _expanded([schema["$defs"][node["$ref"].rpartition("/")[2]]], schema)
-        found += [node, *_expanded([*node.get("anyOf", []), *node.get("allOf", [])], schema)]
+            inner.append(schema["$defs"][node["$ref"].rpartition("/")[2]])
+        found += [node, *_expanded(inner, schema, options)]
     return found

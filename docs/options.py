@@ -44,7 +44,15 @@ def _rows(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> l
         rows.append(f"| `{prefix}{name}` | {_type(field)} | {default} | {field.get('description', '')} |")
         for inner in _references(field):
             rows += _rows(definitions[inner], definitions, f"{prefix}{name}.")
+        for kind, inner in _kinds(field).items():
+            rows += _rows(definitions[inner], definitions, f"{prefix}{name}[{kind}].")
     return rows
+
+
+def _kinds(field: dict[str, Any]) -> dict[str, str]:
+    """Of a list whose items are of several kinds: kind -> name of its definition."""
+    mapping = field.get("items", {}).get("discriminator", {}).get("mapping", {})
+    return {kind: reference.rpartition("/")[2] for kind, reference in mapping.items()}
 
 
 def _references(field: dict[str, Any]) -> list[str]:
@@ -53,6 +61,8 @@ def _references(field: dict[str, Any]) -> list[str]:
 
 
 def _type(field: dict[str, Any]) -> str:
+    if "const" in field:
+        return f"`{field['const']}`"
     if "enum" in field:
         return " or ".join(f"`{one}`" for one in field["enum"])
     if "anyOf" in field:

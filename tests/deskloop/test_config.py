@@ -133,7 +133,8 @@ def test_a_name_like_no_other_is_told_all_there_are(tmp_path: Path) -> None:
         (with_source(metadata="channel"), "steps.ingest.sources.0.metadata: expected a list, found text"),
         (
             with_source(format="cvs"),
-            "steps.ingest.sources.0.format: should be 'auto', 'conversations', 'csv', 'instructions' or 'openai'",
+            "steps.ingest.sources.0.format: should be 'auto', 'context_response', 'conversations', 'csv', "
+            "'huggingface', 'instructions', 'openai', 'parquet', 'sharegpt' or 'zendesk'",
         ),
         (
             {"name": "x", "steps": [{"ingest": {"sources": [7]}}, *STEPS[1:]]},

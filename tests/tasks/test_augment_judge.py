@@ -56,12 +56,11 @@ def test_a_lone_slip_in_a_long_turn_is_too_similar() -> None:
 
 
 def test_what_the_detector_finds_must_have_been_found_before() -> None:
-    """An IBAN in letters and single digits: neither an `@` nor a new run of three digits shows it to the plain look."""
-    address, other = "192.168.10.12", "192.168.12.10"
-    original = f"My router {address} does not get any connection, can you please help me with it today"
-    assert reason(original, original.replace("today", "this morning")) is None
-    assert not looks_personal(original, f"{original} {other}")
-    assert reason(original, f"{original} {other}") in ("placeholder_lost", "personal_data")
+    """A number is an account's once the word stands beside it; nothing in the turn's digits is new."""
+    plain, telling = "please put number 12345678 into the form", "please put bank account 12345678 into the form"
+    assert not looks_personal(plain, telling)
+    assert reason(plain, telling) == "personal_data"
+    assert reason(telling, telling.replace("please put", "kindly write")) is None
 
 
 def test_a_value_that_only_the_detector_sees(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,6 +120,13 @@ def test_chrf_is_symmetric_and_bounded(one: str, other: str) -> None:
     assert 0 <= chrf(one, other) <= 1
 
 
+PAIRS = [
+    ("where is my parcel", "where is my lamp"),
+    ("where is my parcel", "where is my parcel now"),
+    ("hello", "the lamp is not here, it is not"),
+]
+
+
 @pytest.fixture(scope="module")
 def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny BERT with a word vocabulary, as a folder."""
@@ -128,7 +134,7 @@ def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     folder = tmp_path_factory.mktemp("sentences")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"where is my parcel lamp the hello not here it now".split()]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *dict.fromkeys(" ".join(map(" ".join, PAIRS)).split())]
     (folder / "vocab.txt").write_text("\n".join(words))
     torch.manual_seed(0)
     settings = BertConfig(
@@ -137,13 +143,6 @@ def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
     BertModel(settings).save_pretrained(folder)
     BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
     return folder
-
-
-PAIRS = [
-    ("where is my parcel", "where is my lamp"),
-    ("where is my parcel", "where is my parcel now"),
-    ("hello", "the lamp is not here, it is not"),
-]
 
 
 def test_embeddings_do_not_depend_on_the_batch(sentences: Path) -> None:
@@ -165,10 +164,8 @@ def test_embeddings_are_mean_pooled(sentences: Path) -> None:
     with torch.inference_mode():
         means = [model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(dim=0) for text in PAIRS[2]]
     expected = torch.nn.functional.cosine_similarity(*means, dim=0).item()
-    assert scorer(AugmentConfig(similarity=str(sentences)), ".", Memo(""))(PAIRS) == [
-        pytest.approx(one, abs=1e-3)
-        for one in [*scorer(AugmentConfig(similarity=str(sentences)), ".", Memo(""))(PAIRS[:2]), expected]
-    ]
+    score = scorer(AugmentConfig(similarity=str(sentences)), ".", Memo(""))
+    assert score(PAIRS)[2] == pytest.approx(expected, abs=1e-3)
 
 
 def test_scores_are_kept_and_forgotten_with_the_original(sentences: Path, tmp_path: Path) -> None:
