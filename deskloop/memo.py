@@ -47,7 +47,7 @@ class Memo:
         os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its log and index files the same mode
         self._database = sqlite3.connect(path, timeout=BUSY, isolation_level=None)
-        self._database.execute("PRAGMA secure_delete = ON")
+        self._database.execute("PRAGMA secure_delete = ON")  # should a run be killed inside of `forget`
         if self._database.execute("PRAGMA journal_mode").fetchone() != ("wal",):
             self._database.execute("PRAGMA journal_mode = WAL")
         self._database.executescript(SCHEMA)

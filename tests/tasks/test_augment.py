@@ -29,7 +29,7 @@ LETTERS = str.maketrans("0123456789", "aeioulmnrs")
 
 
 class Spoken:
-    """Adds one of so many words, as the seed says; `fails` tells which texts it cannot do."""
+    """Puts one of so many words before a text, as the seed says; `fails` tells which texts it cannot do."""
 
     def __init__(
         self, identity: str, keyed: bool = True, neural: bool = False, fails: Sequence[str] = (), words: int = 10**9
@@ -42,7 +42,7 @@ class Spoken:
         return [
             None
             if any(one in text for one in self.fails)
-            else f"{text} {self.identity} {str(seed % self.words).translate(LETTERS)}"
+            else f"{str(seed % self.words).translate(LETTERS)} {text} {self.identity}"
             for text, seed in zip(texts, seeds, strict=True)
         ]
 
@@ -82,10 +82,10 @@ def test_a_copy_is_its_parent_with_other_words_of_the_customer() -> None:
     before = rows.copy(deep=True)
     result = run(rows, {"refund": 1.0}, Spoken("quite"))
     pd.testing.assert_frame_equal(rows, before)
-    word = result["turns"][3][0]["text"].rpartition(" ")[2]
+    word = result["turns"][3][0]["text"].partition(" ")[0]
     assert word.islower()
     turns = [dict(turn) for turn in rows["turns"][0]]
-    turns[0]["text"] = f"Where is my refund for order A-204, <PERSON_1> asks? quite {word}"
+    turns[0]["text"] = f"{word} Where is my refund for order A-204, <PERSON_1> asks? quite"
     copy = talk(
         "a", rating=4.0, batch=2, row_id="a/one-1", parent_id="a", origin="noise", turns=turns, entities=find(turns)
     )

@@ -168,7 +168,10 @@ def test_embeddings_are_mean_pooled(sentences: Path) -> None:
     assert score(PAIRS)[2] == pytest.approx(expected, abs=1e-3)
 
 
-def test_scores_are_kept_and_forgotten_with_the_original(sentences: Path, tmp_path: Path) -> None:
+def test_scores_are_kept_and_forgotten_with_the_original(
+    sentences: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.augment import similarity
     from tasks.augment.generators.models import resolve
 
     found = resolve(str(sentences), ".")
@@ -179,6 +182,8 @@ def test_scores_are_kept_and_forgotten_with_the_original(sentences: Path, tmp_pa
         assert [float(memo.recall(identity, items)[item] or "nan") for item in items] == scores
         assert memo.forget([text_hash(PAIRS[0][0])]) == 2
         memo.remember(identity, {items[0]: "0.125"})
+        assert embedded(PAIRS, found, memo) == [0.125, *scores[1:]]
+        monkeypatch.setattr(similarity, "embed", None)
         assert embedded(PAIRS, found, memo) == [0.125, *scores[1:]]
 
 
