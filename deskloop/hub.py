@@ -3,11 +3,12 @@
 Loading code finds out late, after minutes of preparation, and after long retries where there is no network.
 """
 
+import threading
 from pathlib import Path
 
 from deskloop.errors import ConfigError
 
-TIMEOUT = 5  # seconds
+SECONDS = 5.0  # to wait for the hub
 
 
 def check_model(model: str, folder: str, where: str) -> None:
@@ -35,19 +36,38 @@ def check_model(model: str, folder: str, where: str) -> None:
         )
 
 
+def ask(model: str) -> str | Exception | None:
+    """The commit that the hub gives for a model id, or why it gives none; null where it tells no commit.
+
+    Asked in a thread: a name server that does not answer keeps its caller for longer than any timeout of the client's.
+    """
+    from huggingface_hub import model_info
+
+    answers: list[str | Exception | None] = []
+
+    def put() -> None:
+        try:
+            answers.append(model_info(model, timeout=SECONDS).sha)
+        except Exception as error:  # every HTTP client has its own family of errors; the caller tells it
+            answers.append(error)
+
+    asking = threading.Thread(target=put, daemon=True)
+    asking.start()
+    asking.join(SECONDS + 1)
+    return answers[0] if answers else TimeoutError()
+
+
 def _unreachable(model: str) -> str:
     """Why the hub does not give a model; "" where it does, or the cache has it."""
-    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
     try:
         if isinstance(try_to_load_from_cache(model, "config.json"), str):
             return ""
-        HfApi().model_info(model, timeout=TIMEOUT)
     except HFValidationError:
         return "it is not a valid model id"
-    except RepositoryNotFoundError:
+    answer = ask(model)
+    if isinstance(answer, RepositoryNotFoundError):
         return "the hub has no model of that name, or it needs a login (hf auth login)"
-    except Exception as error:  # every HTTP client has its own family of errors
-        return f"the hub does not answer ({type(error).__name__})"
-    return ""
+    return f"the hub does not answer ({type(answer).__name__})" if isinstance(answer, Exception) else ""

@@ -37,7 +37,7 @@ def test_an_absent_model_is_refused_with_what_to_do(tmp_path: Path, monkeypatch:
 
 
 def test_a_name_server_that_does_not_answer_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "SECONDS", -0.8)
+    monkeypatch.setattr("deskloop.hub.SECONDS", -0.8)
     monkeypatch.setattr(huggingface_hub, "model_info", lambda *_, **__: time.sleep(2))
     began = time.monotonic()
     with pytest.raises(ConfigError, match="TimeoutError"):

@@ -1,15 +1,14 @@
 """Where a model is: a folder, the local Hugging Face cache, or the hub; told without loading it."""
 
 import hashlib
-import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from deskloop.errors import ConfigError
+from deskloop.hub import ask
 from deskloop.quiet import quiet
 
-SECONDS = 5.0  # to wait for the hub
 WEIGHTS = ("*.safetensors", "*.bin")
 FILES = (*WEIGHTS, "*.json", "*.spm", "*.model", "*.txt", "*.jinja")
 
@@ -126,22 +125,9 @@ def _on_hub(model: str, where: str) -> str:
     Raises:
         ConfigError: the hub has none, or cannot be reached.
     """
-    from huggingface_hub import model_info
     from huggingface_hub.errors import RepositoryNotFoundError
 
-    answers: list[str | Exception | None] = []
-
-    def ask() -> None:
-        try:
-            answers.append(model_info(model, timeout=SECONDS).sha)
-        except Exception as error:  # of whatever kind the hub's client raises; it is told below
-            answers.append(error)
-
-    # A name server that does not answer keeps its caller for longer than any timeout of the client's.
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(SECONDS + 1)
-    answer = answers[0] if answers else TimeoutError()
+    answer = ask(model)
     if isinstance(answer, RepositoryNotFoundError):
         raise _absent(model, where, "the hub has none of that name that may be read")
     if isinstance(answer, Exception):
