@@ -8,7 +8,7 @@ import huggingface_hub
 import pytest
 
 from deskloop.errors import ConfigError
-from tasks.augment.generators import ParaphraseConfig, build, check, equipment, models
+from tasks.augment.generators import ParaphraseConfig, build, check, equipment
 from tests.tasks.test_augment_generators_neural import WORDS, chat, marian, pair, t5
 
 
