@@ -230,3 +230,13 @@ def test_stage():
         True,
         "_encoded",
     )
+
+
+def test_copies_change_no_token() -> None:
+    """P3: what augmentation adds must not change how evaluation is cut into tokens."""
+    said = [{"role": "customer", "text": "where is my parcel"}, {"role": "agent", "text": "it is on its way"}]
+    other = [{"role": "customer", "text": "zzyzx qwxq <ACCOUNT_99>"}, *said[1:]]
+    logged = [{"conversation_id": f"c{place}", "split": "train", "turns": said} for place in range(4)]
+    copy = {"conversation_id": "c0", "row_id": "c0/noise-1", "split": "train", "turns": other, "origin": "noise"}
+    config, context = EncodeConfig(vocabulary=300, max_length=64), Context(step="encode")
+    assert fit(conversations([*logged, copy]), config, context) == fit(conversations(logged), config, context)
