@@ -53,6 +53,8 @@ class Version:
         touched: rows that the step's function was given in the run that made this version.
         mode: `full` or `extended`.
         why: why it was not reused.
+        erased_at: when a person's rows were last taken out of it; empty if never.
+        gone: an erasure went over it and nothing needed it: it cannot be read any more.
     """
 
     dataset: str
@@ -86,6 +88,8 @@ class Version:
     expectations: list[dict[str, Any]] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
     published_at: str = ""
+    erased_at: str = ""
+    gone: bool = False
 
     @property
     def name(self) -> str:
@@ -108,12 +112,13 @@ class Catalog:
 
             rows = DeltaTable(str(folder)).to_pyarrow_table(columns=["published_at", "record"])
             ordered = sorted(zip(rows["published_at"].to_pylist(), rows["record"].to_pylist(), strict=True))
-            self.versions = [_read(record) for _, record in ordered]
+            # An erasure appends another record of a version, which takes the place of the first.
+            self.versions = list({one.name: one for one in (_read(record) for _, record in ordered)}.values())
             self.versions.sort(key=lambda version: version.version)
 
     def find(self, step: str, fingerprint: str) -> list[Version]:
         """The versions that a step published under this fingerprint; the latest publication; empty if none."""
-        found = [one for one in self.versions if one.step == step and one.fingerprint == fingerprint]
+        found = [one for one in self.versions if (one.step, one.fingerprint, one.gone) == (step, fingerprint, False)]
         latest = max((one.published_at for one in found), default="")
         return [one for one in found if one.published_at == latest]
 
@@ -138,13 +143,13 @@ class Catalog:
             return max(matching, key=lambda one: one.version)
         for one in matching:
             if str(one.version) == number:
+                if one.gone:
+                    raise ConfigError(_told_gone(one, matching), "the request")
                 return one
         raise ConfigError(f"{dataset} has no version {number!r}; it has 1 to {len(matching)}", "the request")
 
     def publish(self, versions: Sequence[Version]) -> list[Version]:
         """Number and append versions in one commit; from here on readers see them."""
-        from deltalake import write_deltalake
-
         now = datetime.now(UTC)
         numbered = []
         for one in versions:
@@ -154,17 +159,38 @@ class Catalog:
                 "published_at": now.isoformat(),
             }
             numbered.append(_build(content))
-        rows = {
-            "dataset": [one.dataset for one in numbered],
-            "version": [one.version for one in numbered],
-            "step": [one.step for one in numbered],
-            "fingerprint": [one.fingerprint for one in numbered],
-            "published_at": [now] * len(numbered),
-            "record": [orjson.dumps(asdict(one), option=orjson.OPT_SERIALIZE_NUMPY).decode() for one in numbered],
-        }
-        write_deltalake(str(self.folder), pa.table(rows, schema=_SCHEMA), mode="append")
+        self._append(numbered, now)
         self.versions.extend(numbered)
         return numbered
+
+    def supersede(self, versions: Sequence[Version]) -> None:
+        """Put records in the place of earlier ones of the same name, and add those that are new, in one commit."""
+        self._append(versions, datetime.now(UTC))
+        self.versions = list({one.name: one for one in (*self.versions, *versions)}.values())
+        self.versions.sort(key=lambda version: version.version)
+
+    def _append(self, versions: Sequence[Version], now: datetime) -> None:
+        from deltalake import write_deltalake
+
+        rows = {
+            "dataset": [one.dataset for one in versions],
+            "version": [one.version for one in versions],
+            "step": [one.step for one in versions],
+            "fingerprint": [one.fingerprint for one in versions],
+            "published_at": [now] * len(versions),
+            "record": [orjson.dumps(asdict(one), option=orjson.OPT_SERIALIZE_NUMPY).decode() for one in versions],
+        }
+        write_deltalake(str(self.folder), pa.table(rows, schema=_SCHEMA), mode="append")
+
+
+def _told_gone(version: Version, all_of_it: Sequence[Version]) -> str:
+    if version.details.get("expired"):
+        return f"{version.name} went on {version.erased_at[:10]}, when raw rows in it had become older than `raw_days`"
+    left = ", ".join(str(one.version) for one in all_of_it if not one.gone)
+    return (
+        f"{version.name} went with an erasure on {version.erased_at[:10]}: only versions in use and those that a model "
+        f"was made from are kept without the person; there are {left or 'none'}"
+    )
 
 
 def _read(record: str) -> Version:

@@ -40,6 +40,9 @@ class Settings(StageConfig):
     base: str = Field("tiny", min_length=1, description="base model: `tiny`, a model id, or a folder")
     workers: int = Field(2, ge=1, le=256, description="processes that work on partitions")
     partition_rows: int = Field(1000, ge=1, description="rows in a partition")
+    raw_days: int | None = Field(
+        None, ge=1, description="days after its arrival until a raw row is deleted; default: raw rows are kept"
+    )
 
 
 @dataclass(frozen=True)

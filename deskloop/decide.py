@@ -7,10 +7,13 @@ anything else                                                          -> comput
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from deskloop.catalog import Catalog, Version
+from deskloop.catalog import Catalog, Parent, Version
 from deskloop.config import Pipeline, Step
 from deskloop.digest import text_digest
+from deskloop.erase import record
+from deskloop.erase.refused import Erased, erasures_digest
 from deskloop.ledger import Ledger
 from deskloop.recipe import recipe_of
 from deskloop.stage import Context
@@ -41,6 +44,17 @@ class Decision:
     equipment: Mapping[str, str | None] = field(default_factory=dict)
 
 
+def fingerprint_of(recipe: str, artifact: str, inputs: Sequence[str], parents: Sequence[Parent], erasures: str) -> str:
+    """What a version is known by: everything that decides its rows.
+
+    Args:
+        inputs: digests of what a source reads.
+        erasures: digest of what a source must refuse; empty where nothing was erased.
+    """
+    refused = [erasures] if erasures and not parents else []
+    return text_digest(recipe, artifact, [*inputs, *(parent.digest for parent in parents), *refused])
+
+
 class Decider:
     """Decides for the steps of one pipeline and one store."""
 
@@ -66,8 +80,9 @@ class Decider:
         recipe = recipe_of(step.name, step.stage, step.config, self.pipeline.settings.seed, key_id, equipment)
         artifact, refit = self._artifact(step, recipe, equipment, parents)
         inputs = step.stage.source.inputs(step.config, self.context(step)) if step.stage.source is not None else []
-        digests = [digest for _, digest in inputs] + [parent.digest for parent in parents]
-        fingerprint = "" if refit else text_digest(recipe, artifact, digests)
+        erasures = erasures_digest(self.erased.erasures) if step.stage.source is not None else ""
+        told, made_of = [digest for _, digest in inputs], [parent.as_parent() for parent in parents]
+        fingerprint = "" if refit else fingerprint_of(recipe, artifact, told, made_of, erasures)
         found = [] if refit or step.name in self.rebuild else self.catalog.find(step.name, fingerprint)
         if found:
             order = list(step.datasets.values())
@@ -108,7 +123,14 @@ class Decider:
             artifact=self.ledger.files(artifact) if artifact else {},
             families=self.ledger.families() if step.stage.remember else None,
             memo=str(self.store.root / "memo" / f"{step.name}.sqlite"),
+            erased=self.erased if step.stage.source is not None else None,
         )
+
+    @cached_property
+    def erased(self) -> Erased:
+        """What the sources may hold of people who were erased."""
+        keys = self.store.keys()
+        return record.erased(self.ledger.folder, tuple(key.secret for key in keys))
 
     def artifact_key(self, step: Step, recipe: str, equipment: Mapping[str, str | None]) -> str:
         """What an artifact is kept under: the recipe, or only the options and equipment that its stage pins it to."""

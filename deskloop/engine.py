@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from deskloop import retention, zones
 from deskloop.catalog import Version
 from deskloop.config import Pipeline, Step
 from deskloop.decide import Decider, Decision
@@ -32,7 +33,7 @@ from deskloop.partitions import (
     write_outcome,
 )
 from deskloop.progress import tick
-from deskloop.publish import describe, hold_against_expectations
+from deskloop.publish import describe, hold_against_expectations, measure_some
 from deskloop.schema import to_frame
 from deskloop.stage import Context
 from deskloop.store import QUARANTINE, REJECTS, Changes, Part, Store
@@ -71,6 +72,14 @@ class Engine:
         decision = self.decider.decide(step, parents)
         if decision.action == "reuse":
             return list(decision.versions), decision
+        with zones.for_step(step.stage.zone, step.name):
+            return self._make(step, parents, decision, began)
+
+    def _make(
+        self, step: Step, parents: Sequence[Version], decision: Decision, began: float
+    ) -> tuple[list[Version], Decision]:
+        """Make and publish a version that is not there yet."""
+        self.store.clear_staging()
         if decision.refit:
             decision = self._fit(step, parents, decision)
         context = self.decider.context(step, decision.artifact)
@@ -79,13 +88,16 @@ class Engine:
             outcome = self._from_source(step, context)
         elif decision.action == "extend":
             outcome = self._extend(step, parents, decision, context)
-        elif step.stage.kind == "table":
-            verdict = self._verdict(step, parents, context)
-            outcome = self._compute(step, parents, context, verdict)
         else:
-            outcome = self._compute(step, parents, context)
+            decision = replace(decision, why=decision.why + self._told_expired(step, parents))
+            if step.stage.kind == "table":
+                verdict = self._verdict(step, parents, context)
+            outcome = self._compute(step, parents, context, verdict)
         self.store.clear_staging()
         versions = describe(self.store, step, parents, decision, outcome, (self.run_id, self.flow_run_id))
+        if step.stage.measure is not None:
+            measured = measure_some(self.store, self._job(step, context), parents)
+            versions = [replace(one, details=one.details | measured) for one in versions]
         versions = hold_against_expectations(self.store, step, versions)
         if step.stage.proof is not None and verdict is not None:
             proof = {"proof": step.stage.proof(verdict, step.config)}
@@ -116,16 +128,19 @@ class Engine:
         (dataset,) = step.datasets.values()
         fresh: dict[str | None, bool] = {None: not self.store.exists("raw", dataset)}
         job = self._job(step, context)
-        batch, sample = 1 + self._last_batch(dataset), self.pipeline.sample
+        ledger, sample = self.ledger.folder, self.pipeline.sample
+        batch = retention.next_batch(ledger, dataset, self._last_batch(dataset))
+        expired, unreadable = (retention.expired_ids(ledger, [name]) for name in (dataset, retention.QUARANTINE))
         outcome = Outcome()
         frames: Iterator[pd.DataFrame] = guarded(job, [], lambda: source.read(step.config, context))
         while (frame := guarded(job, [], partial(next, frames, None))) is not None:
             frame = frame.head(sample - outcome.rows_in) if sample is not None else frame
-            outcome.add(guarded(job, [], partial(write_outcome, job, frame.assign(batch=batch), None)))
+            frame = _known_as_expired(frame.assign(batch=batch), expired, unreadable)
+            outcome.add(guarded(job, [], partial(write_outcome, job, frame, None)))
             tick(f"  {step.name}: {outcome.rows_in:,} records read")
             if outcome.rows_in == sample:
                 break
-        if not outcome.written:
+        if not outcome.written and not outcome.reasons[retention.REASON]:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in outcome.reasons.most_common())
             raise InputError(
                 f"step {step.name!r} found no conversation to keep in {outcome.rows_in:,} records "
@@ -139,7 +154,7 @@ class Engine:
         self._commit(step, outcome, fresh, deleted=None, gone=None, keep=("batch",))
         if outcome.quarantine or self.store.exists("raw", "quarantine"):
             self.store.create("raw", "quarantine", QUARANTINE)
-            self.store.merge("raw", "quarantine", outcome.quarantine, deleted=None)
+            self.store.merge("raw", "quarantine", outcome.quarantine, deleted=None, keep=("batch",))
         return outcome
 
     def _last_batch(self, dataset: str) -> int:
@@ -172,8 +187,46 @@ class Engine:
         for one in self.executor.map(run_partition, self._tasks(job, self._partitions(parents), decided)):
             outcome.add(one)
             tick(f"  {step.name}: {outcome.rows_in:,} of {sum(parent.rows for parent in parents):,} rows")
-        self._commit(step, outcome, fresh, deleted=None, gone=None)
+        expired = self._expired(parents)
+        if not expired:
+            self._commit(step, outcome, fresh, deleted=None, gone=None)
+            return outcome
+        known = expired | set(self._read(parents, ["row_id"])["row_id"].to_pylist())
+        affected = known - expired
+        deleted = {
+            split: _without(self._present(zone, name), known, affected, _row_ids(outcome.parts.get(split, [])))
+            for split, name in step.datasets.items()
+        }
+        rejected = _without(self._present("clean", step.rejects), known, affected, outcome.rejected)
+        self._commit(step, outcome, fresh, deleted, rejected)
         return outcome
+
+    def _expired(self, parents: Sequence[Version]) -> set[str]:
+        """Ids of raw rows that retention deleted: gone from the parents, not from what was made of them."""
+        raw = [one.dataset for one in parents if one.zone == zones.RAW]
+        return retention.expired_ids(self.ledger.folder, raw) if raw else set()
+
+    def _told_expired(self, step: Step, parents: Sequence[Version]) -> str:
+        """What a step that is made anew cannot make anew, since its raw rows have expired; "" where it can.
+
+        Raises:
+            DataError: its table would have to be started anew, which would lose the rows that are left.
+        """
+        expired = self._expired(parents)
+        if not expired:
+            return ""
+        zone, tables = step.stage.zone[1], list(step.datasets.values())
+        present = {origin_of(row_id, expired) for name in tables for row_id in self._present(zone, name)}
+        rejected = {origin_of(row_id, expired) for row_id in self._present("clean", step.rejects)}
+        kept, lost = len(expired & (present - rejected)), len(expired - present - rejected)
+        there = [name for name in tables if self.store.exists(zone, name)]
+        if kept and not all(self.store.fits(zone, name, step.stage.schema) for name in there):
+            raise DataError(
+                f"step {step.name!r}: {kept:,} rows of {', '.join(there)} cannot be made in the new schema, since "
+                f"their raw rows have expired; keep the earlier version of deskloop for them, or start with a new store"
+            )
+        told = f"; {kept:,} rows stay as they were made before, their raw rows have expired" if kept else ""
+        return told + (f"; {lost:,} rows cannot be made again, their raw rows have expired" if lost else "")
 
     def _decided(self, step: Step, verdict: pd.DataFrame) -> pa.Table:
         """The columns of a verdict that replace a row's own, keyed by row_id and sorted by it."""
@@ -215,8 +268,9 @@ class Engine:
         slices = (one.upserts.slice(at, size) for one in changes for at in range(0, one.upserts.num_rows, size))
         for part in self.executor.map(run_partition, self._tasks(job, slices, None)):
             outcome.add(part)
-        affected = _affected(changes)
-        known = affected | set(self._read(parents, ["row_id"])["row_id"].to_pylist())
+        expired = self._expired(parents)
+        affected = _affected(changes) - expired
+        known = affected | expired | set(self._read(parents, ["row_id"])["row_id"].to_pylist())
         zone = step.stage.zone[1]
         gone = {
             split: _without(self._present(zone, name), known, affected, _row_ids(outcome.parts.get(split, [])))
@@ -273,6 +327,15 @@ class Engine:
         """Rows of all parents, sorted by row_id so that nothing depends on how a table was built up."""
         tables = [self.store.read(one.zone, one.dataset, one.delta_version, columns) for one in parents]
         return pa.concat_tables(tables).sort_by("row_id")
+
+
+def _known_as_expired(frame: pd.DataFrame, expired: set[str], unreadable: set[str]) -> pd.DataFrame:
+    """Rows that the source still holds though retention deleted them: not new, and not kept again."""
+    again = frame["row_id"].isin(expired) & frame["reject"].isna()
+    hidden = again | frame["row_id"].isin(unreadable)
+    if not hidden.any():
+        return frame
+    return frame.assign(reject=frame["reject"].mask(again, retention.REASON), raw=frame["raw"].mask(hidden, None))
 
 
 def _affected(changes: Sequence[Changes]) -> set[str]:

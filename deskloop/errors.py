@@ -40,6 +40,10 @@ class DataError(DeskloopError):
     """The data does not allow what a step has to do, or breaks a promise."""
 
 
+class ZoneError(DeskloopError):
+    """Something that has no business in the raw zone tried to open it."""
+
+
 class StepError(DeskloopError):
     """A step failed on a foreign exception, of which only the type is kept: its message may hold a customer's text."""
 

@@ -93,6 +93,17 @@ class Ledger:
         """The files of an artifact: name -> bytes."""
         return {path.name: path.read_bytes() for path in sorted((self.folder / "blobs" / digest).iterdir())}
 
+    def artifacts(self) -> dict[str, str]:
+        """Every artifact that there is: hash -> the step that learned it."""
+        return {row["hash"]: row["step"] for row in self._read("artifacts", _ARTIFACTS).to_pylist()}
+
+    def forget_artifact(self, digest: str) -> None:
+        """Delete an artifact; its step learns anew in the next run."""
+        from deltalake import DeltaTable
+
+        DeltaTable(str(self.folder / "artifacts")).delete(f"hash = '{digest}'")
+        shutil.rmtree(self.folder / "blobs" / digest, ignore_errors=True)
+
     def _read(self, name: str, schema: pa.Schema) -> pa.Table:
         from deltalake import DeltaTable
 

@@ -20,6 +20,8 @@ from typing import Any, Protocol, TypeVar
 import pandas as pd
 import pyarrow as pa
 
+from deskloop import zones
+from deskloop.crash import hush
 from deskloop.errors import DataError, DeskloopError, StepError
 from deskloop.schema import to_frame, to_table
 from deskloop.stage import Context, Stage, StageConfig
@@ -142,6 +144,7 @@ def _follow_parent() -> None:
 
     It also leaves without the destructors of C++ libraries, which now and then abort at the end of a process.
     """
+    hush()
     atexit.register(os._exit, 0)
     parent = parent_process()
 
@@ -162,7 +165,11 @@ def run_partition(task: tuple[Job, pa.Table, pa.Table | None]) -> Outcome:
         StepError: the stage's function failed; carries ids only.
         DataError: it lost rows (P7).
     """
-    job, rows, verdict = task
+    with zones.for_step(task[0].stage.zone, task[0].step):
+        return _work(*task)
+
+
+def _work(job: Job, rows: pa.Table, verdict: pa.Table | None) -> Outcome:
     ids = rows.column("row_id").to_pylist()
     frame = to_frame(rows)
     if verdict is not None:
@@ -217,7 +224,12 @@ def write_outcome(job: Job, result: pd.DataFrame, ids: list[str] | None) -> Outc
         outcome.rejects = [store.write_part(job.rejects, pa.table(columns, schema=REJECTS))]
     if job.quarantine is not None and "raw" in rejected.columns and rejected["raw"].notna().any():
         held = rejected[rejected["raw"].notna()]
-        columns = {"row_id": held["row_id"].tolist(), "reason": held["reject"].tolist(), "raw": held["raw"].tolist()}
+        columns = {
+            "row_id": held["row_id"].tolist(),
+            "reason": held["reject"].tolist(),
+            "raw": held["raw"].tolist(),
+            "batch": held["batch"].tolist(),
+        }
         outcome.quarantine = [store.write_part(job.quarantine, pa.table(columns, schema=QUARANTINE))]
     return outcome
 

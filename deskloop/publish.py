@@ -1,23 +1,29 @@
-"""Between the rows on disk and their publication: count them (P7), digest them, hold them against expectations."""
+"""Between the rows on disk and their publication: count (P7), digest, measure, hold against expectations."""
 
+import hashlib
+import heapq
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from itertools import chain
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from deskloop import expect
+from deskloop import expect, retention, zones
 from deskloop.catalog import Version
 from deskloop.config import Step
 from deskloop.decide import Decision
 from deskloop.digest import table_digest
 from deskloop.errors import ExpectationError
-from deskloop.partitions import Outcome, check_conservation
+from deskloop.partitions import Job, Outcome, check_conservation, guarded, origin_of
 from deskloop.recipe import library_versions
+from deskloop.schema import to_frame
 from deskloop.store import Store
 
 SHARED_LIBRARIES = ("deltalake", "pandas", "pyarrow")
+SAMPLE = 400  # rows that a step's quality is measured on
 
 
 def describe(
@@ -37,8 +43,9 @@ def describe(
     rejects_version = store.delta_version("clean", step.rejects)
     rejects = store.read("clean", step.rejects, rejects_version, ["row_id", "reason"])
     written = [row_id for rows in present.values() for row_id in rows["row_id"].to_pylist()]
-    ids_in = _ids(store, parents) if step.stage.source is None else written + outcome.rejected
-    added = check_conservation(step.name, ids_in, written, rejects["row_id"].to_pylist())
+    rejected = rejects["row_id"].to_pylist()
+    ids_in = written + outcome.rejected if step.stage.source is not None else _ids(store, parents, written + rejected)
+    added = check_conservation(step.name, ids_in, written, rejected)
     common = Version(
         dataset="",
         version=0,
@@ -74,6 +81,35 @@ def describe(
     ]
 
 
+def measure_some(store: Store, job: Job, parents: Sequence[Version]) -> dict[str, Any]:
+    """What the stage's `measure` says of some of the step's rows: of the whole table, also when it was extended.
+
+    The rows are chosen by a hash of seed, step and row id: a table that grew by a few keeps almost all of its sample.
+
+    Raises:
+        StepError: the measurement failed; carries ids only.
+    """
+
+    def drawn(row_id: str) -> bytes:
+        return hashlib.blake2b(f"{job.context.seed}\x1f{job.step}\x1f{row_id}".encode(), digest_size=8).digest()
+
+    chosen = sorted(heapq.nsmallest(SAMPLE, _ids(store, parents, ()), key=drawn))
+    wanted = pa.array(chosen, pa.string())
+    first = parents[0]
+    some = [store.schema(first.zone, first.dataset, first.delta_version).empty_table()] + [
+        batch.filter(pc.is_in(batch["row_id"], value_set=wanted))
+        for one in parents
+        for batch in store.batches(one.zone, one.dataset, one.delta_version)
+    ]
+    rows = to_frame(pa.concat_tables(some).sort_by("row_id"))
+    measured: dict[str, Any] = guarded(
+        job,
+        chosen,
+        lambda: job.stage.measure(rows, job.config, job.context),  # type: ignore[misc]
+    )
+    return measured
+
+
 def hold_against_expectations(store: Store, step: Step, versions: Sequence[Version]) -> list[Version]:
     """Validate the rows that are about to be published; returns the versions with the results in them.
 
@@ -83,11 +119,13 @@ def hold_against_expectations(store: Store, step: Step, versions: Sequence[Versi
     first = versions[0]
     options = {name: value for name, value in first.config.items() if isinstance(value, int | float)}
     facts = {name: getattr(first, name) for name in ("rows_in", "rows_out", "rejected", "added")}
+    measured = {name: value for name, value in first.details.items() if isinstance(value, int | float)}
     rows = (batch for one in versions for batch in store.batches(one.zone, one.dataset, one.delta_version))
     some: chain[pa.Table] = chain([step.stage.schema.empty_table()], rows)
-    validation = expect.validate(f"expectations.{step.stage.dataset}", some, {**options, **facts})
+    validation = expect.validate(f"expectations.{step.stage.dataset}", some, {**options, **measured, **facts})
     if validation.critical:
         told = "; ".join(_failure(result) for result in validation.critical)
+        told += f" (measured: {first.details['told']})" if "told" in first.details else ""
         raise ExpectationError(
             f"step {step.name!r} left data that fails a critical expectation, so it was not published: {told}. "
             f"The last published version stays in use."
@@ -105,6 +143,15 @@ def _failure(result: expect.Result) -> str:
     return f"{result.description} (observed {result.observed:g})"
 
 
-def _ids(store: Store, parents: Sequence[Version]) -> list[str]:
+def _ids(store: Store, parents: Sequence[Version], out: Sequence[str] = ()) -> list[str]:
+    """Ids that a step was given: those of its parents, and of raw rows that have expired since.
+
+    Args:
+        out: ids that it kept or rejected.
+    """
     tables = [store.read(one.zone, one.dataset, one.delta_version, ["row_id"]) for one in parents]
-    return [row_id for table in tables for row_id in table["row_id"].to_pylist()]
+    ids = [row_id for table in tables for row_id in table["row_id"].to_pylist()]
+    raw = [one.dataset for one in parents if one.zone == zones.RAW]
+    expired = retention.expired_ids(store.root / "ledger", raw) - set(ids) if raw else set()
+    known = expired | set(ids)
+    return ids + sorted(expired & {origin_of(row_id, known) for row_id in out})

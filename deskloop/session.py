@@ -14,6 +14,7 @@ from typing import Any
 
 from deskloop.catalog import Version
 from deskloop.config import Pipeline, Step
+from deskloop.crash import hush
 from deskloop.decide import Decision
 from deskloop.engine import Engine
 from deskloop.errors import ConfigError, DeskloopError, StepError
@@ -99,6 +100,7 @@ def open_run(
     Raises:
         ConfigError: another run is working on the store, or a step to refit learns nothing.
     """
+    hush()
     check_refit(pipeline, refit)
     store = Store(pipeline.store)
     steps = [step.name for step in pipeline.steps if step.stage.source is None]

@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
+from deskloop.erase.refused import Erased
 from deskloop.schema import CONVERSATION
 
 
@@ -40,6 +41,7 @@ class Context:
         artifact: file name to bytes, of a fitted stage.
         families: the ledger's families `(conversation_id, family, split, held)`, for the stage that keeps them.
         memo: an SQLite file for outputs that must not be made twice, as a neural model's; "": nothing is kept.
+        erased: whose older rows a source must refuse; None: nobody's.
     """
 
     step: str
@@ -49,6 +51,7 @@ class Context:
     memo: str = ""
     artifact: Mapping[str, bytes] = field(default_factory=dict)
     families: pd.DataFrame | None = None
+    erased: Erased | None = None
 
     def rng(self, *parts: object) -> np.random.Generator:
         """A generator keyed by (seed, step, parts): the same for any batch size, order and worker (P4)."""
@@ -60,6 +63,7 @@ Rows = Callable[[pd.DataFrame, Any, Context], pd.DataFrame]
 Fit = Callable[[pd.DataFrame, Any, Context], Mapping[str, bytes]]
 Check = Callable[[Any, Context], None]
 Equipment = Callable[[Any, Context], Mapping[str, str | None]]
+Measure = Callable[[pd.DataFrame, Any, Context], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ class Stage:
             were not read, and those in `provides`; the rest of a row stays as it was.
         remember: for the stage that keeps the ledger's families: result -> rows to remember.
         proof: for the stage that proves the split: result, config -> counts, kept with the version for the report.
+        measure: some of the parents' rows, config -> figures of how well the step works, kept with the version; those
+            at the top are facts for its expectations, `told` is said when one of these fails.
         by_split: rows are routed to one dataset per split (`train`, `validation`, `test`).
         suffix: appended to the split's name in a dataset name, when `by_split`.
         keyed: the key is lent to it, and its id is part of the recipe.
@@ -125,6 +131,7 @@ class Stage:
     columns: tuple[str, ...] = ()
     remember: Callable[[pd.DataFrame], pd.DataFrame] | None = None
     proof: Callable[[pd.DataFrame, Any], dict[str, Any]] | None = None
+    measure: Measure | None = None
     by_split: bool = False
     suffix: str = ""
     keyed: bool = False

@@ -7,7 +7,7 @@
     memo/      outputs of neural generators, so that none is made twice (deskloop.memo)
     models/    model folders, and checkpoints of the run in progress
     reports/   one folder a run
-    keys/      the HMAC key, mode 0600
+    keys/      the HMAC keys, mode 0600                      (deskloop.keys)
 
 Every dataset's table has one more column, `_hash` (deskloop.digest). Its rejects live beside it in `<dataset>.rejects`.
 Writers put Parquet parts down first (`write_part`); then the driver either commits them as they are (`append_parts`)
@@ -16,12 +16,11 @@ or merges them as a difference (`merge`). Both are one Delta commit.
 
 import fcntl
 import os
-import secrets
 import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,11 +28,13 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from deskloop import zones
 from deskloop.digest import row_hashes
 from deskloop.errors import ConfigError
+from deskloop.keys import Key, all_keys, current
 
 REJECTS = pa.schema([("row_id", pa.string()), ("step", pa.string()), ("reason", pa.string())])
-QUARANTINE = pa.schema([("row_id", pa.string()), ("reason", pa.string()), ("raw", pa.binary())])
+QUARANTINE = pa.schema([("row_id", pa.string()), ("reason", pa.string()), ("raw", pa.binary()), ("batch", pa.int32())])
 _FEED = pa.schema([("_change_type", pa.string()), ("_commit_version", pa.int64())])
 # Statistics would put values of the first columns into the log, where an erasure cannot reach them.
 PROPERTIES = {"delta.enableChangeDataFeed": "true", "delta.dataSkippingNumIndexedCols": "0"}
@@ -79,38 +80,54 @@ class Store:
                 "reports": 0o755,
             }.items():
                 folder = self.root / name
-                folder.mkdir(exist_ok=True)
+                folder.mkdir(mode=mode, exist_ok=True)
                 folder.chmod(mode)
+            for secret in (*(self.root / "keys").iterdir(), *(self.root / "memo").iterdir()):
+                with suppress(FileNotFoundError):  # another process's temporary file
+                    secret.chmod(0o600)
         except OSError as error:
             raise ConfigError(f"{self.root} cannot be used as a folder: {error.strerror}", "the store") from None
         self.key()
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other runs off this store; the lock goes with the process, however that ends."""
+    def locked(self, erasing: bool = False) -> Iterator[None]:
+        """Keep other runs off this store; the lock goes with the process, however that ends.
+
+        Args:
+            erasing: the caller finishes erasures, of which one may be half done.
+        Raises:
+            ConfigError: another run has the lock, or an erasure was interrupted.
+        """
         self.prepare()
         with (self.root / ".lock").open("w") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise ConfigError(f"another run is working on {self.root}; wait for it to end", "the store") from None
+            if not erasing and (self.root / "ledger" / "erasure.json").exists():
+                raise ConfigError(
+                    f"an erasure in {self.root} was interrupted; finish it first: deskloop data erase", "the store"
+                )
             self.clear_staging()
             yield
 
     def key(self) -> tuple[str, bytes]:
-        """The HMAC key as (id, secret); made on first use.
+        """The HMAC key in use as (id, secret); made on first use.
 
         Raises:
-            ConfigError: the file is damaged; a new key would give every customer a new name.
+            ConfigError: the file is damaged or lost; a new key would give every customer a new name.
         """
-        path = self.root / "keys" / "hmac.json"
-        if not path.exists():
-            _make_key(path)
-        try:
-            content = orjson.loads(path.read_bytes())
-            return content["id"], bytes.fromhex(content["key"])
-        except (ValueError, KeyError, TypeError):
-            raise ConfigError(f"{path} is damaged; restore it from a backup", "the store") from None
+        key = current(self.root / "keys", new=not (self.root / "catalog" / "_delta_log").is_dir())
+        return key.id, key.secret
+
+    def keys(self) -> list[Key]:
+        """Every HMAC key, the one in use first, then the retired ones, the latest first.
+
+        Raises:
+            ConfigError: a file is damaged or lost.
+        """
+        self.key()
+        return all_keys(self.root / "keys")
 
     def folder(self, zone: str, dataset: str) -> Path:
         """Where a dataset's table lies."""
@@ -126,6 +143,7 @@ class Store:
 
     def delta_version(self, zone: str, dataset: str) -> int:
         """Latest Delta commit, published or not; -1 where there is no table."""
+        zones.check(zone, dataset)
         return int(_open(self.folder(zone, dataset)).version()) if self.exists(zone, dataset) else -1
 
     def read(self, zone: str, dataset: str, delta_version: int, columns: Sequence[str] | None = None) -> pa.Table:
@@ -145,8 +163,18 @@ class Store:
             if batch.num_rows:
                 yield pa.Table.from_batches([batch]).cast(schema)
 
+    def rows(self, zone: str, dataset: str, delta_version: int, row_ids: Sequence[str]) -> pa.Table:
+        """The rows of one Delta commit that have one of these ids, without `_hash`."""
+        import pyarrow.compute as pc
+
+        wanted = pa.array(row_ids, pa.string())
+        batches = self.batches(zone, dataset, delta_version)
+        found = [batch.filter(pc.is_in(batch["row_id"], value_set=wanted)) for batch in batches]
+        return pa.concat_tables([self.schema(zone, dataset, delta_version).empty_table(), *found])
+
     def schema(self, zone: str, dataset: str, delta_version: int, columns: Sequence[str] | None = None) -> pa.Schema:
         """Arrow schema of the table, in the order of `columns`, `_hash` left out by default."""
+        zones.check(zone, dataset)
         table = pa.schema(_open(self.folder(zone, dataset), delta_version).schema().to_arrow())
         return pa.schema([table.field(name) for name in columns or table.names if columns or name != "_hash"])
 
@@ -165,19 +193,27 @@ class Store:
         """Make an empty table, or bring an existing one to `schema` (which then starts anew, empty)."""
         from deltalake import DeltaTable
 
+        zones.check(zone, dataset)
         full = schema.append(pa.field("_hash", pa.binary()))
-        if self.exists(zone, dataset):
-            present = pa.schema(_open(self.folder(zone, dataset)).schema().to_arrow())
-            if present.names == full.names and all(present.field(f.name).type == f.type for f in full):
-                return
-        DeltaTable.create(
-            str(self.folder(zone, dataset)), schema=full, mode="overwrite", name=dataset, configuration=PROPERTIES
-        )
+        if self.exists(zone, dataset) and self.fits(zone, dataset, schema):
+            return
+        with zones.owner_only(zone):
+            DeltaTable.create(
+                str(self.folder(zone, dataset)), schema=full, mode="overwrite", name=dataset, configuration=PROPERTIES
+            )
+
+    def fits(self, zone: str, dataset: str, schema: pa.Schema) -> bool:
+        """Whether an existing table has a schema, so that `create` leaves its rows where they are."""
+        zones.check(zone, dataset)
+        full = schema.append(pa.field("_hash", pa.binary()))
+        present = pa.schema(_open(self.folder(zone, dataset)).schema().to_arrow())
+        return present.names == full.names and all(present.field(f.name).type == f.type for f in full)
 
     def append_parts(self, zone: str, dataset: str, parts: Sequence[Part]) -> int:
         """Move staged parts into the table's folder and commit them as they are; returns the Delta version."""
         from deltalake.transaction import AddAction
 
+        zones.check(zone, dataset)
         table = _open(self.folder(zone, dataset))
         now = int(time.time() * 1000)
         actions = []
@@ -185,10 +221,13 @@ class Store:
             if part.rows:
                 place = self.folder(zone, dataset) / Path(part.path).name
                 os.replace(part.path, place)
+                if zone == zones.RAW:
+                    place.chmod(0o600)
                 rows = orjson.dumps({"numRecords": part.rows}).decode()
                 actions.append(AddAction(place.name, place.stat().st_size, {}, now, True, rows))
         if actions:
-            table.create_write_transaction(actions, mode="append", schema=table.schema())
+            with zones.owner_only(zone):
+                table.create_write_transaction(actions, mode="append", schema=table.schema())
         return self.delta_version(zone, dataset)
 
     def merge(
@@ -203,6 +242,7 @@ class Store:
         Returns:
             The Delta version afterwards.
         """
+        zones.check(zone, dataset)
         table = _open(self.folder(zone, dataset))
         source = _source(parts, pa.schema(table.schema().to_arrow()), deleted or ())
         merger = table.merge(source=source, predicate="t.row_id = s.row_id", source_alias="s", target_alias="t")
@@ -212,7 +252,8 @@ class Store:
         merger = merger.when_not_matched_insert_all("NOT s._gone", except_cols=["_gone"])
         if deleted is None:
             merger = merger.when_not_matched_by_source_delete()
-        merger.execute()
+        with zones.owner_only(zone):
+            merger.execute()
         return self.delta_version(zone, dataset)
 
     def changes(self, zone: str, dataset: str, start: int, end: int) -> Changes:
@@ -237,21 +278,9 @@ class Store:
         return Changes(upserts, gone, all(kind == "insert" for kind in kinds))
 
     def clear_staging(self) -> None:
-        """Drop staged parts: they are merged, or were left by a run that was killed."""
-        for zone in ("raw", "clean"):
+        """Drop staged parts: they are merged, or were left by a run that was killed; raw ones, if raw may be opened."""
+        for zone in ("raw", "clean") if zones.raw_is_open() else ("clean",):
             shutil.rmtree(self.staging(zone), ignore_errors=True)
-
-
-def _make_key(path: Path) -> None:
-    """Write a fresh key, unless another process was first."""
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if path.exists():
-            return
-        temporary = path.with_suffix(f".{uuid.uuid4().hex}")
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(orjson.dumps({"id": secrets.token_hex(4), "key": secrets.token_hex(32)}))
-        temporary.rename(path)
 
 
 def _open(folder: Path, version: int | None = None) -> Any:

@@ -47,6 +47,7 @@ def summarize(run: Run, error: str | None = None) -> dict[str, Any]:
         stage = entry.versions[0].stage
         if stage == "scrub":
             document |= tallies.scrubbed(run.store, entry.versions)
+            document["recall"] = tallies.recall(entry.versions[0])
         elif stage == "annotate":
             document["annotation"] = tallies.annotation(run, entry.versions[0])
         elif stage == "augment":

@@ -29,6 +29,15 @@ def scrubbed(store: Store, versions: Sequence[Version]) -> dict[str, Any]:
     return {"entities": entities, "languages": dict(languages.most_common())}
 
 
+def recall(version: Version) -> dict[str, Any] | None:
+    """How many of the planted values were found, over all, by type and by form; None where none were planted."""
+    details = version.details
+    if "recall" not in details:
+        return None
+    whole = {name: details[name] for name in ("planted", "found", "low", "high", "disturbed")}
+    return {**whole, "types": details["recall"], "forms": details["recall_by_form"]}
+
+
 def intents(store: Store, versions: Sequence[Version]) -> dict[str, Any]:
     """Intents by split, in order of frequency."""
     intents: dict[str, dict[str, int]] = {}

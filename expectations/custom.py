@@ -105,6 +105,21 @@ class ExpectRetainedShareToBeAtLeast(BatchExpectation):
         return _outcome(share >= self.min_share, share)
 
 
+class ExpectRecallToBeAtLeast(BatchExpectation):
+    """Of the values planted into a sample, the share that was found is `min_recall` or more; observed: that share."""
+
+    planted: float | dict[str, Any]
+    found: float | dict[str, Any]
+    min_recall: float | dict[str, Any]
+    success_keys = ("planted", "found", "min_recall")
+    args_keys = ("planted", "found", "min_recall")
+
+    def _validate(self, metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
+        given = self.configuration.kwargs
+        recall = given["found"] / given["planted"] if given["planted"] else 1.0
+        return _outcome(recall >= given["min_recall"], recall)
+
+
 class ExpectGroupsToBeBalanced(BatchExpectation):
     """In training, the largest group counts at most `max_ratio` times as much as the smallest; observed: the ratio.
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deskloop.placeholders import PLACEHOLDER
+from deskloop.placeholders import PLACEHOLDER, hide
 from deskloop.schema import ROLES, SPLITS
 
 # An independent look at what scrub left (P1): none of these is the detector that already said no. RE2 syntax.
@@ -61,7 +61,10 @@ def customers(table: pa.Table) -> Columns:
 
 
 def placeholders(table: pa.Table) -> Columns:
-    """Placeholders found in the text beside those that `entities` speaks of: counts and characters."""
+    """Placeholders found in the text beside those that `entities` speaks of: counts and characters.
+
+    A pseudonym or a mask that `entities` speaks of counts as a placeholder of its length.
+    """
     parents, turn = _turns(table)
     text = turn("text")
     kept = pc.replace_substring_regex(text, PLACEHOLDER.pattern, "")
@@ -70,17 +73,39 @@ def placeholders(table: pa.Table) -> Columns:
     flat = pc.list_flatten(entities)
     length = pc.subtract(pc.struct_field(flat, "end"), pc.struct_field(flat, "start"))
     entity = _counter(table, pc.list_parent_indices(entities))
+    found, characters = (
+        count(pc.count_substring_regex(text, PLACEHOLDER.pattern)),
+        count(pc.subtract(pc.utf8_length(text), pc.utf8_length(kept))),
+    )
+    listed = entity(None)
+    for row in np.flatnonzero(listed != found).tolist():
+        more, longer = _others(table["turns"][row].as_py() or [], table["entities"][row].as_py() or [])
+        found[row] += more
+        characters[row] += longer
     return {
-        "placeholders": count(pc.count_substring_regex(text, PLACEHOLDER.pattern)),
-        "placeholder_characters": count(pc.subtract(pc.utf8_length(text), pc.utf8_length(kept))),
-        "entities": entity(None),
+        "placeholders": found,
+        "placeholder_characters": characters,
+        "entities": listed,
         "entity_characters": entity(length),
     }
 
 
+def _others(turns: list[Any], entities: list[Any]) -> tuple[int, int]:
+    """Entities of a row that are whole words and no placeholders, and their characters."""
+    spans = []
+    for entity in entities:
+        text = (turns[entity["turn"]]["text"] or "") if entity["turn"] < len(turns) else ""
+        start, end = entity["start"], entity["end"]
+        value, around = text[start:end], text[max(0, start - 1) : start] + text[end : end + 1]
+        whole = len(value) == end - start > 0 and value == value.strip() and not any(map(str.isalnum, around))
+        if whole and not PLACEHOLDER.search(value):
+            spans.append(end - start)
+    return len(spans), sum(spans)
+
+
 def residue(table: pa.Table) -> Columns:
-    """Turns and metadata values that still look personal or undecoded, by kind."""
-    parents, turn = _turns(table)
+    """Turns and metadata values that still look personal or undecoded, by kind; pseudonyms are not looked at."""
+    parents, turn = _turns(_covered(table))
     text, count = turn("text"), _counter(table, parents)
     metadata = (
         table["metadata"].combine_chunks().cast(pa.list_(pa.struct([("key", pa.string()), ("value", pa.string())])))
@@ -91,6 +116,21 @@ def residue(table: pa.Table) -> Columns:
     for name, pattern in RESIDUE.items():
         found[name] = count(pc.match_substring_regex(text, pattern)) + extra(pc.match_substring_regex(values, pattern))
     return found
+
+
+def _covered(table: pa.Table) -> pa.Table:
+    """The table with placeholders for pseudonyms and masks in `turns`."""
+    parents, turn = _turns(table)
+    found = _counter(table, parents)(pc.count_substring_regex(turn("text"), PLACEHOLDER.pattern))
+    entities = table["entities"].combine_chunks()
+    beside = np.flatnonzero(found != _counter(table, pc.list_parent_indices(entities))(None))
+    if not len(beside):
+        return table
+    cells = table["turns"].to_pylist()
+    for row in beside.tolist():
+        cells[row] = hide(cells[row] or (), table["entities"][row].as_py())[0]
+    field = table.schema.field("turns")
+    return table.set_column(table.schema.get_field_index("turns"), field, pa.array(cells, field.type))
 
 
 def wording(table: pa.Table) -> Columns:

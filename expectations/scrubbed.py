@@ -29,10 +29,18 @@ def suite() -> list[Any]:
     """The expectations on `scrubbed`."""
     from great_expectations import expectations as gxe
 
+    from expectations.custom import ExpectRecallToBeAtLeast
+
+    measured = {name: {"$PARAMETER": name} for name in ("planted", "found", "min_recall")}
     return [
         *accounted(),
         *readable(),
         *whole_placeholders(),
+        ExpectRecallToBeAtLeast(
+            **measured,
+            description="Of the values planted into a sample, at least the share `min_recall` was found",
+            severity="critical",
+        ),
         none_of("raw_columns", "The personal values that the source itself knows stayed in the raw zone"),
         gxe.ExpectColumnValuesToNotBeNull(
             column="language", description="Every conversation has a language", severity="critical"

@@ -1,5 +1,6 @@
 """What every flow begins and ends with: the pipeline file read, the store locked, a report even of a failed run."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,10 +9,11 @@ from prefect.runtime import flow_run
 
 from deskloop.conclude import conclude
 from deskloop.config import load_pipeline
-from deskloop.errors import DeskloopError
+from deskloop.errors import DataError, DeskloopError, StepError
 from deskloop.preflight import preflight
 from deskloop.progress import say
-from deskloop.session import Run, open_run
+from deskloop.retention import expire
+from deskloop.session import Run, guarded_step, open_run
 from tasks import sections, stages
 
 MODEL_STEPS = ("finetune", "evaluate", "promote")
@@ -47,3 +49,21 @@ def opened(
             error.document = conclude(run, str(error))
             say(f"  the report of the failed run: {error.document['report']}")
             raise
+        except Exception as error:
+            if os.environ.get("DESKLOOP_DEBUG"):
+                raise
+            # Prefect writes the message of an error into its database.
+            raise StepError(run.failed or "report", type(error).__name__) from None
+        _expire(run)
+
+
+def _expire(run: Run) -> None:
+    """Keep raw rows no longer than the pipeline file says; what a run of some steps left to be scrubbed waits."""
+    try:
+        with guarded_step(run, "retention"):
+            counts = expire(run.pipeline, run.store, run_id=run.id)
+    except DataError as error:
+        say(f"  retention waits: {error}")
+        return
+    if any(counts.values()):
+        say(f"  {'retention':<12} {sum(counts.values()):,} raw rows are past raw_days and were deleted")

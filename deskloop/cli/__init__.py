@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from deskloop import __version__
+from deskloop.crash import hush
 from deskloop.errors import DeskloopError
 
 # command -> (module, one line of help); the help stands here so that listing the commands imports none of them.
@@ -74,6 +75,7 @@ def cli(debug: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Entry point; turns every error into a line on stderr and an exit code."""
+    hush()
     try:
         code = cli.main(arguments, prog_name="deskloop", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

@@ -55,6 +55,7 @@ def chat_command(
     wanted = {"temperature": 0.0 if greedy else temperature, "max_new_tokens": max_new_tokens}
     given = {name: value for name, value in wanted.items() if value is not None}
 
+    from deskloop.store import Store
     from tasks.evaluate.config import EvaluateConfig
     from tasks.evaluate.generation import load_speaker
     from tasks.scrub.config import ScrubConfig
@@ -62,7 +63,7 @@ def chat_command(
     config = cast(EvaluateConfig, desk.pipeline.sections["evaluate"]).model_copy(update=given)
     scrubs = [cast(ScrubConfig, step.config) for step in desk.pipeline.steps if step.stage.name == "scrub"]
     scrub = None if raw else [*scrubs, ScrubConfig()][0]
-    talk = Talk(load_speaker(folder, config), scrub, desk.pipeline.settings.seed)
+    talk = Talk(load_speaker(folder, config), scrub, desk.pipeline.settings.seed, Store(desk.pipeline.store).key()[1])
     treated = "goes to it as it is" if raw else "is scrubbed the same way"
     click.echo(
         f"{told}. It writes names, addresses and numbers as placeholders such as <PERSON_1>; what you write {treated}, "
@@ -84,11 +85,11 @@ class Talk:
         unseen: turns at the beginning that the model no longer saw when it last answered.
     """
 
-    def __init__(self, speaker: "Speaker", scrub: "ScrubConfig | None", seed: int) -> None:
+    def __init__(self, speaker: "Speaker", scrub: "ScrubConfig | None", seed: int, key: bytes = b"") -> None:
         self.system = ""
         self.turns: list[dict[str, str]] = []
         self.unseen = 0
-        self._speaker, self._scrub, self._seed = speaker, scrub, seed
+        self._speaker, self._scrub, self._seed, self._key = speaker, scrub, seed, key
         self._replies = 0
 
     def reply(self, text: str, show: Callable[[str], None] | None = None) -> str:
@@ -134,11 +135,13 @@ class Talk:
     def _scrubbed(self, turns: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
         if self._scrub is None:
             return list(turns)
+        from deskloop.placeholders import renumber
         from tasks.scrub.placeholders import Conversation, replace_values
 
-        conversation = Conversation([turn["text"] for turn in turns])
-        replace_values([conversation], self._scrub)
-        return [{**turn, "text": text.text} for turn, text in zip(turns, conversation.texts, strict=True)]
+        conversation = Conversation([turn["text"] for turn in turns], roles=[turn["role"] for turn in turns])
+        replace_values([conversation], self._scrub, self._key)
+        written = [{**turn, "text": text.text} for turn, text in zip(turns, conversation.texts, strict=True)]
+        return list(renumber(written))
 
 
 def _chosen(desk: Desk, which: str, file: str) -> tuple[Path, str]:

@@ -1,4 +1,4 @@
-"""`deskloop data`: what versions there are, their rows, and how two of them differ."""
+"""`deskloop data`: what versions there are, their rows, how two of them differ, and a person removed from all."""
 
 import json
 from datetime import datetime
@@ -7,22 +7,43 @@ from typing import Any
 
 import click
 
+from deskloop.cli.erase import erase_command
+from deskloop.cli.keys import keys_command
+from deskloop.cli.raw import gc_command, trace_command
 from deskloop.errors import ConfigError
 
 
 @click.group("data")
 def data_command() -> None:
-    """Versions: log, show, diff."""
+    """Versions: log, show, diff, erase."""
+
+
+data_command.add_command(erase_command)
+data_command.add_command(keys_command)
+data_command.add_command(trace_command)
+data_command.add_command(gc_command)
 
 
 def _catalog(pipeline: str) -> tuple[Any, Any]:
     from deskloop.catalog import Catalog
     from deskloop.config import load_pipeline
+    from deskloop.erase.record import pending
     from deskloop.store import Store
     from tasks import sections, stages
 
     store = Store(load_pipeline(Path(pipeline), stages(), sections()).store)
+    if pending(store.root / "ledger"):
+        raise ConfigError(f"an erasure in {store.root} is not finished; finish it: deskloop data erase", "the store")
     return store, Catalog(store.root / "catalog")
+
+
+def _refuse_raw(version: Any) -> None:
+    if version.zone == "raw":
+        raise ConfigError(
+            f"{version.name} is in the raw zone and holds personal data; one of its rows is shown, and the look at it "
+            f"noted, by `deskloop data trace ROW_ID --raw`",
+            "the command",
+        )
 
 
 _config = click.option(
@@ -37,13 +58,20 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON doc
 @_json
 def log_command(dataset: str | None, pipeline: str, as_json: bool) -> None:
     """List published versions, the newest last; of one DATASET or of all."""
+    from deskloop.tallies import recall
+
     _, catalog = _catalog(pipeline)
     chosen = [one for one in catalog.versions if dataset in (None, one.dataset)]
     if dataset is not None and not chosen:
         chosen = [catalog.get(dataset)]
     chosen.sort(key=lambda one: one.published_at)
-    keys = ("dataset", "version", "published_at", "rows", "rejected", "mode", "why", "digest", "run_id")
-    rows = [{key: getattr(one, key) for key in keys} | {"parents": [p.name for p in one.parents]} for one in chosen]
+    keys = (
+        "dataset", "version", "published_at", "rows", "rejected", "mode", "why", "digest", "run_id", "erased_at", "gone"
+    )  # fmt: skip
+    rows = [
+        {key: getattr(one, key) for key in keys} | {"parents": [p.name for p in one.parents], "recall": recall(one)}
+        for one in chosen
+    ]
     if as_json:
         click.echo(json.dumps(rows))
         return
@@ -53,27 +81,29 @@ def log_command(dataset: str | None, pipeline: str, as_json: bool) -> None:
         when = f"{datetime.fromisoformat(row['published_at']):%Y-%m-%d %H:%M}"
         parents = ", ".join(row["parents"])
         name = f"{row['dataset']}@{row['version']}"
-        click.echo(
-            f"{name:<24} {when}  {row['rows']:>9,} rows  {row['digest'][:8]}  {row['why']}  <- {parents or 'sources'}"
-        )
+        told = f"{row['rows']:>9,} rows  {row['digest'][:8]}" if not row["gone"] else f"{'erased':>14}{'':<10}"
+        found = f"  recall {_share(row['recall'])}" if row["recall"] else ""
+        click.echo(f"{name:<24} {when}  {told}  {row['why']}  <- {parents or 'sources'}{found}")
+
+
+def _share(found: dict[str, Any]) -> str:
+    """Recall with its 95% interval, of values planted into a sample: `0.94 (0.93 to 0.95)`."""
+    part = found["found"] / found["planted"] if found["planted"] else 1.0
+    return f"{part:.2f} ({found['low']:.2f} to {found['high']:.2f})"
 
 
 @data_command.command("show", short_help="Print rows of a version.")
 @click.argument("version", metavar="DATASET[@VERSION]")
 @_config
 @click.option("-n", "--rows", "limit", type=click.IntRange(min=1), default=5, show_default=True, help="How many rows.")
-@click.option("--raw", is_flag=True, help="Allow a dataset of the raw zone, which holds personal data.")
-def show_command(version: str, pipeline: str, limit: int, raw: bool) -> None:
+def show_command(version: str, pipeline: str, limit: int) -> None:
     """Print rows of a version as JSON Lines, ordered by row_id."""
     store, catalog = _catalog(pipeline)
     found = catalog.get(version)
     if found.kind != "dataset":
         click.echo(json.dumps(found.details))
         return
-    if found.zone == "raw" and not raw:
-        raise ConfigError(
-            f"{found.name} is in the raw zone and holds personal data; add --raw to see it", "the command"
-        )
+    _refuse_raw(found)
     table = store.read(found.zone, found.dataset, found.delta_version).sort_by("row_id").slice(0, limit)
     for row in table.to_pylist():
         click.echo(json.dumps(row, default=str, ensure_ascii=False))
@@ -92,6 +122,7 @@ def diff_command(old: str, new: str, pipeline: str, as_json: bool) -> None:
         found = catalog.get(name)
         if found.kind != "dataset":
             raise ConfigError(f"{found.name} is a {found.kind}, not a dataset", "the command")
+        _refuse_raw(found)
         table = store.read(found.zone, found.dataset, found.delta_version, ["row_id", "_hash"])
         sides.append(dict(zip(table["row_id"].to_pylist(), table["_hash"].to_pylist(), strict=True)))
     before, after = sides

@@ -109,6 +109,8 @@ def list_command(file: str, as_json: bool) -> None:
         state = ", ".join(row["aliases"]) or ("rolled back" if row["rolled_back"] else "")
         click.echo(f"{row['version']:>4}  {row['catalog']:<20} {state:<12} {figure:<21} {_told(row)}")
         click.echo(f"      {', '.join(row['data'].values())}")
+        if row["erased_rows"]:
+            click.echo(f"      was trained on {row['erased_rows']:,} rows that have been erased since")
         click.echo(f"      {row['folder']}")
 
 
@@ -164,6 +166,7 @@ def _row(desk: Desk, model: "Model") -> dict[str, Any]:
         "promoted_at": model.promoted_at.isoformat() if model.promoted_at else None,
         "previous": model.previous,
         "rolled_back": model.rolled_back or None,
+        "erased_rows": model.erased.get("rows", 0),
         "evaluation": model.evaluation or None,
         "report": model.report or None,
         "data": model.data,

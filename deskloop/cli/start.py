@@ -4,11 +4,14 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
 from deskloop.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tasks.scrub.config import ScrubConfig
 
 
 @click.command("init")
@@ -38,7 +41,10 @@ def init_command(file: str, output: Path) -> None:
 
 @click.command("scrub")
 @click.argument("file", type=click.File("rb", lazy=False), default="-")
-def scrub_command(file: BinaryIO) -> None:
+@click.option("-c", "--config", "pipeline", metavar="FILE",
+              help="Take the options of a pipeline file's scrub step, and its store's key.")  # fmt: skip
+@click.option("-q", "--quiet", is_flag=True, help="No summary on stderr.")
+def scrub_command(file: BinaryIO, pipeline: str | None, quiet: bool) -> None:
     """Scrub JSON Lines from FILE (or stdin) to stdout, streaming.
 
     \b
@@ -46,13 +52,47 @@ def scrub_command(file: BinaryIO) -> None:
           perhaps with "known": {type: [values]}
     out:  the same, scrubbed, without "known", plus
           "spans": [{"turn", "start", "end", "entity"}], offsets of the input
-    """
-    from tasks.scrub import ScrubConfig
-    from tasks.scrub.stream import scrub_lines
 
-    for line in scrub_lines(file, ScrubConfig()):
-        sys.stdout.buffer.write(line.rstrip(b"\n") + b"\n")
-    sys.stdout.buffer.flush()
+    A line that cannot be read becomes {"id", "error"}. Files that end in .gz are unpacked.
+    """
+    import gzip
+    from collections import Counter
+
+    from deskloop.progress import be_quiet, say, tick
+    from tasks.scrub.stream import scrub_stream
+
+    config, key = _scrub_options(pipeline)
+    be_quiet(quiet)
+    tally: Counter[str] = Counter()
+    source = gzip.GzipFile(fileobj=file) if file.name.endswith(".gz") else file
+    for line in scrub_stream(cast(BinaryIO, source), config, key, tally):
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
+        if tally["lines"] % 1000 == 0:
+            tick(f"  {tally['lines']:,} lines")
+    lines, errors = tally.pop("lines", 0), tally.pop("errors", 0)
+    found = ", ".join(f"{name} {count:,}" for name, count in tally.most_common())
+    say(f"{lines:,} lines, {tally.total():,} values replaced{f' ({found})' if found else ''}")
+    if errors:
+        say(f'{errors:,} lines could not be used; each has an "error" in its place')
+
+
+def _scrub_options(pipeline: str | None) -> "tuple[ScrubConfig, bytes]":
+    """The options of a pipeline file's first scrub step with its store's key, or the defaults without one."""
+    from deskloop.config import load_pipeline
+    from deskloop.store import Store
+    from tasks import sections, stages
+    from tasks.scrub import ScrubConfig
+
+    if pipeline is None:
+        return ScrubConfig(), b""
+    loaded = load_pipeline(Path(pipeline), stages(), sections())
+    configs = [step.config for step in loaded.steps if step.stage.name == "scrub"]
+    if not configs:
+        raise ConfigError("it has no scrub step", pipeline)
+    store = Store(loaded.store)
+    store.prepare()
+    return cast(ScrubConfig, configs[0]), store.key()[1]
 
 
 @click.command("report")

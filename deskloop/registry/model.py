@@ -1,7 +1,8 @@
 """One registered version, read from MLflow's tags.
 
 What a model is made of hangs on its version as tags that are written with it, in one transaction, and never change.
-Three tags may change, each in one write: what last judged it, its promotion, and the mark of a rollback.
+Four tags may change, each in one write: what last judged it, its promotion, the mark of a rollback, and how many of
+the rows it was trained on have been erased since.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ FINGERPRINT, WEIGHTS, SETTINGS = "deskloop.fingerprint", "deskloop.weights", "de
 CATALOG, FOLDER = "deskloop.catalog", "deskloop.folder"
 DATA, DIGEST, LIBRARY = "deskloop.data.", "deskloop.digest.", "deskloop.library."
 JUDGED, PROMOTION, ROLLED_BACK = "deskloop.judged", "deskloop.promotion", "deskloop.rolled_back"
+ERASED = "deskloop.erased_rows"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Model:
         promoted_at: when it last came into use; None if it never did.
         previous: the version that it took over from, or would go back to; None if there was none.
         rolled_back: when and why it was taken out of use; empty if it was not, or is in use again.
+        erased: `rows` that it was trained on and that have been erased since, `at` when, and how many by erasure;
+            empty if none.
         weights, settings: digests of its weights and tokenizer, and of its settings, when it was registered.
     """
 
@@ -53,6 +57,7 @@ class Model:
     promoted_at: datetime | None
     previous: int | None
     rolled_back: str
+    erased: dict[str, Any]
     weights: str
     settings: str
 
@@ -157,6 +162,7 @@ def models_of(name: str, root: Path, records: Sequence[Any], aliases: Mapping[st
                 promoted_at=datetime.fromisoformat(told.at) if told else None,
                 previous=told.before[0][0] if told and told.before else None,
                 rolled_back=mark,
+                erased=orjson.loads(own.get(ERASED, "{}")),
                 weights=own[WEIGHTS],
                 settings=own[SETTINGS],
             )

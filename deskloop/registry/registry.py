@@ -159,6 +159,25 @@ class Registry:
             self._take_over(target, Promotion(_now(), why, tuple(before[1:])))
             return self._get(name, champion.version), self._get(name, target.version)
 
+    def note_erasure(self, catalog: str, erasure: str, rows: int, at: str) -> Model | None:
+        """Mark the version of a published model: so many rows that it was trained on were erased.
+
+        Args:
+            catalog: its name in the catalog, `support@3`.
+            erasure: id; the same again changes nothing.
+        Returns:
+            The version, if the model was registered.
+        """
+        name = catalog.partition("@")[0]
+        with self._locked(), talking(self.uri):
+            found = next((one for one in self.models(name) if one.catalog == catalog), None)
+            if found is None:
+                return None
+            counts = {**found.erased.get("erasures", {}), erasure: rows}
+            mark = {"rows": sum(counts.values()), "at": at, "erasures": counts}
+            self._tag(found, tags.ERASED, orjson.dumps(mark).decode())
+            return self._get(name, found.version)
+
     def _take_over(self, chosen: Model, noted: Promotion) -> None:
         self._tag(chosen, tags.PROMOTION, noted.as_tag())
         self._client.set_registered_model_alias(chosen.name, CHAMPION, str(chosen.version))

@@ -19,6 +19,7 @@ from deskloop.report.classes import augmentation, classes, intents, labels
 from deskloop.report.data import funnel, proof, scrubbed
 from deskloop.report.evidence import environment, expectations, lineage
 from deskloop.report.model import comparison, decision, replies, training
+from deskloop.report.recall import recall
 from deskloop.report.summary import summary
 
 Section = tuple[str, str, Callable[[dict[str, Any]], Any]]
@@ -27,6 +28,7 @@ PARTS: dict[str, dict[str, Section]] = {
     "The data": {
         "funnel": ("Where every conversation went", "Conversations", funnel),
         "scrubbed": ("Personal data taken out", "Personal data", scrubbed),
+        "recall": ("How much personal data is found", "Recall", recall),
         "labels": ("Where the labels come from", "Labels", labels),
         "augmentation": ("Copies written for rare intents", "Copies", augmentation),
         "classes": ("Classes before and after", "Classes", classes),
@@ -54,10 +56,10 @@ def render(run: dict[str, Any]) -> str:
 
     Args:
         run: `pipeline`, `run_id`, `status` and `steps` (in order), and as much of `error`, `failed_step`,
-            `started_at`, `seconds`, `version`, `entities`, `languages`, `annotation`, `augmentation`, `classes`,
-            `intents`, `proof`, `training`, `metrics`, `comparisons`, `confidence`, `decision`, `model`, `champion`,
-            `replies`, `lineage`, `libraries`, `data_docs` as the run has, in the types of JSON (no NumPy); not
-            modified; null is the same as missing. A section without data is left out, and the page says so.
+            `started_at`, `seconds`, `version`, `entities`, `languages`, `recall`, `annotation`, `augmentation`,
+            `classes`, `intents`, `proof`, `training`, `metrics`, `comparisons`, `confidence`, `decision`, `model`,
+            `champion`, `replies`, `lineage`, `libraries`, `data_docs` as the run has, in the types of JSON (no NumPy);
+            not modified; null is the same as missing. A section without data is left out, and the page says so.
     Returns:
         HTML, the style sheet included.
     """

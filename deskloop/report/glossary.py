@@ -29,6 +29,14 @@ STEPS = {
     "evaluate": "Measures base, candidate and champion on test conversations that none of them has seen.",
 }
 
+FORMS = {  # how a planted value was written: what that means, and its name
+    "as_written": ("with capitals and signs", "In full"),
+    "lower_case": ("signs, but no capitals", "In lower case"),
+    "no_punctuation": ("and without capitals", "Without signs"),
+    "misspelled": ("in the value or beside it", "With a letter wrong"),
+    "hidden": ("HTML entities, tags, invisible or wide characters", "In disguise"),
+}
+
 MODELS = {
     "candidate": ("Candidate", "the model that this run trained"),
     "champion": ("Champion", "the model in use when this run judged"),

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from deskloop.memo import Item, Memo
-from deskloop.placeholders import find
+from deskloop.placeholders import hide, show
 from deskloop.stage import Context
 from tasks.augment.config import AugmentConfig
 from tasks.augment.generators import Generator, RewriterConfig
@@ -55,6 +55,7 @@ class Parent:
         wanted: copies.
         sequence: who makes the next attempt, and the next; may end.
         seen: folded customer words of the conversation and of each copy that was kept.
+        covered: placeholder -> the pseudonym that it stands for in `turns`, so that nobody rewrites it.
     """
 
     position: int
@@ -63,6 +64,7 @@ class Parent:
     wanted: int
     sequence: Iterator[Augmenter]
     seen: set[str]
+    covered: dict[str, str]
     attempts: list[Attempt] = field(default_factory=list)
 
     @property
@@ -103,16 +105,17 @@ def _parents(
     plan: dict[str, float],
 ) -> Iterator[Parent]:
     """The training rows that get copies."""
-    names = ("row_id", "split", "intent", "parent_id", "language", "turns")
+    names = ("row_id", "split", "intent", "parent_id", "language", "turns", "entities")
     for position, cells in enumerate(zip(*(rows[name] for name in names), strict=True)):
-        row_id, split, intent, parent, language, turns = cells
+        row_id, split, intent, parent, language, turns, entities = cells
         rate = plan.get(UNLABELLED if pd.isna(intent) else intent, 0.0)
         if split != "train" or not rate or not copyable(parent, language, turns, config):
             continue
         wanted = copies(row_id, rate, context)
         if wanted:
             served = [one for one in augmenters if one.config.serves(language)]
-            yield Parent(position, row_id, turns, wanted, _sequence(row_id, served, context), {_words(turns)})
+            turns, covered = hide(turns, entities)
+            yield Parent(position, row_id, turns, wanted, _sequence(row_id, served, context), {_words(turns)}, covered)
 
 
 def _sequence(row_id: str, served: Sequence[Augmenter], context: Context) -> Iterator[Augmenter]:
@@ -213,13 +216,13 @@ def _words(turns: Sequence[dict[str, Any]]) -> str:
 def _rows(rows: pd.DataFrame, attempts: Sequence[tuple[Parent, Attempt]]) -> pd.DataFrame:
     """The attempts as rows like their parents', which are found by position in `rows`."""
     copied = rows.iloc[[parent.position for parent, _ in attempts]].reset_index(drop=True)
-    turns = [attempt.turns for _, attempt in attempts]
+    shown = [show(attempt.turns, parent.covered) for parent, attempt in attempts]
     values: dict[str, list[Any]] = {
         "row_id": [f"{parent.row_id}/{one.augmenter.config.label}-{one.number}" for parent, one in attempts],
         "parent_id": [parent.row_id for parent, _ in attempts],
         "origin": [attempt.augmenter.config.origin for _, attempt in attempts],
-        "turns": turns,
-        "entities": [find(said) for said in turns],
+        "turns": [turns for turns, _ in shown],
+        "entities": [entities for _, entities in shown],
         "repeats": [1] * len(attempts),
         "weight": [1.0] * len(attempts),
         "reject": [attempt.reject for _, attempt in attempts],

@@ -17,11 +17,12 @@ from deskloop import tokenizer as tokenizer_module
 from deskloop.dialogue import Segment, segments, token_ids
 from deskloop.errors import ConfigError
 from deskloop.hub import check_model
-from deskloop.placeholders import PLACEHOLDER, entity_type
+from deskloop.placeholders import PLACEHOLDER, entity_type, hide, renumber
 from deskloop.quiet import quiet
 from deskloop.schema import ENCODED
 from deskloop.stage import Context, Stage, StageConfig
 from tasks.encode.windows import cover
+from tasks.residue import Expression, residues
 
 UNSEEN = -100
 CHUNK = 256  # conversations tokenized in one call
@@ -45,6 +46,10 @@ class EncodeConfig(StageConfig):
     vocabulary: int = Field(4096, ge=300, le=262_144, description="tokens of `tiny`'s tokenizer; other bases: unused")
     placeholders: int = Field(
         8, ge=1, le=1000, description="placeholders of each entity type that get a token, at least: <PERSON_1> to _8"
+    )
+    keep: tuple[Expression, ...] = Field(
+        (),
+        description="as scrub's `keep`: regular expressions of what is not personal here, such as long product codes",
     )
 
 
@@ -101,9 +106,11 @@ def encode(rows: pd.DataFrame, config: EncodeConfig, context: Context) -> pd.Dat
         context: its artifact holds the tokenizer's files.
     Returns:
         (windows, ENCODED and `reject`): a conversation's only window keeps its `row_id`, several get `/w1`, `/w2` and
-        so on. Rejected conversations (`no_supervised_tokens`, `unknown_placeholder`) are one row without tokens.
+        so on. Rejected conversations (`residue`: something personal is left, `no_supervised_tokens`,
+        `unknown_placeholder`) are one row without tokens.
     Raises:
         DeskloopError: the base's chat template cannot be used.
+        DataError: a pattern of `keep` takes too long on a text.
     """
     tokenizer = tokenizer_module.load(context.artifact, config.base)
     known = {text for text in tokenizer.get_added_vocab() if PLACEHOLDER.fullmatch(text)}
@@ -111,10 +118,12 @@ def encode(rows: pd.DataFrame, config: EncodeConfig, context: Context) -> pd.Dat
     result: list[dict[str, Any]] = []
     for start in range(0, len(rows), CHUNK):
         chunk = rows.iloc[start : start + CHUNK]
-        reasons = [_reason(turns, known) for turns in chunk["turns"]]
-        parts = [
-            [] if reason else segments(tokenizer, turns) for reason, turns in zip(reasons, chunk["turns"], strict=True)
+        said = [renumber(turns) for turns in chunk["turns"]]
+        reasons = [
+            _reason(turns, hide(*cells)[0], known, config.keep)
+            for turns, *cells in zip(said, chunk["turns"], chunk["entities"], strict=True)
         ]
+        parts = [[] if reason else segments(tokenizer, turns) for reason, turns in zip(reasons, said, strict=True)]
         ids = iter(token_ids(tokenizer, [part for some in parts for part in some]))
         records: list[dict[str, Any]] = chunk[kept].to_dict("records")  # type: ignore[assignment]
         for row_id, values, reason, some in zip(chunk["row_id"], records, reasons, parts, strict=True):
@@ -181,7 +190,12 @@ def _window(tokens: list[int], labels: list[int], size: int) -> dict[str, Any]:
     }
 
 
-def _reason(turns: Sequence[dict[str, Any]], known: set[str]) -> str | None:
+def _reason(
+    turns: Sequence[dict[str, Any]], hidden: Sequence[dict[str, Any]], known: set[str], keep: Sequence[str]
+) -> str | None:
+    # The last look at a text: what follows is numbers, which no detector reads. Pseudonyms look like values.
+    if residues([turn["text"] for turn in hidden], keep=keep):
+        return "residue"
     if not any(turn["role"] == "agent" and turn["supervise"] for turn in turns):
         return "no_supervised_tokens"
     if any(text not in known for turn in turns for text in PLACEHOLDER.findall(turn["text"])):
@@ -192,7 +206,8 @@ def _reason(turns: Sequence[dict[str, Any]], known: set[str]) -> str | None:
 def _placeholders(train: pd.DataFrame, least: int) -> list[str]:
     """Every `<TYPE_n>` that gets a token: usual types and those seen in training, up to the largest number seen."""
     highest = dict.fromkeys(ENTITY_TYPES, least)
-    for text in {text for turns in train["turns"] for turn in turns for text in PLACEHOLDER.findall(turn["text"])}:
+    said = (turn["text"] for turns in train["turns"] for turn in renumber(turns))
+    for text in {placeholder for one in said for placeholder in PLACEHOLDER.findall(one)}:
         name = entity_type(text)
         # A customer may write <X_999999999>: tokens are made up to a bound, and rows past it rejected.
         number = min(int(text[1:-1].rpartition("_")[2]), MOST_NUMBERS)

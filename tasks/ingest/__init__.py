@@ -1,7 +1,8 @@
 """Ingest: every record of every source becomes a conversation or a reject, in one stream of bounded memory.
 
 Nothing vanishes: a record that cannot be used comes out once too, with a reason and its bytes for the raw quarantine.
-Of an opted-out or deleted record, and of a second one with an id that was there already, not even those are kept.
+Of an opted-out or deleted record, of an older one of a person who was erased, and of a second one with an id that was
+there already, not even those are kept.
 """
 
 import logging
@@ -17,6 +18,7 @@ from deskloop.stage import Context, Source, Stage
 from tasks.ingest.config import Columns, Customer, IngestConfig, SourceConfig, declared_paths
 from tasks.ingest.containers import checked_files, inputs, read_users, records
 from tasks.ingest.conversation import Reader
+from tasks.ingest.erased import ERASED, is_erased
 from tasks.ingest.identity import content_id, conversation_id
 from tasks.ingest.read import File
 from tasks.ingest.record import Record, is_true, lookup
@@ -25,7 +27,7 @@ __all__ = ["STAGE", "Columns", "Customer", "IngestConfig", "SourceConfig", "inge
 
 CHUNK_RECORDS = 1_000
 CHUNK_BYTES = 32 << 20
-KEEPS_NO_BYTES = frozenset(["opted_out", "duplicate_id", "empty_file", "deleted_ticket"])
+KEEPS_NO_BYTES = frozenset(["opted_out", "duplicate_id", "empty_file", "deleted_ticket", ERASED])
 
 logger = logging.getLogger("deskloop.ingest")
 
@@ -73,7 +75,7 @@ class Admission:
     def __init__(self, config: IngestConfig, context: Context, labels: frozenset[str]) -> None:
         if not context.key:
             raise ConfigError("ingest needs the project's key to hide customers' ids; none was lent to it")
-        self.key, self.labels = context.key, labels
+        self.key, self.labels, self.erased = context.key, labels, context.erased
         self.readers = [Reader(source, config, context.key) for source in config.sources]
         self.seen: set[str] = set()
         self.occurrences: dict[str, int] = {}
@@ -92,6 +94,10 @@ class Admission:
         opt_out = file.source.opt_out
         opted_out = opt_out is not None and is_true(lookup(value, opt_out))
         found = record.reason or reader.read(record)
+        if self.erased is not None and is_erased(self.erased, reader, record, found):
+            if not isinstance(found, str):
+                self.seen.add(self._id(found, file))
+            return _reject(file, record, ERASED)
         if opted_out or isinstance(found, str):
             if opted_out and not isinstance(found, str):
                 self.seen.add(self._id(found, file))

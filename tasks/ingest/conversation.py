@@ -72,12 +72,7 @@ class Reader:
         if isinstance(turns, str):
             return turns
         intent = _label(self.intent(value))
-        who = [
-            (kind, text)
-            for kind, paths in self.customer.items()
-            for path in paths
-            for text in texts(lookup(value, path))
-        ]
+        who = self.customers(value)
         started_at = moment(self.started_at(value)) or next((turn["at"] for turn in turns if turn["at"]), None)
         return {
             "source_id": scalar(self.id(value)),
@@ -92,6 +87,15 @@ class Reader:
             },
             "known": known_values(value, self.source.known, who, record.known),
         }
+
+    def customers(self, value: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """(kind, text) of what identifies a record's customer: its ids, e-mails and phones."""
+        return [
+            (kind, text)
+            for kind, paths in self.customer.items()
+            for path in paths
+            for text in texts(lookup(value, path))
+        ]
 
     def _turns(self, raw: list[Any]) -> list[dict[str, Any]] | str:
         turns, has_text = [], False

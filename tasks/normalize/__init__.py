@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 from pydantic import Field, model_validator
 
-from deskloop.placeholders import find, generalise
+from deskloop.placeholders import generalise, hide, show
 from deskloop.stage import Context, Stage, StageConfig
 from tasks.normalize.clean import clean, tidy
 from tasks.normalize.spelling import LANGUAGE, Speller, learn, speller
@@ -60,11 +60,13 @@ def fit(rows: pd.DataFrame, config: NormalizeConfig, context: Context) -> Mappin
     Lines are peeled in rounds, so that every line of a block of boilerplate is found, from the outside in.
 
     Args:
-        rows: (n, schema) with scrubbed `turns`, `language`, `customer_keys`; not modified.
+        rows: (n, schema) with scrubbed `turns`, `entities`, `language`, `customer_keys`; not modified.
     Returns:
         {"boilerplate.json": sorted JSON list of lines, placeholders without numbers,
         "vocabulary.json": what `spelling.learn` returns, if spelling is on}.
     """
+    covered = [hide(*cells)[0] for cells in zip(rows["turns"], rows["entities"], strict=True)]
+    rows = rows.assign(turns=pd.Series(covered, index=rows.index, dtype=object))  # no pseudonym is a word
     vocabulary = {VOCABULARY: learn(rows, config.vocabulary_min)} if config.spelling else {}
     spelled = _spelled(rows, vocabulary.get(VOCABULARY))
     messages = [[text for turn in turns if "\n" in (text := tidy(turn["text"]))] for turns in spelled]
@@ -87,17 +89,20 @@ def normalize(rows: pd.DataFrame, config: NormalizeConfig, context: Context) -> 
     """Clean every conversation and reject those outside the bounds.
 
     Args:
-        rows: (n, schema) with `turns`, `language`; not modified. `context.artifact` holds what `fit` learned.
+        rows: (n, schema) with `turns`, `entities`, `language`; not modified. `context.artifact`: what `fit` learned.
     Returns:
         (n, schema + `reject`): new `turns` without empty ones, `entities` found again in them. `reject` is null or
         too_few_turns, too_many_turns, too_short, too_long, no_agent_reply, no_customer_text.
     """
     boilerplate = frozenset(json.loads(context.artifact[ARTIFACT]))
-    spelled = _spelled(rows, context.artifact[VOCABULARY] if config.spelling else None)
+    covered = [hide(*cells) for cells in zip(rows["turns"], rows["entities"], strict=True)]
+    said = rows.assign(turns=pd.Series([cell for cell, _ in covered], index=rows.index, dtype=object))
+    spelled = _spelled(said, context.artifact[VOCABULARY] if config.spelling else None)
     turns = [normalize_turns(cell, boilerplate, config) for cell in spelled]
+    shown = [show(cell, values) for cell, (_, values) in zip(turns, covered, strict=True)]
     return rows.assign(
-        turns=pd.Series(turns, index=rows.index, dtype=object),
-        entities=pd.Series([find(cell) for cell in turns], index=rows.index, dtype=object),
+        turns=pd.Series([said for said, _ in shown], index=rows.index, dtype=object),
+        entities=pd.Series([found for _, found in shown], index=rows.index, dtype=object),
         reject=pd.Series([_reason(cell, config) for cell in turns], index=rows.index, dtype="str"),
     )
 

@@ -1,21 +1,26 @@
-"""Scrub: the one way out of the raw zone. Decode, identify the language, put placeholders for personal values.
+"""Scrub: the one way out of the raw zone. Decode, identify the language, put something else for personal values.
 
-What is personal: what the source knows (`known`), what Presidio's patterns and checksums find, what the pipeline file
-lists, and every other occurrence of such a value in the same conversation.
+What is personal: what the source knows (`known`), what patterns, cues, the tagger and the dialogue find, what the
+pipeline file lists, and every other occurrence of such a value in the same conversation. The result is looked at once
+more in another way (`tasks.residue`), and how much of what is planted would have been found is measured (`quality`).
 """
 
 from typing import Any
 
 import pandas as pd
 
-from deskloop.placeholders import find
 from deskloop.schema import CONVERSATION
 from deskloop.stage import Context, Stage
+from tasks.residue import residues
 from tasks.scrub.config import ScrubConfig
+from tasks.scrub.known import entity_name
 from tasks.scrub.language import UNKNOWN, identify
 from tasks.scrub.placeholders import Conversation, replace_values
+from tasks.scrub.quality import measure
 
-__all__ = ["STAGE", "ScrubConfig", "scrub"]
+__all__ = ["STAGE", "ScrubConfig", "check", "equipment", "scrub"]
+
+EXTERNAL = ("spacy:", "transformers:")
 
 
 def scrub(conversations: pd.DataFrame, config: ScrubConfig, context: Context) -> pd.DataFrame:
@@ -24,10 +29,11 @@ def scrub(conversations: pd.DataFrame, config: ScrubConfig, context: Context) ->
     Args:
         conversations: (n, raw schema) with `turns`, `metadata`, `known`; not modified.
         config: what is personal, and which languages are expected.
-        context: not used: the result depends on the row and the config alone.
+        context: its key makes pseudonyms and hashes.
     Returns:
         (n, schema), same rows in the same order, without `known`; `turns`, `metadata`, `entities` and `language` set;
-        `reject` is `unknown_language` where the config wants it, else null.
+        `reject` is `residue` where the second scan found something, `unknown_language` where the config wants it, else
+        null.
     Raises:
         DataError: a pattern of the pipeline file takes too long on a text.
     """
@@ -35,10 +41,10 @@ def scrub(conversations: pd.DataFrame, config: ScrubConfig, context: Context) ->
     metadata = [dict(cell) if isinstance(cell, dict) else {} for cell in _column(conversations, "metadata")]
     known = [cell if isinstance(cell, dict) else None for cell in _column(conversations, "known")]
     batch = [
-        Conversation([*(turn["text"] for turn in said), *extra.values()], values)
+        Conversation([*(turn["text"] for turn in said), *extra.values()], values, [turn["role"] for turn in said])
         for said, extra, values in zip(turns, metadata, known, strict=True)
     ]
-    replace_values(batch, config)
+    replace_values(batch, config, context.key, context.folder)
     texts = [[text.text for text in conversation.texts] for conversation in batch]
     turns = [
         [{**turn, "text": text} for turn, text in zip(said, new, strict=False)]
@@ -51,9 +57,13 @@ def scrub(conversations: pd.DataFrame, config: ScrubConfig, context: Context) ->
     languages = [_language(said) for said in turns]
     result = conversations.drop(columns="known", errors="ignore")
     result["language"] = pd.Series(languages, index=result.index, dtype="str")
-    for name, cells in (("turns", turns), ("metadata", metadata), ("entities", map(find, turns))):
-        result[name] = pd.Series(list(cells), index=result.index, dtype=object)
-    rejects = [_reject(language, config) for language in languages]
+    entities = [_entities(conversation, len(said)) for conversation, said in zip(batch, turns, strict=True)]
+    for name, cells in (("turns", turns), ("metadata", metadata), ("entities", entities)):
+        result[name] = pd.Series(cells, index=result.index, dtype=object)
+    rejects = [
+        _residue(conversation, values, config) or _reject(language, config)
+        for conversation, values, language in zip(batch, known, languages, strict=True)
+    ]
     result["reject"] = pd.Series(rejects, index=result.index, dtype=object)
     return result
 
@@ -62,13 +72,64 @@ def _column(conversations: pd.DataFrame, name: str) -> list[Any]:
     return list(conversations[name]) if name in conversations else [None] * len(conversations)
 
 
+def _entities(conversation: Conversation, turns: int) -> list[dict[str, Any]]:
+    """The schema's `entities`: where in the turns something stands for a value."""
+    return [
+        {"turn": number, "start": span.start, "end": span.end, "type": span.type}
+        for number, spans in enumerate(conversation.spans[:turns])
+        for span in spans
+    ]
+
+
 def _language(turns: list[dict[str, Any]]) -> str:
     return identify(" ".join(turn["text"] for turn in turns if turn["role"] == "customer"))
+
+
+def _residue(conversation: Conversation, known: dict[str, Any] | None, config: ScrubConfig) -> str | None:
+    """`residue` where the second scan still finds something personal; types that are kept are not asked for."""
+    modes = dict(config.replace)
+    default = modes.pop("default", "placeholder")
+    asked = {name: values for name, values in (known or {}).items() if modes.get(entity_name(name), default) != "keep"}
+    return "residue" if residues(conversation.covered, asked, config.keep) else None
 
 
 def _reject(language: str, config: ScrubConfig) -> str | None:
     unexpected = language not in (UNKNOWN, *config.languages)
     return "unknown_language" if unexpected and config.unknown_language == "reject" else None
+
+
+def check(config: ScrubConfig, context: Context) -> None:
+    """Refuse, before anything runs, a detector or a file of recognizers that cannot be used.
+
+    Raises:
+        ConfigError: says what to install or to change.
+    """
+    if config.recognizers:
+        from tasks.scrub.patterns import file
+
+        file.check(config.recognizers, context.folder)
+    if config.detector.startswith(EXTERNAL):
+        from tasks.scrub import external
+
+        external.check(config.detector, context.folder)
+
+
+def equipment(config: ScrubConfig, context: Context) -> dict[str, str | None]:
+    """What decides the findings besides code and options: the model of names and addresses, a file of recognizers."""
+    found: dict[str, str | None] = {}
+    if config.recognizers:
+        from tasks.scrub.patterns import file
+
+        found |= file.equipment(config.recognizers, context.folder)
+    if config.detector.startswith(EXTERNAL):
+        from tasks.scrub import external
+
+        return found | external.equipment(config.detector, context.folder)
+    if config.detector == "embedded":
+        from tasks.scrub import tagger
+
+        found["tagger"] = tagger.digest()[:16]
+    return found
 
 
 STAGE = Stage(
@@ -77,9 +138,13 @@ STAGE = Stage(
     config=ScrubConfig,
     kind="row",
     run=scrub,
+    check=check,
+    equipment=equipment,
+    measure=measure,
     needs=frozenset({"turns"}),
     provides=frozenset({"entities", "language", "scrubbed"}),
     zone=("raw", "clean"),
     schema=CONVERSATION,
-    libraries=("presidio-analyzer", "phonenumbers", "ftfy", "py3langid"),
+    keyed=True,
+    libraries=("presidio-analyzer", "phonenumbers", "ftfy", "py3langid", "faker", "symspellpy"),
 )

@@ -1,59 +1,123 @@
-"""Detect: where a text holds something personal, by Presidio's patterns and checksums.
+"""Detect: where a text holds something personal, layer by layer.
 
-The whole batch is given at once and every distinct text is looked at once, so that a model can take the place of the
-loop over texts. A long text is looked at in pieces: patterns may be quadratic in what they are given.
+Patterns and checksums (Presidio's, and the pipeline file's), then the grammar and the words around a value (`cues`),
+then names and addresses (the embedded tagger, or a larger model). The whole batch is given at once and every distinct
+text is looked at once. Patterns may be quadratic in what they are given: they see a long text in pieces.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
+from deskloop.errors import DataError
 from deskloop.placeholders import PLACEHOLDER
+from tasks.scrub import adapted
 from tasks.scrub.config import ScrubConfig
-from tasks.scrub.recognizers import Recognizers, build
+from tasks.scrub.patterns.context import forgetting
+from tasks.scrub.patterns.engine import Engine
+from tasks.scrub.recognizers import build
+from tasks.scrub.span import Span
 
 CORE, MARGIN = 1500, 300  # characters: a finding belongs to the piece in whose core it starts
 SHIELD = "\ue000"  # stands for a placeholder's characters: neither letter, digit nor space to any pattern
 
 
-class Span(NamedTuple):
-    """A personal value in a text: `[start, end)` in characters, its entity type, and how sure it is (0 to 1)."""
-
-    start: int
-    end: int
-    type: str
-    score: float
-
-
-def detect(texts: Sequence[str], config: ScrubConfig) -> list[list[Span]]:
+def detect(texts: Sequence[str], config: ScrubConfig, folder: str = ".") -> list[list[Span]]:
     """Find personal values in a batch of texts.
 
     Args:
         texts: n decoded texts; not modified. Placeholders in them are never matched, inside or across.
-        config: entities, patterns, deny lists and the threshold.
+        config: entities, patterns, deny lists, what is kept, the detector and the threshold of patterns.
+        folder: where a relative path in the config starts.
     Returns:
         n lists of spans, ordered by start; spans of one text may overlap.
     Raises:
+        ConfigError: the recognizers' file or the detector cannot be used.
         DataError: a pattern of the pipeline file takes too long on a text.
     """
-    distinct = dict.fromkeys(texts)
-    recognizers = build(config.entities, config.pattern_items, config.deny_items)
-    found = {text: _detect_one(text, recognizers, config.threshold) for text in distinct}
-    return [found[text] for text in texts]
+    distinct = list(dict.fromkeys(texts))
+    file = str(Path(folder) / config.recognizers) if config.recognizers else ""
+    rules = build(config.entities, config.pattern_items, config.deny_items, file)
+    found, denied = (_searched(distinct, engine, config.threshold) for engine in (rules.patterns, rules.denied))
+    for layer in _layers(distinct, config, folder):
+        for spans, more in zip(found, layer, strict=True):
+            spans.update(more)
+    if config.keep:
+        found = [_unkept(text, spans, config.keep) for text, spans in zip(distinct, found, strict=True)]
+    merged = {text: sorted(one | other) for text, one, other in zip(distinct, found, denied, strict=True)}
+    return [list(merged[text]) for text in texts]
 
 
 def shield(text: str) -> str:
     """The text with its placeholders covered, so that nothing is found in them; offsets stay."""
-    return PLACEHOLDER.sub(lambda match: SHIELD * len(match[0]), text)
+    return PLACEHOLDER.sub(lambda match: SHIELD * len(match[0]), text) if "<" in text else text
 
 
-def _detect_one(text: str, recognizers: Recognizers, threshold: float) -> list[Span]:
+def _layers(texts: Sequence[str], config: ScrubConfig, folder: str) -> Iterator[list[list[Span]]]:
+    """What the layers after the patterns find in each text, as the config's `detector` says."""
+    if config.detector == "patterns":
+        return
+    from tasks.scrub.cues import cue
+
+    yield cue(texts)
+    if config.detector == "embedded":
+        from tasks.scrub.tagger import tag
+
+        yield tag(texts)
+    else:
+        from tasks.scrub.external import load
+
+        yield load(config.detector, folder)(texts)
+
+
+def _searched(texts: Sequence[str], engine: Engine, threshold: float) -> list[set[Span]]:
+    """What an engine finds in each text that reaches the threshold."""
+    if not engine:
+        return [set() for _ in texts]
+    with forgetting():
+        return [_search(text, engine, threshold) for text in texts]
+
+
+def _search(text: str, engine: Engine, threshold: float) -> set[Span]:
     spans: set[Span] = set()
     for offset, core, piece in _pieces(shield(text)):
-        for result in _results(piece, recognizers):
-            start, end = _strip(piece, result.start, result.end)
-            if result.score >= threshold and start < end and start in core and SHIELD not in piece[start:end]:
-                spans.add(Span(offset + start, offset + end, result.entity_type, float(result.score)))
-    return sorted(spans)
+        for found in engine.find(piece):
+            start, end = _strip(piece, found.start, found.end)
+            if found.score >= threshold and start < end and start in core and SHIELD not in piece[start:end]:
+                spans.add(Span(offset + start, offset + end, found.type, found.score))
+    return spans
+
+
+def _unkept(text: str, spans: set[Span], keep: tuple[str, ...]) -> set[Span]:
+    """The spans that do not lie wholly inside what is not personal in this domain."""
+    if not spans:
+        return spans
+    kept = [
+        (offset + start, offset + end)
+        for offset, _, piece in _pieces(shield(text))
+        for expression in keep
+        for start, end in _matches(expression, piece)
+    ]
+    return {span for span in spans if not any(start <= span.start and span.end <= end for start, end in kept)}
+
+
+def _matches(expression: str, text: str) -> list[tuple[int, int]]:
+    seconds = adapted.PATTERN_SECONDS
+    try:
+        return [match.span() for match in _compiled(expression).finditer(text, timeout=seconds)]
+    except TimeoutError:
+        raise DataError(
+            f"scrub: a pattern of `keep` took over {seconds} s on {len(text)} characters: simplify it, nested "
+            "repetitions such as (a+)+ are the usual cause"
+        ) from None
+
+
+@lru_cache
+def _compiled(expression: str) -> Any:
+    import regex  # type: ignore[import-untyped]
+
+    return regex.compile(expression, flags=regex.DOTALL | regex.MULTILINE | regex.IGNORECASE)
 
 
 def _pieces(text: str) -> Iterator[tuple[int, range, str]]:
@@ -65,23 +129,6 @@ def _pieces(text: str) -> Iterator[tuple[int, range, str]]:
         offset = max(0, begin - MARGIN)
         piece = text[offset : begin + CORE + MARGIN]
         yield offset, range(begin - offset, begin - offset + CORE), piece
-
-
-def _results(text: str, recognizers: Recognizers) -> list[Any]:
-    results = []
-    ran = []
-    for recognizer, test in recognizers.each:
-        if test is None or test(text):
-            found = recognizer.analyze(text, recognizer.supported_entities)
-            if found:
-                results += found
-                ran.append(recognizer)
-    for result in results:
-        result.start, result.end = _strip(text, result.start, result.end)
-    results = [result for result in results if result.start < result.end]
-    if not any(result.score < 1.0 for result in results):
-        return results
-    return recognizers.enhance(text, results, recognizers.artifacts(text), ran)
 
 
 def _strip(text: str, start: int, end: int) -> tuple[int, int]:

@@ -1,19 +1,28 @@
 """Known values: what a conversation's source, or the conversation itself, has told to be personal, wherever it stands.
 
-A value is matched at word boundaries, case ignored, with any white space and punctuation between its parts, or none.
+A value is matched at word boundaries, case ignored, with any white space and punctuation between its parts, or none; in
+parts, in another order, as another way to write the same date, number or address, and misspelled by a letter.
 """
 
 import itertools
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
+from tasks.normalize.english import dictionary
 from tasks.scrub.decode import decode
-from tasks.scrub.detect import SHIELD, Span, shield
+from tasks.scrub.detect import SHIELD, shield
+from tasks.scrub.dialogue.words import is_usual
+from tasks.scrub.near import Near
+from tasks.scrub.span import Span
+from tasks.scrub.variants import variants
 
 PERSON = "PERSON"  # the type whose values' parts are names by themselves
-SCORE = 2.0  # above every pattern
+SCORE, NEAR = 2.0, 1.5  # above every pattern; a misspelled value less than one that is as known
 PART_LETTERS = 3  # a part of a name that is shorter is an initial, or a word
+PHONE = "PHONE_NUMBER"
+COUNTRY = 4  # digits of a country's code at most, its zeros included
 SPLIT_DIGITS = 5  # a number this long may also be written in groups
 
 _PERSON = re.compile(r"PERSON|^(?:FULL|FIRST|LAST|GIVEN|FAMILY|CUSTOMER|AGENT|CONTACT)?_?NAME$|SURNAME")
@@ -26,6 +35,8 @@ _SYNONYMS = {
     "IBAN": "IBAN_CODE",
     "SSN": "US_SSN",
 }
+_EXACT = frozenset(["PASSWORD", "PIN", "USERNAME"])  # a letter more or less makes another one
+_TYPED = frozenset(["ACCOUNT_NUMBER", "CREDIT_CARD", "IBAN_CODE", PHONE, "US_BANK_NUMBER", "US_SSN"])
 _WORD = re.compile(r"[^\W_]+")
 _GAP = re.compile(rf"(?:[^\w{SHIELD}]|_){{0,3}}")
 _DIGITS = re.compile(r"\d+")
@@ -100,31 +111,98 @@ def name_parts(value: Value) -> list[str]:
 
 
 def find_known(texts: Sequence[str], values: Sequence[Value]) -> list[list[Span]]:
+    """Every occurrence of `values` in the texts of one conversation: `find_values` without the keys."""
+    return [[span for span, _ in found] for found in find_values(texts, values)]
+
+
+def find_values(texts: Sequence[str], values: Sequence[Value]) -> list[list[tuple[Span, str]]]:
     """Every occurrence of `values` in the texts of one conversation, in time linear in the texts.
 
     Args:
         texts: n decoded texts; not modified.
-        values: what to look for; of two with one key the first counts.
+        values: what to look for; of two with one key the first counts, and a value before a variant of another.
     Returns:
-        n lists of spans; they may overlap.
+        n lists of (span, the key of its value); they may overlap.
     """
-    by_key = {key(value.text): value for value in reversed(values)}
-    numbers = {digits for digits in by_key if digits.isdecimal() and len(digits) >= SPLIT_DIGITS}
-    words = (_WORD, _GAP, by_key, {prefix for value in values for prefix in _joined_parts(value.text)})
-    groups = (_DIGITS, _DIGIT_GAP, numbers, {digits[:end] for digits in numbers for end in range(1, len(digits))})
-    symbols = [value for value in by_key.values() if not _WORD.search(value.text)]
-    found = []
-    for text in map(shield, texts):
-        matches = [*_runs(text, *words), *(_runs(text, *groups) if numbers else ())]
-        spans = [
-            Span(start, end, by_key[joined].type, SCORE)
-            for start, end, joined in matches
-            if not (by_key[joined].part and _AMBIGUOUS.fullmatch(text[start:end]))
-        ]
-        for value in symbols:
-            spans += [Span(*match.span(), value.type, SCORE) for match in re.finditer(re.escape(value.text), text)]
-        found.append(spans)
-    return found
+    search = _search(tuple(values))
+    return [search.find(shield(text)) for text in texts]
+
+
+@lru_cache(maxsize=64)
+def _search(values: tuple[Value, ...]) -> "_Search":
+    return _Search(values)
+
+
+class _Search:
+    """What is looked for: `by_key` joined letters and digits, read word by word or digits by digits."""
+
+    def __init__(self, values: Sequence[Value]) -> None:
+        self._by_key = {key(value.text): value for value in reversed(values)}
+        texts = [value.text for value in values]
+        for value in values:
+            for text in variants(value.type, value.text) if not value.part else ():
+                if key(text) not in self._by_key:
+                    self._by_key[key(text)] = value
+                    texts.append(text)
+        self._prefixes = {prefix for text in texts for prefix in _joined_parts(text)}
+        self._numbers = {digits for digits in self._by_key if digits.isdecimal() and len(digits) >= SPLIT_DIGITS}
+        self._starts = {digits[:end] for digits in self._numbers for end in range(1, len(digits))}
+        self._symbols = [value for value in self._by_key.values() if not _WORD.search(value.text)]
+        self._near = Near(_misspelled(values))
+        self._phones = {digits for digits in self._numbers if self._by_key[digits].type == PHONE}
+
+    def find(self, text: str) -> list[tuple[Span, str]]:
+        """The occurrences in a text whose placeholders are shielded."""
+        matches = [*_runs(_tokens(text, _WORD, self._word), text, _GAP, self._by_key, self._prefixes)]
+        if self._numbers:
+            matches += _runs(_tokens(text, _DIGITS, str), text, _DIGIT_GAP, self._numbers, self._starts)
+        found = []
+        for start, end, joined in matches:
+            value = self._by_key[joined]
+            if _stands(value, joined, text[start:end]):
+                score = SCORE if key(text[start:end]) == joined else NEAR
+                found.append((Span(start, end, value.type, score), value.key))
+        for value in self._symbols:
+            found += [
+                (Span(*match.span(), value.type, SCORE), value.key)
+                for match in re.finditer(re.escape(value.text), text)
+            ]
+        return found
+
+    def _word(self, token: str) -> str:
+        """A token as the known word that it misspells, or the telephone number that it ends in; else as it is."""
+        if token in self._prefixes or token in self._by_key:
+            return token
+        if self._phones and token.isdecimal():
+            for cut in range(1, COUNTRY + 1):
+                if token[cut:] in self._phones:
+                    return token[cut:]
+        return self._near.word(token) if self._near else token
+
+
+def _misspelled(values: Sequence[Value]) -> Iterator[str]:
+    """The words of values that count although a letter is wrong; English words only where they are a name's."""
+    ranks = dictionary().ranks
+    for value in values:
+        for word in map(str.casefold, _WORD.findall(value.text)):
+            if word.isdecimal():
+                meant = value.type in _TYPED
+            else:
+                meant = value.type == PERSON or (value.type not in _EXACT and word not in ranks)
+            if meant and not _AMBIGUOUS.fullmatch(word):
+                yield word
+
+
+def _stands(value: Value, joined: str, text: str) -> bool:
+    """Whether what reads like a value is one: a name that is a word too needs its capital, a date its separators."""
+    exact = joined == key(value.text)
+    if value.type == PERSON and text.islower():
+        if value.part and _AMBIGUOUS.fullmatch(text):
+            return False
+        if len(text) <= PART_LETTERS and is_usual(text):
+            return exact and not value.part and len(text) == PART_LETTERS
+        return exact or value.part or not all(is_usual(word) for word in _WORD.findall(text))
+    return exact or len(joined) > SPLIT_DIGITS or not text.isdecimal()
 
 
 def _joined_parts(text: str) -> Iterator[str]:
@@ -132,11 +210,19 @@ def _joined_parts(text: str) -> Iterator[str]:
     return itertools.accumulate(part.casefold() for part in _WORD.findall(text))
 
 
+def _tokens(text: str, word: re.Pattern[str], known: Callable[[str], str]) -> list[tuple[str, int, int]]:
+    """(the known word that it stands for, start, end) of each word."""
+    return [(known(match[0].casefold()), match.start(), match.end()) for match in word.finditer(text)]
+
+
 def _runs(
-    text: str, word: re.Pattern[str], gap: re.Pattern[str], keys: Container[str], prefixes: Container[str]
+    tokens: Sequence[tuple[str, int, int]],
+    text: str,
+    gap: re.Pattern[str],
+    keys: Container[str],
+    prefixes: Container[str],
 ) -> Iterator[tuple[int, int, str]]:
     """(start, end, joined) of the longest run of words, from each word on, that joined is one of `keys`."""
-    tokens = [(match[0].casefold(), match.start(), match.end()) for match in word.finditer(text)]
     position = 0
     while position < len(tokens):
         joined, best = "", None

@@ -5,6 +5,7 @@ it hid before: scrubbing a scrubbed conversation changes nothing.
 """
 
 import itertools
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,11 +14,17 @@ from typing import Any
 from deskloop.placeholders import PLACEHOLDER, entity_type
 from tasks.scrub.config import ScrubConfig
 from tasks.scrub.decode import Decoded, decode, resolve
-from tasks.scrub.detect import Span, detect
-from tasks.scrub.known import PERSON, Value, find_known, key, known_values, name_parts
+from tasks.scrub.detect import detect
+from tasks.scrub.dialogue import answers
+from tasks.scrub.known import PERSON, Value, find_values, key, known_values, name_parts
+from tasks.scrub.replacement import Replacement, put, replacement
+from tasks.scrub.span import Span
 
 ROUNDS = 25  # two are usual: one that finds, one that finds no more
-SPREAD = 4  # letters and digits of a detected value that is looked for in the other turns as well
+CERTAIN = 1.0  # score of what a checksum proves or the source knows
+LOOSE = ("ADDRESS", "LOCATION", "PERSON")  # guesses whose ends are guesses too
+# Letters and digits of a detected value that is looked for in the other turns as well.
+SPREAD, SPREAD_OF = 4, {PERSON: 2, "PIN": 3, "SECURITY_ANSWER": 3}
 
 
 class Conversation:
@@ -26,18 +33,37 @@ class Conversation:
     Attributes:
         texts: its decoded texts (turns, then metadata), replaced step by step; each maps back to its input.
         pending: which of them have changed since they were last searched.
+        covered: the texts with placeholders alone, whatever the modes then put; for the second scan.
+        spans: where in each text something stands for a value. Both are there once `finish` has been called.
     """
 
-    def __init__(self, texts: Iterable[str | None], known: Mapping[str, Iterable[Any] | None] | None = None) -> None:
+    def __init__(
+        self,
+        texts: Iterable[str | None],
+        known: Mapping[str, Iterable[Any] | None] | None = None,
+        roles: Sequence[str] = (),
+    ) -> None:
+        """Decode the texts.
+
+        Args:
+            texts: of the turns, then of everything else that is text, as metadata.
+            known: what the source knows to be personal in it, by type.
+            roles: who says each of the turns, which come first; the texts after them are said by no one.
+        """
         texts = list(texts)
+        self._roles = list(roles)
         self.texts: list[Decoded] = [decode(text or "") for text in texts]
         self.pending = list(range(len(self.texts)))
         self._inputs = [text or "" for text in texts]
         self._known = known_values(known)
         self._whole = {key(value.text): value.key for value in self._known}
         self._types = {value.key: value.type for value in reversed(self._known)}
+        self._spelled = {value.key: value.text for value in reversed(self._known) if not value.part}
         self._found: dict[str, Value] = {}
         self._numbers: dict[tuple[str, str], int] = {}
+        self._wholes: dict[str, str] = {}  # placeholder -> the value that it stands for
+        self.covered: list[str] = []
+        self.spans: list[list[Span]] = [[] for _ in texts]
         self._last: dict[str, int] = defaultdict(int)
         for text in self.texts:
             for match in PLACEHOLDER.finditer(text.text):
@@ -45,16 +71,22 @@ class Conversation:
                 # Nothing of ours has ten digits: a longer number cannot be met by counting on.
                 self._last[entity] = max(self._last[entity], int(number) if len(number) < 10 else 0)
 
-    def replace(self, detected: Sequence[Sequence[Span]]) -> None:
+    def replace(self, detected: Sequence[Sequence[Span]], config: ScrubConfig, made: Replacement) -> None:
         """Replace what was detected in the pending texts, the known values, and every other occurrence of both.
 
         Args:
             detected: the spans of each pending text, in the order of `pending`; not modified.
+            config: whether the dialogue is looked at.
+            made: what becomes of each type; a type that is kept is passed over.
         """
         spans: list[list[Span]] = [[] for _ in self.texts]
         for index, found in zip(self.pending, detected, strict=True):
-            spans[index] = list(found)
-        self._search(spans, self._known)
+            spans[index] = [span for span in found if made.mode(span.type) != "keep"]
+        if config.dialogue and self._roles:
+            said = [(role, text.text) for role, text in zip(self._roles, self.texts, strict=False)]
+            for found, more in zip(spans, answers(said), strict=False):
+                found += (span for span in more if made.mode(span.type) != "keep")
+        self._search(spans, [value for value in self._known if made.mode(value.type) != "keep"])
         settled = self._settled(spans)
         if any(settled):
             self._learn(settled)
@@ -68,14 +100,39 @@ class Conversation:
 
     def _settled(self, spans: Sequence[Sequence[Span]]) -> list[list[Span]]:
         return [
-            settle(_with_marks(text.text, span) for span in found)
+            settle(_with_marks(text.text, span) for span in self._carved(text.text, found))
             for text, found in zip(self.texts, spans, strict=True)
         ]
 
+    def _carved(self, text: str, spans: Sequence[Span]) -> list[Span]:
+        """The spans with what is certain cut out of guesses of another type, so that each keeps its name.
+
+        A guess of the same type (`Ms Jane Doe` around the known `Jane Doe`) is another spelling of the certain value.
+        """
+        certain = [span for span in spans if span.score >= CERTAIN]
+        if len(certain) in (0, len(spans)):
+            return list(spans)
+        result = list(certain)
+        for span in spans:
+            if span.score < CERTAIN and span.type not in LOOSE:
+                result.append(span)
+            elif span.score < CERTAIN:
+                inside = [one for one in certain if one.start < span.end and span.start < one.end]
+                alike = next((one for one in inside if one.type == span.type), None)
+                if alike:
+                    value = key(text[alike.start : alike.end])
+                    self._whole.setdefault(key(text[span.start : span.end]), self._whole.get(value, value))
+                result += [span] if alike or not inside else _around(text, span, inside)
+        return result
+
     def _search(self, spans: list[list[Span]], values: Sequence[Value]) -> None:
-        if values:
-            for found, more in zip(spans, find_known([text.text for text in self.texts], values), strict=True):
-                found += more
+        if not values:
+            return
+        texts = [text.text for text in self.texts]
+        for text, found, more in zip(texts, spans, find_values(texts, values), strict=True):
+            for span, whole in more:
+                found.append(span)
+                self._whole.setdefault(key(text[span.start : span.end]), whole)  # misspelled, or written another way
 
     def _learn(self, settled: Sequence[Sequence[Span]]) -> None:
         """Remember the values found: type by the surest finding, whole names before their parts."""
@@ -86,8 +143,11 @@ class Conversation:
         ]
         for _, value in sorted(found, key=lambda item: item[0]):
             self._types.setdefault(self._whole.get(value.key, value.key), value.type)
-            if sum(map(str.isalnum, value.text)) >= SPREAD:
-                aliased = self._whole.get(value.key, value.key) != value.key
+            self._spelled.setdefault(value.key, value.text)
+            size = sum(map(str.isalnum, value.text))
+            if size >= SPREAD_OF.get(value.type, SPREAD):
+                # A short name is looked for as a part of one is: where it is a word too, with its capital only.
+                aliased = self._whole.get(value.key, value.key) != value.key or size < SPREAD
                 self._found.setdefault(value.key, value._replace(part=aliased))
         for _, value in found:
             parts = name_parts(value) if value.type == PERSON else []
@@ -103,15 +163,23 @@ class Conversation:
         if (entity, value) not in self._numbers:
             self._last[entity] += 1
             self._numbers[entity, value] = self._last[entity]
-        return f"<{entity}_{self._numbers[entity, value]}>"
+        placeholder = f"<{entity}_{self._numbers[entity, value]}>"
+        self._wholes.setdefault(placeholder, self._spelled.get(value, text[span.start : span.end]))
+        return placeholder
+
+    def finish(self, made: Replacement) -> None:
+        """Put what the modes ask for in place of the placeholders, and note where; to be called once, at the end."""
+        self.covered = [text.text for text in self.texts]
+        for index, text in enumerate(self.texts):
+            self.texts[index], self.spans[index] = put(text, self._inputs[index], made, self._wholes)
 
     def replaced(self, index: int) -> list[dict[str, Any]]:
         """What was replaced in a text, as `{"turn", "start", "end", "entity"}` in offsets of its input."""
-        spans = []
-        for match in PLACEHOLDER.finditer(self.texts[index].text):
-            start, end = self.texts[index].source(*match.span())
-            if self._inputs[index][start:end] != match[0]:
-                spans.append({"turn": index, "start": start, "end": end, "entity": entity_type(match[0])})
+        text, spans = self.texts[index], []
+        for span in self.spans[index]:
+            start, end = text.source(span.start, span.end)
+            if self._inputs[index][start:end] != text.text[span.start : span.end]:
+                spans.append({"turn": index, "start": start, "end": end, "entity": span.type})
         return spans
 
 
@@ -121,6 +189,17 @@ def _with_marks(text: str, span: Span) -> Span:
     while end < len(text) and unicodedata.combining(text[end]):
         end += 1
     return span._replace(end=end)
+
+
+def _around(text: str, span: Span, holes: Sequence[Span]) -> Iterator[Span]:
+    """What is left of a span besides its holes, as far as it holds a digit or a word."""
+    start = span.start
+    for hole in [*sorted(holes), Span(span.end, span.end, "", 0.0)]:
+        if start < hole.start:
+            words = list(re.finditer(r"[^\W_]+", text[start : hole.start]))
+            if any(word[0].isdigit() or len(word[0]) > 2 for word in words):
+                yield span._replace(start=start + words[0].start(), end=start + words[-1].end())
+        start = max(start, hole.end)
 
 
 def settle(spans: Iterable[Span]) -> list[Span]:
@@ -140,19 +219,29 @@ def settle(spans: Iterable[Span]) -> list[Span]:
     return settled
 
 
-def replace_values(conversations: Sequence[Conversation], config: ScrubConfig) -> None:
+def replace_values(
+    conversations: Sequence[Conversation], config: ScrubConfig, key: bytes = b"", folder: str = "."
+) -> None:
     """Bring every conversation to where nothing more is found in it. Changes the conversations in place.
 
     Args:
         conversations: a batch; each is treated as if it were alone, whatever stands beside it.
-        config: what to detect.
+        config: what to detect, and what becomes of it.
+        key: secret bytes for pseudonyms and hashes.
+        folder: where relative paths of the config start.
+    Raises:
+        ConfigError: a mode of `replace` needs a key, and there is none.
+        DataError: a pattern of the pipeline file takes too long on a text.
     """
+    made = replacement(config.replace_items, key)
     active: Sequence[Conversation] = conversations
     for _ in range(ROUNDS):
         texts = [conversation.texts[index].text for conversation in active for index in conversation.pending]
-        detected: Iterator[list[Span]] = iter(detect(texts, config))
+        detected: Iterator[list[Span]] = iter(detect(texts, config, folder))
         for conversation in active:
-            conversation.replace(list(itertools.islice(detected, len(conversation.pending))))
+            conversation.replace(list(itertools.islice(detected, len(conversation.pending))), config, made)
         active = [conversation for conversation in active if conversation.pending]
         if not active:
-            return
+            break
+    for conversation in conversations:
+        conversation.finish(made)

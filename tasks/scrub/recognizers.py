@@ -1,16 +1,12 @@
-"""Presidio's recognizers, made for a log that nobody supervises: no network, no model, and not a word in any log.
+"""Presidio's recognizers, made for a log that nobody supervises: no network, no model, and not a word in any log."""
 
-Built once per process and set of rules, and run only on texts that hold what a recognizer needs.
-"""
-
-import logging
-import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from tasks.scrub.adapted import DIGIT, custom, email, iban, many_digits, phone
+from tasks.scrub import adapted
+from tasks.scrub.patterns.engine import Engine
+from tasks.scrub.patterns.file import load_recognizers, silence
 
 # Entity type -> class in presidio_analyzer.predefined_recognizers: everything for English that works on patterns.
 PREDEFINED = {
@@ -62,103 +58,61 @@ CONTEXT = {
 }
 
 
-Test = Callable[[str], object]
-
-_HEXADECIMAL = re.compile(r"\d|::|:[A-Fa-f]{1,4}:|[A-Fa-f]{1,4}([:.-])[A-Fa-f]{1,4}\1")
-
-
-# What a text must contain for a recognizer to find anything at all; a type that is not named here always runs.
-_NEEDS: dict[str, Test] = {
-    "CREDIT_CARD": DIGIT.search,
-    "CRYPTO": DIGIT.search,
-    "EMAIL_ADDRESS": re.compile("@").search,
-    "IBAN_CODE": DIGIT.search,
-    "IP_ADDRESS": _HEXADECIMAL.search,
-    "MAC_ADDRESS": _HEXADECIMAL.search,
-    "MEDICAL_LICENSE": DIGIT.search,
-    "PHONE_NUMBER": many_digits,
-    "UK_NHS": DIGIT.search,
-    "UK_NINO": DIGIT.search,
-    "US_BANK_NUMBER": DIGIT.search,
-    "US_DRIVER_LICENSE": DIGIT.search,
-    "US_ITIN": DIGIT.search,
-    "US_PASSPORT": DIGIT.search,
-    "US_SSN": DIGIT.search,
-}
-
-
 @dataclass(frozen=True)
-class Recognizers:
+class Rules:
     """What detection runs on a text.
 
     Attributes:
-        each: [(recognizer, test)]; the recognizer finds nothing where the test is false.
-        artifacts: text -> its tokens, as Presidio wants them to look for context words.
-        enhance: raises the score of results that stand after a context word.
+        patterns: Presidio's recognizers, and the patterns of the pipeline file.
+        denied: what is personal whatever `keep` says: the lists of the pipeline file.
     """
 
-    each: Sequence[tuple[Any, Test | None]]
-    artifacts: Callable[[str], Any]
-    enhance: Callable[..., list[Any]]
+    patterns: Engine
+    denied: Engine
 
 
 @cache
-def build(entities: tuple[str, ...], patterns: tuple[tuple[str, str], ...], deny: tuple[tuple[str, str], ...]) -> Any:
+def build(
+    entities: tuple[str, ...],
+    patterns: tuple[tuple[str, str], ...] = (),
+    deny: tuple[tuple[str, str], ...] = (),
+    file: str = "",
+) -> Rules:
     """The recognizers of one set of rules, once per process: loading Presidio takes seconds.
 
     Args:
         entities: names out of `PREDEFINED`.
         patterns: (type, regular expression) of the pipeline file.
         deny: (type, value) of the pipeline file.
-    Returns:
-        `Recognizers`.
+        file: path of a YAML file with recognizers in Presidio's format, or nothing.
+    Raises:
+        ConfigError: the file cannot be used.
     """
-    _silence()
-    from presidio_analyzer import PatternRecognizer
+    silence()
+    from presidio_analyzer import Pattern, PatternRecognizer
     from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
 
-    each: list[tuple[Any, Test | None]] = []
-    for entity in entities:
-        each.append((_predefined(entity), _NEEDS.get(entity)))
-    each += [(custom(entity, expression), None) for entity, expression in patterns]
-    denied: dict[str, list[str]] = {}
+    own = load_recognizers(file) if file else []
+    found = [predefined(entity) for entity in entities]
+    found += [PatternRecognizer(entity, patterns=[Pattern(entity, regex, 1.0)]) for entity, regex in patterns]
+    found += [recognizer for recognizer in own if not recognizer.deny_list]
+    values: dict[str, list[str]] = {}
     for entity, value in deny:
-        denied.setdefault(entity, []).append(value)
-    for entity, values in denied.items():
-        longest = sorted(values, key=len, reverse=True)
-        each.append((PatternRecognizer(supported_entity=entity, deny_list=longest), None))
+        values.setdefault(entity, []).append(value)
+    denied = [
+        PatternRecognizer(entity, deny_list=sorted(listed, key=len, reverse=True)) for entity, listed in values.items()
+    ]
+    denied += [recognizer for recognizer in own if recognizer.deny_list]
     enhancer = LemmaContextAwareEnhancer(context_matching_mode="whole_word")
-    return Recognizers(each, _tokenizer(), enhancer.enhance_using_context)
+    seconds = adapted.PATTERN_SECONDS
+    return Rules(Engine(found, enhancer, seconds=seconds), Engine(denied, enhancer, seconds=seconds))
 
 
-def _silence() -> None:
-    """Presidio logs the text of what it cannot check: its logger gets no record out of this process."""
-    logger = logging.getLogger("presidio-analyzer")
-    logger.setLevel(logging.CRITICAL + 1)
-    logger.propagate = False
-
-
-def _tokenizer() -> Callable[[str], Any]:
-    import spacy
-    from presidio_analyzer.nlp_engine import NlpArtifacts, SpacyNlpEngine
-
-    engine = SpacyNlpEngine(models=[{"lang_code": "en", "model_name": "blank"}])
-    blank = spacy.blank("en")
-    engine.nlp = {"en": blank}  # in place of `load`, which would download a model
-
-    def artifacts(text: str) -> Any:
-        document = blank(text)
-        words = [token.text for token in document]
-        # A blank pipeline leaves the lemmas empty, and Presidio would find no context word in them: words stand in.
-        return NlpArtifacts([], words, [token.idx for token in document], words, engine, "en")
-
-    return artifacts
-
-
-def _predefined(entity: str) -> Any:
+def predefined(entity: str) -> Any:
+    """The recognizer of one entity type, adapted where Presidio's own does not serve."""
     from presidio_analyzer import predefined_recognizers
 
-    made = {"EMAIL_ADDRESS": email, "IBAN_CODE": iban, "PHONE_NUMBER": phone}.get(entity)
+    made = {"EMAIL_ADDRESS": adapted.email, "IBAN_CODE": adapted.iban, "PHONE_NUMBER": adapted.phone}.get(entity)
     if made is not None:
         return made()
     recognizer = getattr(predefined_recognizers, PREDEFINED[entity])

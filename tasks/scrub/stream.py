@@ -7,9 +7,10 @@ that cannot be used becomes `{"id", "error"}`, and the stream goes on.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -17,6 +18,7 @@ from tasks.scrub.config import ScrubConfig
 from tasks.scrub.placeholders import Conversation, replace_values
 
 BATCH = 256  # lines
+CHUNK = 1 << 20  # bytes that are read at a time, at most
 BODY = frozenset(["id", "text", "turns", "spans"])
 
 
@@ -29,22 +31,59 @@ class _Line:
     conversation: Conversation | None = None
 
 
-def scrub_lines(lines: Iterable[bytes], config: ScrubConfig) -> Iterator[bytes]:
+def scrub_lines(
+    lines: Iterable[bytes], config: ScrubConfig, key: bytes = b"", tally: Counter[str] | None = None
+) -> Iterator[bytes]:
     """Scrub JSON Lines in their order: one line out for each line in that is not blank.
 
     Args:
         lines: JSON objects in UTF-8, with or without their line feed.
         config: what is personal; languages are not looked at.
+        key: secret bytes for pseudonyms and hashes.
+        tally: counts `lines`, `errors` and each entity type found; changed in place.
     Yields:
         JSON objects, each with a line feed.
     Raises:
         DataError: a pattern of the pipeline file takes too long on a text.
     """
-    filled = (line for line in lines if line.strip())
-    while batch := [_parse(line) for line in itertools.islice(filled, BATCH)]:
-        replace_values([line.conversation for line in batch if line.conversation is not None], config)
-        for line in batch:
-            yield orjson.dumps(_scrubbed(line), option=orjson.OPT_APPEND_NEWLINE)
+    waiting = iter(lines)
+    while batch := list(itertools.islice(waiting, BATCH)):
+        yield from _scrub_batch(batch, config, key, Counter() if tally is None else tally)
+
+
+def scrub_stream(
+    file: BinaryIO, config: ScrubConfig, key: bytes = b"", tally: Counter[str] | None = None
+) -> Iterator[bytes]:
+    """Like `scrub_lines`, on lines as they arrive: what a pipe holds goes out before more is waited for.
+
+    Args:
+        file: binary and buffered (it has `read1`).
+    """
+    for batch in _arriving(file):
+        yield from scrub_lines(batch, config, key, tally)
+
+
+def _arriving(file: Any) -> Iterator[list[bytes]]:
+    """Whole lines, as many as there are at a time."""
+    pieces: list[bytes] = []
+    while chunk := file.read1(CHUNK):
+        *whole, rest = chunk.split(b"\n")
+        if whole:
+            yield [b"".join([*pieces, whole[0]]), *whole[1:]]
+            pieces = []
+        pieces.append(rest)
+    yield [b"".join(pieces)]
+
+
+def _scrub_batch(lines: Sequence[bytes], config: ScrubConfig, key: bytes, tally: Counter[str]) -> Iterator[bytes]:
+    batch = [_parse(line) for line in lines if line.strip()]
+    replace_values([line.conversation for line in batch if line.conversation is not None], config, key)
+    for line in batch:
+        result = _scrubbed(line)
+        tally["lines"] += 1
+        tally["errors"] += line.conversation is None
+        tally.update(span["entity"] for span in result.get("spans", ()) if line.conversation is not None)
+        yield orjson.dumps(result, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _parse(line: bytes) -> _Line:
@@ -59,9 +98,15 @@ def _parse(line: bytes) -> _Line:
     known = content.pop("known", None)
     turns = content.get("turns")
     texts = [content["text"]] if turns is None else [turn.get("text") for turn in turns]
+    roles = ["customer"] if turns is None else [_role(turn) for turn in turns]
     others: list[str] = []
     _visit_others(content, others.append)
-    return _Line(content, len(texts), Conversation([*texts, *others], known))
+    return _Line(content, len(texts), Conversation([*texts, *others], known, roles))
+
+
+def _role(turn: dict[str, Any]) -> str:
+    role = turn.get("role")
+    return role if isinstance(role, str) else ""
 
 
 def _problem(content: Any) -> str | None:

@@ -1,5 +1,6 @@
 """The command line: quick, documented, one JSON document on stdout, and never a traceback."""
 
+import gzip
 import json
 import os
 import re
@@ -353,23 +354,38 @@ def test_data_show_prints_rows(file: Path, deskloop: Call) -> None:
     assert "_hash" not in result.out
 
 
-def test_data_show_of_raw_must_be_asked_for(file: Path, deskloop: Call) -> None:
+def test_data_show_of_raw_is_refused(file: Path, deskloop: Call) -> None:
     refused = deskloop("data", "show", "logged@1", "-c", file)
     assert (refused.code, refused.out) == (2, "")
-    assert "logged@1 is in the raw zone and holds personal data; add --raw to see it" in refused.err
-    shown = deskloop("data", "show", "logged@1", "-c", file, "--raw", "-n", 1)
-    assert (shown.code, json.loads(shown.out)["turns"][0]["text"]) == (0, "one")
+    assert "logged@1 is in the raw zone and holds personal data; one of its rows is shown" in refused.err
+
+
+def test_data_trace_follows_a_row_back(file: Path, deskloop: Call) -> None:
+    lines = deskloop("data", "trace", "bb", "-c", file).out.splitlines()
+    assert [line.split()[:3] for line in lines if "@" in line][-2:] == [
+        ["uppered@2", "upper", "bb"],
+        ["logged@2", "log", "bb"],
+    ]
+    assert "    customer: TWO!" in lines
+    shown = json.loads(deskloop("data", "trace", "bb", "-c", file, "--raw", "--json").out)
+    assert shown[-1]["row"]["turns"][0]["text"] == "two!"
+
+
+def test_data_gc_without_raw_days_says_that_rows_are_kept(file: Path, deskloop: Call) -> None:
+    told = deskloop("data", "gc", "-c", file)
+    assert (told.code, told.out) == (0, "raw rows are kept: the pipeline file sets no `raw_days`\n")
+    assert deskloop("data", "gc", "-c", file, "--json").out == "{}\n"
 
 
 def test_data_diff_compares_by_row(file: Path, deskloop: Call) -> None:
-    result = deskloop("data", "diff", "logged@1", "logged@2", "-c", file, "--json")
-    assert json.loads(result.out) == {"same": 3, "changed": ["a"], "added": ["new"], "gone": []}
-    back = deskloop("data", "diff", "logged@2", "logged@1", "-c", file)
+    result = deskloop("data", "diff", "uppered@1", "uppered@2", "-c", file, "--json")
+    assert json.loads(result.out) == {"same": 3, "changed": [], "added": ["new"], "gone": ["ccc"]}
+    back = deskloop("data", "diff", "uppered@2", "uppered@1", "-c", file)
     assert back.out.splitlines() == [
-        "same             3", "changed          1  a", "added            0  ", "gone             1  new",
+        "same             3", "changed          0  ", "added            1  ccc", "gone             1  new",
     ]  # fmt: skip
-    same = deskloop("data", "diff", "logged@2", "logged", "-c", file, "--json")
-    assert json.loads(same.out) == {"same": 5, "changed": [], "added": [], "gone": []}
+    same = deskloop("data", "diff", "uppered@2", "uppered", "-c", file, "--json")
+    assert json.loads(same.out) == {"same": 4, "changed": [], "added": [], "gone": []}
 
 
 @pytest.mark.parametrize("command", [("show", "uperred"), ("diff", "uppered@1", "uperred"), ("log", "uperred")])
@@ -419,7 +435,21 @@ def test_scrub_reads_and_writes_lines() -> None:
     out = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one.get("text") for one in out] == ["write to <EMAIL_ADDRESS_1>"] * 3 + [None]
     assert out[3]["error"] == "invalid_json"
-    assert done.stderr == ""
+    told = '4 lines, 3 values replaced (EMAIL_ADDRESS 3)\n1 lines could not be used; each has an "error" in its place\n'
+    assert done.stderr == told
+    assert subprocess.run([*command, "-q"], input=content, capture_output=True, text=True, cwd=ROOT).stderr == ""
+
+
+def test_scrub_takes_the_options_of_a_pipeline(tmp_path: Path, deskloop: Call) -> None:
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(
+        "name: x\nsteps: [{ingest: {sources: [{path: a.jsonl}]}}, {scrub: {patterns: {ORDER_ID: 'HD-[0-9]+'}}}]\n"
+    )
+    (tmp_path / "in.jsonl.gz").write_bytes(gzip.compress(b'{"id": 1, "text": "my hd-123 please"}\n'))
+    done = deskloop("scrub", "-c", file, tmp_path / "in.jsonl.gz")
+    assert json.loads(done.out)["text"] == "my <ORDER_ID_1> please"
+    file.write_text("name: x\nsteps: [{ingest: {sources: [{path: a.jsonl}]}}]\n")
+    assert "it has no scrub step" in deskloop("scrub", "-c", file, tmp_path / "in.jsonl.gz").err
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from deskloop import expect
 from deskloop.errors import DataError, ExpectationError, InputError, StepError
+from deskloop.zones import allow_raw
 from tests.deskloop import toy
 from tests.deskloop.toy import Toy, digests, rows, suites
 
@@ -43,8 +44,9 @@ def test_rows_are_counted_and_rejects_keep_their_reason(pipeline: Toy) -> None:
     assert (logged.rows_in, logged.rows_out, logged.rejected, logged.reasons) == (6, 5, 1, {"bad_turns": 1})
     assert (upper.rows_in, upper.rows_out, upper.rejected, upper.reasons) == (5, 3, 2, {"too_long": 2})
     store = pipeline.engine().store
-    held = store.read("raw", "quarantine", store.delta_version("raw", "quarantine"))
-    assert held.to_pylist() == [{"row_id": "x", "reason": "bad_turns", "raw": b"{"}]
+    with allow_raw("test"):
+        held = store.read("raw", "quarantine", store.delta_version("raw", "quarantine"))
+    assert held.to_pylist() == [{"row_id": "x", "reason": "bad_turns", "raw": b"{", "batch": 1}]
     copied = result["copy"][1]
     assert [version.dataset for version in copied] == ["train_copied", "validation_copied", "test_copied"]
     assert copied[0].added == 2  # the second windows of bb and dddd

@@ -265,7 +265,7 @@ def test_a_remote_log_is_named_as_it_is() -> None:
         ("log.jsonl", b"", "log.jsonl: none of its first 500 records is a JSON object or a row of a table"),
         ("log.jsonl", b"Zebra words\n[1]\n", "log.jsonl: none of its first 500 records"),
         ("log.csv", b"", "log.csv: none of its first 500 records"),
-        ("log.jsonl.gz", gzip.compress(jsonl(CONVERSATIONS))[:30], "log.jsonl.gz cannot be read to its end"),
+        ("log.jsonl.gz", gzip.compress(jsonl(CONVERSATIONS), mtime=0)[:30], "log.jsonl.gz cannot be read to its end"),
     ],
 )
 def test_what_holds_no_records_is_refused(tmp_path: Path, name: str, content: bytes, expected: str) -> None:

@@ -26,6 +26,7 @@ RUN = RUNS["run"]
 LEAST: dict[str, Any] = {"pipeline": "support", "run_id": "run-7", "status": "completed", "steps": {}}
 SOURCES = {  # section: the keys of a run that it comes from
     "scrubbed": ("entities",),
+    "recall": ("recall",),
     "labels": ("annotation",),
     "augmentation": ("augmentation",),
     "classes": ("classes",),

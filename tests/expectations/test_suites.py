@@ -132,6 +132,7 @@ BREAKS: dict[str, Callable[[Data], None]] = {
     "In nine of ten conversations an agent answers": each_turn(silenced, 0.2),
     LISTED: cell("entities", []),
     LENGTH: stretched,
+    "Of the values planted into a sample, at least the share `min_recall` was found": facts(found=79),
     "The personal values that the source itself knows stayed in the raw zone": leaked,
     "Every conversation has a language": cell("language", None),
     "A language is an ISO 639 code, or und where it is unknown": cell("language", "English"),
@@ -233,3 +234,33 @@ def test_every_break_is_used() -> None:
     used = {description for module in MODULES for description in described(module)}
     assert used == set(BREAKS)
     assert len(good("split").rows) == ROWS
+
+
+def pseudonymous(data: Data) -> None:
+    """A name and a card number in place of each placeholder, listed as entities."""
+    for row in data.rows:
+        for entity in row["entities"]:
+            text = row["turns"][entity["turn"]]["text"]
+            new = text[: entity["start"]] + "Ada Finn, 9772942977526848" + text[entity["end"] :]
+            row["turns"][entity["turn"]]["text"] = new
+            entity["end"] = entity["start"] + len("Ada Finn, 9772942977526848")
+
+
+def drifted(data: Data) -> None:
+    pseudonymous(data)
+    data.rows[0]["entities"][0]["start"] += 1
+    data.rows[0]["entities"][0]["end"] += 1
+
+
+def cut(data: Data) -> None:
+    pseudonymous(data)
+    turn = data.rows[0]["turns"][data.rows[0]["entities"][0]["turn"]]
+    turn["text"] = turn["text"][: data.rows[0]["entities"][0]["end"] - 1]
+
+
+@pytest.mark.parametrize("module", ["scrubbed", "normalized", "annotated", "selected", "split"])
+def test_pseudonyms_are_entities_as_placeholders_are(module: str) -> None:
+    assert failed(broken(module, pseudonymous)) == set()
+    listed = "Every placeholder in a text is listed as an entity, and the other way round"
+    assert listed in failed(broken(module, drifted))
+    assert listed in failed(broken(module, cut))

@@ -338,3 +338,28 @@ def test_a_second_night_extends_to_what_a_rebuild_gives(tmp_path: Path) -> None:
     assert digests(second)["augmented"] != digests(first)["augmented"]
     assert versions(second)["augmented"].added > versions(first)["augmented"].added > 20
     assert digests(desk.prepare(rebuild=True))["augmented"] == digests(second)["augmented"]
+
+
+def test_a_pseudonym_is_rewritten_by_nobody() -> None:  # P8
+    turns = [
+        {"role": "customer", "text": "Where is my refund for order A-204, Ada Finn asks?"},
+        {"role": "agent", "text": "It is on its way, Ada."},
+    ]
+    entities = [
+        {"turn": 0, "start": 36, "end": 44, "type": "PERSON"},
+        {"turn": 1, "start": 18, "end": 21, "type": "PERSON"},
+    ]
+    asked: list[str] = []
+
+    class Listening(Spoken):
+        def __call__(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str | None]:
+            asked.extend(texts)
+            return super().__call__(texts, seeds)
+
+    result = run(conversations([talk("a", turns=turns, entities=entities)]), {"refund": 1.0}, Listening("quite"))
+    assert asked == ["Where is my refund for order A-204, <PERSON_1> asks?"]
+    copied = result.iloc[1]
+    assert copied["reject"] is None or pd.isna(copied["reject"])
+    assert [copied["turns"][one["turn"]]["text"][one["start"] : one["end"]] for one in copied["entities"]] == [
+        "Ada Finn", "Ada",
+    ]  # fmt: skip

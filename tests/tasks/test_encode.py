@@ -240,3 +240,19 @@ def test_copies_change_no_token() -> None:
     copy = {"conversation_id": "c0", "row_id": "c0/noise-1", "split": "train", "turns": other, "origin": "noise"}
     config, context = EncodeConfig(vocabulary=300, max_length=64), Context(step="encode")
     assert fit(conversations([*logged, copy]), config, context) == fit(conversations(logged), config, context)
+
+
+def test_hashes_and_pseudonyms_are_encoded():
+    said = ("customer", "I am <PERSON_123456789012>, card 9772 9429 7752 6848"), ("agent", "Hi <PERSON_123456789012>!")
+    entities = [
+        {"turn": 0, "start": 5, "end": 26, "type": "PERSON"},
+        {"turn": 0, "start": 33, "end": 52, "type": "CREDIT_CARD"},
+        {"turn": 1, "start": 3, "end": 24, "type": "PERSON"},
+    ]
+    rows = conversations([row("a", *said, entities=entities), row("b", *said)])
+    result = encode(rows, CONFIG, CONTEXT)
+    assert result["reject"].fillna("").tolist() == ["", "residue"]  # unlisted, the number may be anyone's
+    assert "<PERSON_1>" in TOKENIZER.decode(result["input_ids"][0])
+    assert "123456789012" not in TOKENIZER.decode(result["input_ids"][0])
+    added = tokenizer_module.load(fit(rows, CONFIG, Context("encode"))).get_added_vocab()
+    assert "<PERSON_9>" not in added

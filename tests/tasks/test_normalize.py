@@ -281,3 +281,22 @@ def test_rows_are_independent(frame: pd.DataFrame) -> None:
 
 def test_the_stage_learns_before_it_works() -> None:
     assert (STAGE.kind, STAGE.fit, STAGE.dataset) == ("fitted", fit, "normalized")
+
+
+def test_pseudonyms_come_through_whole() -> None:  # P8
+    """As a placeholder would: not corrected, not cut, found again where they are now."""
+    turns = talk("a", "hello   i am  teh finn, where is it", "Dear Teh Finn,\n\nit is here.")["turns"]
+    entities = [
+        {"turn": 0, "start": 14, "end": 22, "type": "PERSON"},
+        {"turn": 1, "start": 5, "end": 13, "type": "PERSON"},
+    ]
+    rows = conversations([{"conversation_id": "a", "turns": turns, "entities": entities, "language": "en"}])
+    words = {"words": [], "targets": {"the": 900, "fine": 900}}
+    artifact = {ARTIFACT: b"[]", VOCABULARY: json.dumps(words).encode()}
+    result = normalize(rows, NormalizeConfig(), Context(step="normalize", artifact=artifact))
+    assert texts(result) == [
+        [("customer", "hello i am teh finn, where is it"), ("agent", "Dear Teh Finn,\n\nit is here.")]
+    ]
+    assert [result["turns"][0][one["turn"]]["text"][one["start"] : one["end"]] for one in result["entities"][0]] == [
+        "teh finn", "Teh Finn",
+    ]  # fmt: skip

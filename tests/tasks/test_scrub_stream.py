@@ -1,7 +1,10 @@
+import os
+from collections import Counter
+
 import orjson
 
 from tasks.scrub import ScrubConfig
-from tasks.scrub.stream import BATCH, scrub_lines
+from tasks.scrub.stream import BATCH, scrub_lines, scrub_stream
 
 
 def run(*lines: bytes) -> list[object]:
@@ -86,3 +89,24 @@ def test_lines_are_read_no_further_than_a_batch() -> None:
 
     next(scrub_lines(lines(), ScrubConfig()))  # type: ignore[arg-type]
     assert len(read) == BATCH
+
+
+def test_lines_go_out_as_they_come() -> None:
+    """A pipe that stays open: what it holds is not kept back until a batch is full."""
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as source, os.fdopen(writer, "wb", buffering=0) as sink:
+        out = scrub_stream(source, ScrubConfig())
+        sink.write(b'{"id": 1, "text": "mail a@b.example"}\n{"id": 2, "te')
+        assert orjson.loads(next(out))["text"] == "mail <EMAIL_ADDRESS_1>"
+        sink.write(b'xt": "c@d.example"}\n\n{"id": 3,')
+        assert orjson.loads(next(out))["text"] == "<EMAIL_ADDRESS_1>"
+        sink.write(b' "text": "no line feed"}')
+        sink.close()
+        assert [orjson.loads(line)["id"] for line in out] == [3]
+
+
+def test_what_was_done_is_counted() -> None:
+    tally: Counter[str] = Counter()
+    lines = [b'{"id": 1, "text": "a@b.example, c@d.example"}', b"", b"no"]
+    assert len(list(scrub_lines(lines, ScrubConfig(), tally=tally))) == 2
+    assert tally == {"lines": 2, "errors": 1, "EMAIL_ADDRESS": 2}

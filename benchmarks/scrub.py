@@ -1,0 +1,179 @@
+"""Detection's speed: Presidio's own batch engine, the same recognizers on ours, and the full default detector.
+
+    python -m benchmarks.scrub [--rounds 3] [--texts N] [--sizes]
+
+One process, one thread, rounds in turn, medians of CPU seconds (Presidio's e-mail check also waits for the network, and
+that time is not counted); the first round's findings are compared on every text in start, end, entity and score (1e-6).
+Presidio runs on a blank spaCy pipeline, once as it comes (it has no lemmas, so that no context
+word is ever found) and once with the words as lemmas (`context`): `identical` holds for both, `patterns_ratio` is the
+smaller ratio of the two, `full_ratio` compares with the faster of the two.
+`--sizes` prints, instead, the seconds that texts of 1, 2 and 4 units take the full detector.
+"""
+
+import argparse
+import gzip
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT.parent / "shared" / "data"
+EXAMPLE = ROOT / "examples" / "support" / "log"
+SIDES = ("presidio", "patterns", "presidio_context", "patterns_context", "full")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="measured rounds")
+    parser.add_argument("--texts", type=int, default=0, help="a sample of this many texts; default all")
+    parser.add_argument("--sizes", action="store_true", help="time long and hostile texts instead")
+    parser.add_argument("--unit", type=int, default=100_000, help="characters of the shortest text of --sizes")
+    parser.add_argument("--detector", default="embedded", help="of --sizes; `patterns` leaves names and cues out")
+    options = parser.parse_args()
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    with threadpool_limits(1):
+        if options.sizes:
+            print(json.dumps(sizes(options.unit, options.detector)))
+            return
+        texts = read_texts()
+        if options.texts:
+            texts = random.Random(0).sample(texts, min(options.texts, len(texts)))
+        print(json.dumps(compare(texts, options.rounds)))
+
+
+def compare(texts: Sequence[str], rounds: int) -> dict[str, Any]:
+    """Time each side in turn and compare their findings."""
+    sides = _sides()
+    for side in sides.values():
+        side(texts[:200])
+    seconds: dict[str, list[float]] = {name: [] for name in SIDES}
+    identical, findings = True, 0
+    for turn in range(rounds):
+        found: dict[str, Any] = {}
+        for name in SIDES:
+            began = time.process_time()
+            found[name] = sides[name](texts)
+            seconds[name].append(time.process_time() - began)
+        if turn == 0:
+            for theirs, ours in (("presidio", "patterns"), ("presidio_context", "patterns_context")):
+                identical &= same(found[theirs], found[ours])
+            findings = sum(map(len, found["presidio"]))
+        print("  ".join(f"{name} {seconds[name][-1]:.2f} s" for name in SIDES), file=sys.stderr)
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    plain, context = (median[f"presidio{kind}"] / median[f"patterns{kind}"] for kind in ("", "_context"))
+    return {
+        "identical": identical,
+        "patterns_ratio": round(min(plain, context), 2),
+        "full_ratio": round(min(median["presidio"], median["presidio_context"]) / median["full"], 2),
+        "plain_ratio": round(plain, 2),
+        "context_ratio": round(context, 2),
+        **{f"{name}_per_s": round(len(texts) / median[name]) for name in SIDES},
+        "texts": len(texts),
+        "findings": findings,
+        "rounds": rounds,
+    }
+
+
+def same(theirs: Sequence[Sequence[Any]], ours: Sequence[Sequence[Any]]) -> bool:
+    """Whether both found the same in every text."""
+    return all(
+        sorted((result.start, result.end, result.entity_type, round(result.score, 6)) for result in expected)
+        == sorted((span.start, span.end, span.type, round(span.score, 6)) for span in found)
+        for expected, found in zip(theirs, ours, strict=True)
+    )
+
+
+def presidio(words: bool) -> Any:
+    """Presidio's batch engine with its predefined recognizers for English, those on a model's findings left out.
+
+    Args:
+        words: whether a token's text is also its lemma.
+    """
+    import spacy
+    from presidio_analyzer import AnalyzerEngine, BatchAnalyzerEngine, RecognizerRegistry
+    from presidio_analyzer.nlp_engine import SpacyNlpEngine
+    from presidio_analyzer.predefined_recognizers import SpacyRecognizer
+    from spacy.language import Language
+
+    pipeline = spacy.blank("en")
+    if words:
+
+        @Language.component("words_as_lemmas")
+        def _words_as_lemmas(document: Any) -> Any:
+            for token in document:
+                token.lemma_ = token.text
+            return document
+
+        pipeline.add_pipe("words_as_lemmas")
+    engine = SpacyNlpEngine(models=[{"lang_code": "en", "model_name": "blank"}])
+    engine.nlp = {"en": pipeline}  # in place of `load`, which would download a model
+    registry = RecognizerRegistry()
+    registry.load_predefined_recognizers(languages=["en"])
+    registry.recognizers = [each for each in registry.recognizers if not isinstance(each, SpacyRecognizer)]
+    return BatchAnalyzerEngine(AnalyzerEngine(registry=registry, nlp_engine=engine))
+
+
+def _sides() -> dict[str, Callable[[Sequence[str]], Any]]:
+    from tasks.scrub import ScrubConfig
+    from tasks.scrub.detect import detect
+    from tasks.scrub.patterns import Engine
+    from tasks.scrub.patterns.file import silence
+
+    silence()
+    sides: dict[str, Callable[[Sequence[str]], Any]] = {"full": lambda texts: detect(texts, ScrubConfig())}
+    for kind in ("", "_context"):
+        batch = presidio(words=bool(kind))
+        analyzer = batch.analyzer_engine
+        recognizers = analyzer.registry.get_recognizers(language="en", all_fields=True)
+        sides[f"presidio{kind}"] = partial(batch.analyze_iterator, language="en")
+        sides[f"patterns{kind}"] = Engine(recognizers, analyzer.context_aware_enhancer, words=bool(kind)).analyze
+    return sides
+
+
+def read_texts() -> list[str]:
+    """The turns of STAR and the intents' texts where they are at hand, else the example log's turns."""
+    star, intents = DATA / "star_dev.jsonl.gz", DATA / "intents_dev.jsonl.gz"
+    if star.is_file() and intents.is_file():
+        texts = [turn["text"] or "" for row in _rows(star) for turn in row["turns"]]
+        return texts + [row["text"] for row in _rows(intents)]
+    print("no STAR and intent texts: the example log stands in, its figures are other ones", file=sys.stderr)
+    return [
+        turn.get("text") or "" for path in sorted(EXAMPLE.glob("*.gz")) for row in _rows(path) for turn in row["turns"]
+    ]
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def sizes(unit: int, detector: str) -> dict[str, list[float]]:
+    """Seconds for texts of `unit`, twice and four times as many characters, kind by kind."""
+    from benchmarks.hostile import KINDS
+    from tasks.scrub import ScrubConfig
+    from tasks.scrub.detect import detect
+
+    config = ScrubConfig(detector=detector)
+    detect(["call 212-555-0187 or write to jane@example.com"], config)
+    measured: dict[str, list[float]] = {}
+    for kind, make in KINDS.items():
+        measured[kind] = []
+        for times in (1, 2, 4):
+            text = make(unit * times)
+            began = time.process_time()
+            detect([text], config)
+            measured[kind].append(round(time.process_time() - began, 3))
+        print(f"{kind:18} {measured[kind]}", file=sys.stderr)
+    return measured
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""What is no table: the quarantine's bytes, the memo, what steps have learned, reports, checkpoints, families."""
+
+import re
+import shutil
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from deskloop.catalog import Catalog
+from deskloop.erase.refused import record_hash
+from deskloop.erase.rewrite import filtered, scratch_of
+from deskloop.erase.search import QUARANTINE, Person, parts, read_part, tables
+from deskloop.ledger import FAMILIES, Ledger
+from deskloop.memo import Memo, text_hash
+from deskloop.placeholders import generalise
+from deskloop.store import Store
+
+LONG_DIGITS = 6  # digits of a number that can be looked for with other separators
+SHORTEST = 4  # characters of a value that can be looked for
+ALONE = ("CUSTOMER_ID", "EMAIL_ADDRESS", "PHONE_NUMBER")  # types of which a value of one word points to one person
+WORD = re.compile(r"[^\W\d_]{5,}")  # a shorter one may be a piece of anybody's
+NO_WORDS = ("metrics.json", "quota.json", "tokenizer_config.json", "special_tokens_map.json")
+TOKENIZER = "tokenizer.json"
+
+
+def unreadable(store: Store, person: Person, asked: Iterable[str]) -> set[bytes]:
+    """The records in the quarantine that hold a value of the person, or an id of their conversations.
+
+    A first name alone, or a value under four characters, points to nobody.
+    """
+    wanted = [value for kind, values in person.values.items() for value in values if kind in ALONE or _points(value)]
+    needles = _needles([*asked, *wanted, *person.conversations])
+    found = set()
+    for path in parts(store, "raw", QUARANTINE) if store.exists("raw", QUARANTINE) and needles is not None else ():
+        for raw in read_part(path, ["raw"])["raw"].to_pylist():
+            if raw is not None and any(needles.search(text) for text in _readings(raw)):  # type: ignore[union-attr]
+                found.add(raw)
+    return found
+
+
+def hashed(records: Iterable[bytes], key: bytes) -> list[str]:
+    """What the ledger keeps of unreadable records."""
+    return sorted(record_hash(key, raw) for raw in records)
+
+
+def rewrite_quarantine(store: Store, hashes: Iterable[str], keys: Iterable[bytes]) -> int:
+    """Write the quarantine to the scratch store without these records; how many that were."""
+    wanted, secrets = set(hashes), list(keys)
+    if not wanted or not store.exists("raw", QUARANTINE):
+        return 0
+    present = {raw for path in parts(store, "raw", QUARANTINE) for raw in read_part(path, ["raw"])["raw"].to_pylist()}
+    drop = {raw for raw in present if raw and any(record_hash(key, raw) in wanted for key in secrets)}
+    return filtered(store, "raw", QUARANTINE, drop, "raw")
+
+
+def rewrite_families(store: Store, person: Person) -> int:
+    """Write the ledger's families to the scratch store without the person's conversations; how many those were."""
+    from deltalake import write_deltalake
+
+    families = Ledger(store.root / "ledger").families()
+    theirs = families["conversation_id"].isin(person.conversations)
+    if theirs.any():
+        rows = pa.Table.from_pandas(families[~theirs], schema=FAMILIES, preserve_index=False)
+        place = scratch_of(store).root / "ledger" / "families"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_deltalake(str(place), rows, configuration={"delta.dataSkippingNumIndexedCols": "0"})
+    return int(theirs.sum())
+
+
+def forget_texts(store: Store, texts: Iterable[str]) -> int:
+    """Delete what generators made of these texts; how many outputs that were."""
+    hashes = [text_hash(text) for text in texts]
+    forgotten = 0
+    for path in sorted((store.root / "memo").glob("*.sqlite")):
+        with Memo(str(path)) as memo:
+            forgotten += memo.forget(hashes)
+    return forgotten
+
+
+@dataclass
+class Alone:
+    """What only one person wrote: whole turns, lines and words (both case folded, placeholders without numbers)."""
+
+    turns: set[str] = field(default_factory=set, repr=False)
+    lines: set[str] = field(default_factory=set, repr=False)
+    words: set[str] = field(default_factory=set, repr=False)
+
+
+def texts_alone(store: Store, catalog: Catalog, person: Person) -> Alone:
+    """What the person's rows of the clean zone hold, in whatever version, and nobody else's latest ones do."""
+    turns: set[str] = set()
+    for zone, name in tables(store):
+        for path in parts(store, zone, name) if zone == "clean" else ():
+            table = read_part(path, ["row_id", "conversation_id", "parent_id", "customer_keys", "turns"])
+            if "turns" in table.column_names:
+                turns.update(_turns(table.filter(pa.array(person.rows(table), pa.bool_()))))
+    alone = Alone(turns, set().union(*map(_lines, turns)), set().union(*map(_words, turns)))
+    latest = {one.dataset: one for one in catalog.versions if one.kind == "dataset" and one.zone == "clean"}
+    for one in latest.values():
+        if one.gone or "turns" not in store.schema(one.zone, one.dataset, one.delta_version).names:
+            continue
+        columns = ["row_id", "conversation_id", "parent_id", "customer_keys", "turns", "intent"]
+        for batch in store.batches(one.zone, one.dataset, one.delta_version, columns):
+            left = batch.filter(pa.array([not theirs for theirs in person.rows(batch)], pa.bool_()))
+            alone.words.difference_update(intent.casefold() for intent in left["intent"].to_pylist() if intent)
+            for text in _turns(left):
+                alone.turns.discard(text)
+                alone.lines -= _lines(text)
+                alone.words -= _words(text)
+    return alone
+
+
+def learned(store: Store, alone: Alone) -> tuple[dict[str, str], int]:
+    """Artifacts that hold a word or a line which only the person wrote.
+
+    A step learns what several people write, so that this happens only where an option lets it learn from one. A
+    tokenizer is the exception: it may hold any word that was written twice, and is part of every model.
+
+    Returns:
+        (hash -> step of the artifacts other than tokenizers, such words in tokenizers).
+    """
+    ledger = Ledger(store.root / "ledger")
+    theirs = alone.words | alone.lines
+    found, pieces = {}, set[str]()
+    for digest, step in ledger.artifacts().items():
+        files = ledger.files(digest)
+        if TOKENIZER in files:
+            vocabulary = orjson.loads(files[TOKENIZER]).get("model", {}).get("vocab", {})
+            pieces.update(alone.words.intersection(_strings(list(vocabulary))))
+        else:
+            documents = (orjson.loads(content) for name, content in files.items() if _has_words(name))
+            if any(text in theirs for document in documents for text in _strings(document)):
+                found[digest] = step
+    return found, len(pieces)
+
+
+def clean_reports(store: Store, person: Person) -> int:
+    """Take the ids of the person's conversations out of the reports (errors name some); how many files had any."""
+    names = sorted(person.conversations, key=lambda name: (-len(name), name))
+    if not names:
+        return 0
+    edge = rb"[A-Za-z0-9._:#-]"
+    ids = re.compile(rb"(?<!%b)(?:%b)(?!%b)" % (edge, b"|".join(re.escape(name.encode()) for name in names), edge))
+    changed = 0
+    for path in sorted((store.root / "reports").rglob("*")):
+        if path.suffix in (".html", ".json") and ids.search(content := path.read_bytes()):
+            temporary = path.with_name(f".{path.name}")
+            temporary.write_bytes(ids.sub(b"(erased)", content))
+            temporary.replace(path)
+            changed += 1
+    return changed
+
+
+def remove_checkpoints(store: Store) -> None:
+    """The training state of a run that was killed holds what it has read; the next run starts that training anew."""
+    shutil.rmtree(store.root / "models" / ".work", ignore_errors=True)
+
+
+def _turns(table: pa.Table) -> Iterator[str]:
+    for cell in table["turns"].to_pylist():
+        yield from (turn["text"] for turn in cell or () if turn["text"])
+
+
+def _lines(text: str) -> set[str]:
+    return {generalise(line.strip()).casefold() for line in text.splitlines() if len(line.strip()) >= SHORTEST}
+
+
+def _words(text: str) -> set[str]:
+    return {word.casefold() for word in WORD.findall(text)}
+
+
+def _has_words(name: str) -> bool:
+    return name.endswith(".json") and name not in NO_WORDS
+
+
+def _strings(document: Any) -> Iterator[str]:
+    """Every key and string of a JSON document, case folded; a tokenizer's pieces without their mark of a space."""
+    stack = [document]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, dict):
+            stack += [*one.keys(), *one.values()]
+        elif isinstance(one, list):
+            stack += one
+        elif isinstance(one, str):
+            yield one.removeprefix("\u0120").casefold()
+
+
+def _points(value: str) -> bool:
+    """Whether a value of any type points to one person: several words, or a number of some length."""
+    return len(value.split()) > 1 or (len(value) >= LONG_DIGITS and any(map(str.isdecimal, value)))
+
+
+def _needles(values: Iterable[str]) -> re.Pattern[str] | None:
+    """One pattern for all values, numbers with any separators; None where none is long enough."""
+    patterns = set()
+    for value in values:
+        digits = "".join(filter(str.isdecimal, value))
+        if len(digits) >= LONG_DIGITS and not any(map(str.isalpha, value)):
+            patterns.add(r"(?:[0-9]{1,4}[^0-9A-Za-z]{0,3})?" + r"[^0-9A-Za-z]{0,3}".join(digits[-10:]))
+        elif len(value) >= SHORTEST:
+            patterns.add(re.escape(_folded(value)))
+    return re.compile(rf"(?<!\w)(?:{'|'.join(sorted(patterns))})(?!\w)") if patterns else None
+
+
+def _readings(raw: bytes) -> Iterator[str]:
+    """A record's bytes as text: as they are, and with JSON's escapes resolved."""
+    text = raw.decode("utf-8", "replace")
+    yield _folded(text)
+    if "\\u" in text:
+        yield _folded(re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text))
+    if "\ufffd" in text:
+        yield _folded(raw.decode("latin-1"))
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()

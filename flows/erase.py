@@ -1,0 +1,70 @@
+"""A person removed: every erasure that the journals of a pipeline's stores tell of is brought to its end.
+
+Whom it is about is decided before (`deskloop data erase`, deskloop.erase) and stands in the journals as keyed hashes,
+so that no id of a customer ever enters Prefect's parameters or its database.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from deskloop import zones
+from deskloop.config import load_pipeline
+from deskloop.decide import Decider
+from deskloop.erase import erase as core
+from deskloop.erase.record import pending
+from deskloop.erase.stores import of_pipeline
+from deskloop.errors import DeskloopError, StepError
+from deskloop.progress import say
+from deskloop.store import Store
+from tasks import sections, stages
+from tasks.ingest.config import IngestConfig
+from tasks.ingest.erased import still_there
+
+
+@task(task_run_name="erase from {store}", cache_policy=NO_CACHE, persist_result=False)
+def erase_task(store: str) -> dict[str, Any]:
+    """Finish the erasure that a store's journal tells of; returns counts and names of versions."""
+    own = Store(Path(store))
+    with own.locked(erasing=True), _guarded(), zones.allow_raw("erase"):
+        journal = pending(own.root / "ledger")
+        return core.finish(own, journal, say) if journal is not None else {}
+
+
+@task(task_run_name="look at the sources", cache_policy=NO_CACHE, persist_result=False)
+def sources_task(pipeline: str) -> dict[str, int] | None:
+    """Which local source files still hold records that are refused now: file -> how many."""
+    loaded = load_pipeline(Path(pipeline), stages(), sections())
+    step = loaded.steps[0]
+    if not isinstance(step.config, IngestConfig):
+        return None
+    with _guarded():
+        return still_there(step.config, Decider(loaded, Store(loaded.store)).context(step))
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """Let no foreign exception out: its message may quote a conversation, and Prefect would keep it."""
+    try:
+        yield
+    except DeskloopError:
+        raise
+    except Exception as error:
+        if os.environ.get("DESKLOOP_DEBUG"):
+            raise
+        raise StepError("erase", type(error).__name__) from None
+
+
+@flow(flow_run_name="erase {pipeline}", persist_result=False)
+def erase(pipeline: str) -> dict[str, Any]:
+    """Finish what is begun in the stores of a pipeline; returns its own counts, and rows by dataset of its samples."""
+    root = load_pipeline(Path(pipeline), stages(), sections()).store
+    documents = {one.root.name: erase_task(str(one.root)) for one in of_pipeline(root)}
+    first, *samples = documents
+    told = {name: documents[name].get("rows", {}) for name in samples if documents[name]}
+    return {**documents[first], "samples": told, "sources": sources_task(pipeline)}

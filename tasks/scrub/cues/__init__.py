@@ -1,0 +1,82 @@
+"""Cues: personal values that no checksum proves, found by the words around them and the grammar they follow.
+
+By the text alone; what an agent asked for is the business of the dialogue rules.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from tasks.scrub.cues import gate
+from tasks.scrub.cues.address import addresses
+from tasks.scrub.cues.age import ages
+from tasks.scrub.cues.email import emails
+from tasks.scrub.cues.identifiers import identifiers
+from tasks.scrub.cues.names import names
+from tasks.scrub.cues.numbers import numbers, spoken
+from tasks.scrub.cues.postcodes import postcodes
+from tasks.scrub.cues.secrets import births, secrets
+from tasks.scrub.cues.telephones import telephones
+from tasks.scrub.cues.tokens import SHIELD, Tokens, shield
+from tasks.scrub.span import Span
+
+__all__ = ["cue"]
+
+
+def cue(texts: Sequence[str]) -> list[list[Span]]:
+    """Find what grammar and cue words give away in a batch of texts.
+
+    Args:
+        texts: n decoded texts; not modified. Placeholders in them are never matched, inside or across.
+    Returns:
+        n lists of spans, ordered by start; spans of one text may overlap.
+    """
+    found: dict[str, list[Span]] = {}
+    return [found[text] if text in found else found.setdefault(text, _cue(text)) for text in texts]
+
+
+def _cue(text: str) -> list[Span]:
+    wanted = gate.rules(text)
+    if not wanted:
+        return []
+    words = Tokens(shield(text))
+    spans = {
+        span
+        for span in _run(words, wanted)
+        if SHIELD not in words.text[span.start : span.end] and span.start < span.end
+    }
+    return _outer(spans)
+
+
+def _outer(spans: set[Span]) -> list[Span]:
+    """The spans that lie in no other: of two of the same place, the surer one."""
+    kept: list[Span] = []
+    for span in sorted(spans, key=lambda span: (span.start, -span.end, -span.score, span.type)):
+        if (
+            not kept
+            or span.end > kept[-1].end
+            or ((span.start, span.end) != kept[-1][:2] and span.score > kept[-1].score)
+        ):
+            kept.append(span)
+    return kept
+
+
+def _run(words: Tokens, wanted: int) -> Iterator[Span]:
+    if wanted & gate.NUMBERS:
+        if wanted & gate.IDENTIFIERS:
+            yield from identifiers(words)
+        if wanted & gate.PHONES:
+            yield from telephones(words)
+        yield from numbers(words)
+        yield from postcodes(words, bool(wanted & gate.POST))
+        yield from births(words, bool(wanted & gate.BORN))
+        yield from ages(words)
+    if wanted & (gate.NUMBERS | gate.STREETS):
+        yield from addresses(words, bool(wanted & (gate.SAID_WORDS | gate.STREETS)))
+    if wanted & gate.EMAILS:
+        yield from emails(words)
+    if wanted & gate.NAMES:
+        yield from names(words)
+    if wanted & gate.SECRETS:
+        yield from secrets(words)
+    if wanted & gate.SPOKEN:
+        yield from spoken(words)
+        yield from ages(words)

@@ -1,0 +1,109 @@
+"""Where a larger detector is: a folder, an installed package, the local cache, the hub; told without loading it."""
+
+import hashlib
+import importlib.metadata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import orjson
+
+from deskloop.errors import ConfigError
+from deskloop.quiet import quiet
+from tasks.scrub.external.findings import entity_of
+
+
+@dataclass(frozen=True)
+class Found:
+    """A detector that can be loaded.
+
+    Attributes:
+        kind: `spacy` or `transformers`.
+        source: a folder, a package or an id.
+        revision: commit of an id; None for anything else.
+        version: of the package, or the commit, or a digest of the folder's files.
+    """
+
+    kind: str
+    source: str
+    revision: str | None
+    version: str
+
+
+def find(detector: str, folder: str) -> Found:
+    """Find a detector.
+
+    Raises:
+        ConfigError: it is nowhere, or it is nothing that finds personal values.
+    """
+    kind, _, name = detector.partition(":")
+    look = {"spacy": _find_spacy, "transformers": _find_transformers}.get(kind)
+    if look is None or not name:
+        raise ConfigError(f"detector {detector!r}: expected spacy:NAME or transformers:NAME", "scrub")
+    return look(name, folder)
+
+
+def _find_spacy(name: str, folder: str) -> Found:
+    import spacy
+
+    local = Path(folder, name)
+    if local.is_dir():
+        files = sorted(path for path in local.rglob("*") if path.is_file())
+        place, version = local, _digest(tuple((str(path), path.stat().st_mtime_ns) for path in files), str(local))
+    elif spacy.util.is_package(name):
+        place, version = Path(spacy.util.get_package_path(name)), importlib.metadata.version(name)
+        place = next(iter(sorted(place.glob("*/meta.json"))), place / "meta.json").parent
+    else:
+        raise ConfigError(
+            f"detector: spaCy pipeline {name!r} is neither a folder nor an installed package; give a folder (a "
+            f"relative one starts at the pipeline file), or install it: python -m spacy download {name}",
+            "scrub",
+        )
+    try:
+        meta = orjson.loads((place / "meta.json").read_bytes())
+        labels = [label for of in meta.get("labels", {}).values() for label in of]
+    except (OSError, ValueError, AttributeError):
+        raise ConfigError(f"detector: {name!r} is no spaCy pipeline: its meta.json cannot be read", "scrub") from None
+    if not {"ner", "entity_ruler", "span_ruler"} & set(meta.get("pipeline", ())):
+        raise ConfigError(f"detector: spaCy pipeline {name!r} finds no entities (it has no `ner`)", "scrub")
+    _check_labels(name, [label for label in labels if isinstance(label, str)])
+    return Found("spacy", str(place if local.is_dir() else name), None, version)
+
+
+def _find_transformers(name: str, folder: str) -> Found:
+    from transformers import AutoConfig
+
+    from tasks.augment.generators.models import resolve
+
+    try:
+        found = resolve(name, folder, "detector")
+    except ConfigError as error:
+        raise ConfigError(error.problems, "scrub") from None
+    if found.folder is not None:
+        try:
+            with quiet():
+                config = AutoConfig.from_pretrained(str(found.folder))
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"detector: the config.json of {name!r} cannot be read ({type(error).__name__})", "scrub"
+            ) from None
+        if not any(one.endswith("ForTokenClassification") for one in config.architectures or ()):
+            raise ConfigError(f"detector: {name!r} is no token classifier, as dslim/bert-base-NER is", "scrub")
+        _check_labels(name, list(config.id2label.values()))
+    return Found("transformers", found.source, found.revision, found.version)
+
+
+def _check_labels(name: str, labels: Sequence[str]) -> None:
+    if labels and not any(entity_of(label) for label in labels):
+        shown = ", ".join(sorted(set(labels))[:8])
+        raise ConfigError(f"detector: no label of {name!r} says something personal: {shown}", "scrub")
+
+
+@lru_cache(maxsize=64)
+def _digest(files: tuple[tuple[str, int], ...], root: str) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for path, _ in files:
+        with open(path, "rb") as file:
+            digest.update(str(Path(path).relative_to(root)).encode() + hashlib.file_digest(file, "blake2b").digest())
+    return digest.hexdigest()

@@ -1,0 +1,110 @@
+"""A pipeline's own recognizers: a YAML file in Presidio's format, read by Presidio's own code.
+
+    recognizers:
+      - name: Order number
+        supported_entity: ORDER_ID
+        patterns: [{name: order, regex: 'HD-\\d{6}', score: 0.6}]
+        context: [order]
+      - name: Staff
+        supported_entity: STAFF
+        deny_list: [Mr. Example]
+
+Deny lists may name people: no error repeats what the file holds.
+"""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any
+
+from deskloop.errors import ConfigError
+
+EXPECTED = "expected a mapping with a list `recognizers`, each with `supported_entity` and `patterns` or `deny_list`"
+
+
+def silence() -> None:
+    """Presidio logs the text of what it cannot check: its logger gets no record out of this process."""
+    logger = logging.getLogger("presidio-analyzer")
+    logger.setLevel(logging.CRITICAL + 1)
+    logger.propagate = False
+
+
+def check(file: str, folder: str = ".") -> None:
+    """Refuse a file that Presidio cannot load, or whose patterns match the empty text.
+
+    Raises:
+        ConfigError: names the path and the number of the recognizer, and quotes nothing.
+    """
+    if file:
+        load_recognizers(str(Path(folder) / file))
+
+
+def equipment(file: str, folder: str = ".") -> dict[str, str | None]:
+    """What decides the findings besides the code: the file's digest; None where it is missing."""
+    if not file:
+        return {}
+    path = Path(folder) / file
+    return {f"recognizers {file}": hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None}
+
+
+def load_recognizers(path: str) -> list[Any]:
+    """The recognizers of a file, in its order, for whatever language each says.
+
+    Args:
+        path: of the YAML file.
+    Returns:
+        `PatternRecognizer`s.
+    Raises:
+        ConfigError: there is no such file, or it is no list of pattern and deny-list recognizers.
+    """
+    silence()
+    import yaml
+
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"scrub.recognizers: cannot read it ({type(error).__name__})", path) from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise ConfigError("scrub.recognizers: it is no YAML", path) from None
+    listed = content.get("recognizers") if isinstance(content, dict) else None
+    if not isinstance(listed, list) or not listed:
+        raise ConfigError(f"scrub.recognizers: {EXPECTED}", path)
+    problems: list[str] = []
+    recognizers = []
+    for number, entry in enumerate(listed, 1):
+        problem, made = _load(entry, content)
+        problems += [f"scrub.recognizers: number {number} {problem}"] if problem else []
+        recognizers += made
+    if problems:
+        raise ConfigError(problems, path)
+    return recognizers
+
+
+def _load(entry: Any, content: dict[str, Any]) -> tuple[str, list[Any]]:
+    """What is wrong with one recognizer, and what Presidio makes of it."""
+    from presidio_analyzer.recognizer_registry import RecognizerRegistryProvider
+
+    if not isinstance(entry, dict) or not (entry.get("patterns") or entry.get("deny_list")):
+        return "has neither `patterns` nor `deny_list`; Presidio's own recognizers are listed under `entities`", []
+    languages = content.get("supported_languages") or [entry.get("supported_language") or "en"]
+    configuration = {
+        "supported_languages": languages,
+        "global_regex_flags": content.get("global_regex_flags", 26),  # as in Presidio's own file
+        "recognizers": [{"type": "custom", **entry}],
+    }
+    try:
+        made = RecognizerRegistryProvider(registry_configuration=configuration).create_recognizer_registry().recognizers
+        texts = [recognizer.analyze("", recognizer.supported_entities) for recognizer in made]
+        empty = any(_matches_nothing(recognizer) for recognizer in made)
+    except Exception as error:  # whatever Presidio, Pydantic or `regex` raise: their messages quote the file
+        return f"is refused by Presidio ({type(error).__name__}): {EXPECTED}", []
+    if not made or len(texts) != len(made):
+        return f"gives no recognizer: {EXPECTED}", []
+    return ("has a pattern that matches the empty text: it would match everywhere" if empty else ""), made
+
+
+def _matches_nothing(recognizer: Any) -> bool:
+    import regex  # type: ignore[import-untyped]
+
+    flags = recognizer.global_regex_flags
+    return any(regex.compile(pattern.regex, flags=flags).match("") is not None for pattern in recognizer.patterns)

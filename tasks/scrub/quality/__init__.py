@@ -1,0 +1,174 @@
+"""Measured quality: how many personal values scrub finds, from values planted into a sample of its own conversations.
+
+Nobody knows how many real values slip through: they would have been found. So identifiers are made up, put into
+sentences and answers, written as people write and as exports mangle them, and scrubbed with everything around them. A
+value counts as found when no letter or digit of it is left. Values, sentences and forms are kept apart from whatever
+the detector was built from; see `values`, `sentences` and `forms`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import pandas as pd
+
+from deskloop.stage import Context
+from tasks.scrub.config import ScrubConfig
+from tasks.scrub.quality.forms import FORMS, SHARES
+from tasks.scrub.quality.sentences import ASKED, SAID
+from tasks.scrub.quality.values import MAKERS, make
+from tasks.scrub.recognizers import PREDEFINED
+
+CONVERSATIONS = 400  # copies with values in them; a smaller sample is used again, with other values
+ROUNDS = 2  # times at most
+VALUES = 4  # planted into each
+ANSWERS = 0.3  # of the values are answers to a question
+Z = 1.959964  # of the normal distribution, for 95%
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A planted value: the turn it is in, `[start, end)` of the turn's text, its type and form."""
+
+    turn: int
+    start: int
+    end: int
+    type: str
+    form: str
+
+
+def measure(conversations: pd.DataFrame, config: ScrubConfig, context: Context) -> dict[str, Any]:
+    """Plant values into conversations, scrub them, and count what was found.
+
+    Args:
+        conversations: (n, raw schema), a sample; not modified. Takes seconds, whatever n is.
+        config: as the step's; what it looks for and does not keep is planted, and replacement is left aside.
+        context: for the step's seed: the same rows give the same figures, in any order.
+    Returns:
+        `recall`: {type: {`planted`, `found`, `low`, `high`}} with Wilson's 95% interval; `recall_by_form`: the same by
+        how it was written; the same four of all values at the top; `disturbed`: the share of conversations in which
+        something else was scrubbed than without the values; `told`: the counts in words, the worst first.
+    """
+    types = planted_types(config)
+    config = config.model_copy(update={"replace": {}})
+    rows: list[Any] = conversations.sort_values("row_id").head(CONVERSATIONS).to_dict("records")
+    rounds = min(ROUNDS, -(-CONVERSATIONS // len(rows))) if rows and types else 0
+    uses = [(row, number) for number in range(rounds) for row in rows][:CONVERSATIONS]
+    copies = [(row, *_planted(row, types, number, context)) for row, number in uses]
+    before = _scrubbed([_line(row, _turns(row)) for row in rows], config)
+    after = _scrubbed([_line(row, turns) for row, turns, _ in copies], config)
+    planted: Counter[tuple[str, str]] = Counter()
+    found: Counter[tuple[str, str]] = Counter()
+    disturbed = 0
+    for at, ((row, turns, plants), covered) in enumerate(zip(copies, after, strict=True)):
+        texts = [turn["text"] for turn in turns]
+        for plant in plants:
+            planted[plant.type, plant.form] += 1
+            found[plant.type, plant.form] += _gone(plant, texts, covered)
+        own = {(turn, place) for turn, place in covered if _is_own(row, turn, place)}
+        disturbed += own != before[at % len(rows)]
+    return _figures(planted, found) | {"disturbed": round(disturbed / max(len(copies), 1), 4)}
+
+
+def planted_types(config: ScrubConfig) -> list[str]:
+    """The types that the step claims to find: not those of Presidio's that it does not look for, nor those it keeps."""
+    kept = {entity for entity, mode in config.replace.items() if mode == "keep"}
+    kept |= set(MAKERS) - config.replace.keys() if "default" in kept else set()
+    left_out = set(PREDEFINED) - set(config.entities)
+    return sorted(set(MAKERS) - kept - left_out)
+
+
+def _turns(row: dict[str, Any]) -> list[dict[str, str]]:
+    turns = row["turns"] if row["turns"] is not None else []
+    return [{"role": turn["role"], "text": turn["text"] or ""} for turn in turns]
+
+
+def _planted(
+    row: dict[str, Any], types: list[str], number: int, context: Context
+) -> tuple[list[dict[str, str]], list[Plant]]:
+    """A row's turns with values in them: behind what the customer says, and in answers at the end."""
+    rng = context.rng("planted", row["row_id"], number)
+    turns, plants = _turns(row), []
+    free = [at for at, turn in enumerate(turns) if turn["role"] == "customer"]
+    for entity in rng.choice(types, min(VALUES, len(types)), replace=False).tolist():
+        form = str(rng.choice(list(FORMS), p=SHARES))
+        asked = rng.random() < ANSWERS or not free
+        options: Any = ASKED[entity] if asked else SAID[entity]
+        option = options[int(rng.integers(len(options)))]
+        before, _, after = (option[1] if asked else option).partition("{}")
+        before, value, after = FORMS[form]((before, make(entity, rng), after), entity, rng)
+        if asked:
+            turns += [{"role": "agent", "text": option[0]}, {"role": "customer", "text": ""}]
+            turn = len(turns) - 1
+        else:
+            turn = free.pop(int(rng.integers(len(free))))
+            before = f"{turns[turn]['text']} {before}"
+        turns[turn] = {"role": "customer", "text": before + value + after}
+        plants.append(Plant(turn, len(before), len(before) + len(value), entity, form))
+    return turns, plants
+
+
+def _line(row: dict[str, Any], turns: list[dict[str, str]]) -> bytes:
+    """A conversation as `deskloop scrub` reads it: the very code of the stage, which tells where it found what."""
+    known, extra = row.get("known"), row.get("metadata")
+    line = {"turns": turns, "metadata": dict(extra) if extra else {}}
+    if isinstance(known, dict):
+        line["known"] = {entity: list(values) for entity, values in known.items() if values is not None}
+    return orjson.dumps(line)
+
+
+def _scrubbed(lines: list[bytes], config: ScrubConfig) -> list[set[tuple[int, int]]]:
+    """Of every conversation, the (turn, character) that were taken out."""
+    from tasks.scrub.stream import scrub_lines
+
+    return [
+        {(span["turn"], at) for span in orjson.loads(line)["spans"] for at in range(span["start"], span["end"])}
+        for line in scrub_lines(lines, config)
+    ]
+
+
+def _gone(plant: Plant, texts: list[str], covered: set[tuple[int, int]]) -> bool:
+    text = texts[plant.turn]
+    return all((plant.turn, at) in covered for at in range(plant.start, plant.end) if text[at].isalnum())
+
+
+def _is_own(row: dict[str, Any], turn: int, place: int) -> bool:
+    """Whether a character was there before anything was planted."""
+    turns = row["turns"] if row["turns"] is not None else []
+    return turn < len(turns) and place < len(turns[turn]["text"] or "")
+
+
+def _figures(planted: Counter[tuple[str, str]], found: Counter[tuple[str, str]]) -> dict[str, Any]:
+    by_type, by_form = (dict(_grouped(planted, found, part)) for part in (0, 1))
+    worst = sorted(by_type, key=lambda name: (by_type[name]["found"] / by_type[name]["planted"], name))
+    return {
+        **_share(sum(planted.values()), sum(found.values())),
+        "recall": by_type,
+        "recall_by_form": {form: by_form[form] for form in FORMS if form in by_form},
+        "told": ", ".join(f"{name} {by_type[name]['found']:,} of {by_type[name]['planted']:,}" for name in worst),
+    }
+
+
+def _grouped(
+    planted: Counter[tuple[str, str]], found: Counter[tuple[str, str]], part: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name in sorted({key[part] for key in planted}):
+        keys = [key for key in planted if key[part] == name]
+        yield name, _share(sum(planted[key] for key in keys), sum(found[key] for key in keys))
+
+
+def _share(planted: int, found: int) -> dict[str, Any]:
+    low, high = wilson(found, planted)
+    return {"planted": planted, "found": found, "low": round(low, 4), "high": round(high, 4)}
+
+
+def wilson(found: int, planted: int) -> tuple[float, float]:
+    """The 95% score interval of a share (Wilson 1927); (0, 1) of nothing."""
+    if not planted:
+        return 0.0, 1.0
+    share, squared = found / planted, Z * Z
+    middle = (share + squared / (2 * planted)) / (1 + squared / planted)
+    reach = Z / (1 + squared / planted) * (share * (1 - share) / planted + squared / (4 * planted**2)) ** 0.5
+    return max(0.0, middle - reach), min(1.0, middle + reach)

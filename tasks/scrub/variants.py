@@ -1,0 +1,131 @@
+"""Other ways to write a known value: a birth date, a telephone number, an e-mail address, a name the other way round.
+
+Each is given as a text that reads so, to be matched as the value itself is: case, white space and punctuation apart.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator
+
+from tasks.normalize.english import dictionary
+
+LOCAL = 5  # letters and digits of an e-mail's local part that stands for the address by itself
+SUBSCRIBER = 7  # digits of a telephone number without its country's code
+
+_MONTH_NAMES = "january february march april may june july august september october november december"
+_MONTHS = _MONTH_NAMES.split()
+_ISO = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ].*)?")
+_NUMERIC = re.compile(r"(\d{1,2})[-/. ](\d{1,2})[-/. ](\d{2}|\d{4})")
+_WORDED = re.compile(
+    r"(?:(\d{1,2})(?:st|nd|rd|th)?\W+(?:of\W+)?)?([a-z]{3,9})\.?(?:\W+(\d{1,2})(?:st|nd|rd|th)?)?\W+(\d{4}|\d{2})",
+    re.IGNORECASE,
+)
+_BIRTH = re.compile(r"BIRTH|DOB|BORN")
+_WORD = re.compile(r"[^\W_]+")
+
+
+def variants(entity: str, text: str) -> Iterator[str]:
+    """The other ways to write a value.
+
+    Args:
+        entity: its type.
+        text: how it reads.
+    Yields:
+        Texts of letters and digits in their order; only the first of equal ones matters.
+    """
+    if _BIRTH.search(entity):
+        yield from birth_dates(text)
+    elif entity == "PHONE_NUMBER":
+        yield from _phones(text)
+    elif entity == "EMAIL_ADDRESS":
+        yield from _emails(text)
+    elif entity == "PERSON":
+        yield from _names(text)
+
+
+def birth_dates(text: str) -> Iterator[str]:
+    """A date in figures and in words, day or month first, the year in four digits or two; nothing if it is no date."""
+    for year, month, day in _read(text.strip()):
+        years = {f"{year:04}", f"{year % 100:02}"}
+        days, months = {str(day), f"{day:02}"}, {str(month), f"{month:02}"}
+        for y, m, d in itertools.product(sorted(years), sorted(months), sorted(days)):
+            yield f"{d}/{m}/{y}"
+            yield f"{m}/{d}/{y}"
+            yield f"{y}-{m}-{d}"
+        name = _MONTHS[month - 1]
+        names = {name, name[:3], *(["sept"] if month == 9 else [])}
+        spoken = {*days, f"{day}{'th' if 10 < day < 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(day % 10, 'th')}"}
+        for y, m, d in itertools.product(sorted(years), sorted(names), sorted(spoken)):
+            yield from (f"{d} {m} {y}", f"{d} of {m} {y}", f"{m} {d} {y}", f"{m} the {d} {y}", f"{y} {m} {d}")
+
+
+def _read(text: str) -> list[tuple[int, int, int]]:
+    """(year, month, day) of a date, both readings where the order of day and month is open."""
+    iso, numeric, worded = _ISO.fullmatch(text), _NUMERIC.fullmatch(text), _WORDED.fullmatch(text)
+    dates = []
+    if iso:
+        dates = [(int(iso[1]), int(iso[2]), int(iso[3]))]
+    elif numeric:
+        one, two, year = (int(group) for group in numeric.groups())
+        dates = [(_century(year), two, one), (_century(year), one, two)]
+    elif worded and (worded[1] or worded[3]):
+        month = next((at for at, name in enumerate(_MONTHS, 1) if name.startswith(worded[2].lower())), 0)
+        dates = [(_century(int(worded[4])), month, int(worded[1] or worded[3]))]
+    return [(year, month, day) for year, month, day in dates if 1 <= month <= 12 and 1 <= day <= 31]
+
+
+def _century(year: int) -> int:
+    return year if year >= 100 else 2000 + year if year < 25 else 1900 + year
+
+
+def _phones(text: str) -> Iterator[str]:
+    """The number without its country's code, as it is dialled inside the country and from abroad."""
+    import phonenumbers
+
+    digits = "".join(filter(str.isdecimal, text))
+    abroad = text.strip().startswith(("+", "00"))
+    national = digits.lstrip("0") if not abroad else ""
+    if abroad:
+        try:
+            parsed = phonenumbers.parse("+" + digits.lstrip("0"), None)
+        except phonenumbers.NumberParseException:
+            return
+        national = str(parsed.national_number)
+        yield digits.lstrip("0")
+        yield "00" + digits.lstrip("0")
+    elif len(digits) == 11 and digits.startswith("1"):
+        national = digits[1:]
+    if len(national) >= SUBSCRIBER:
+        yield national
+        yield "0" + national
+
+
+def _emails(text: str) -> Iterator[str]:
+    local, at, domain = text.strip().rpartition("@")
+    if not at or not local:
+        return
+    yield text.replace("@", " at ").replace(".", " dot ")
+    yield f"{local} at {domain}"
+    yield f"{local} at {domain.replace('.', ' dot ')}"
+    words = _WORD.findall(local)
+    joined = "".join(words).casefold()
+    if len(joined) >= LOCAL and not joined.isdecimal() and joined not in dictionary().ranks and joined not in _SHARED:
+        yield " ".join(words)
+
+
+_SHARED = frozenset(["noreply", "donotreply", "customerservice", "customercare", "helpdesk", "webmaster", "postmaster"])
+
+
+def _names(text: str) -> Iterator[str]:
+    """The surname first, and initials for all but one of two names."""
+    words = [word for word in _WORD.findall(text) if not word.isdecimal()]
+    if not 2 <= len(words) <= 5:
+        return
+    for cut in range(1, len(words)):
+        yield " ".join([*words[cut:], *words[:cut]])
+    first, last = words[0], words[-1]
+    if len(last) >= LOCAL - 1:
+        yield f"{first[0]} {last}"
+        yield f"{last} {first[0]}"
+    if len(first) >= LOCAL - 1:
+        yield f"{first} {last[0]}"

@@ -1,0 +1,211 @@
+"""Measured recall: values are planted where they should be, counted rightly, and a crippled detector stops a run."""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deskloop.errors import ExpectationError
+from deskloop.stage import Context
+from tasks.scrub import ScrubConfig, quality
+from tasks.scrub.quality import measure, planted_types, wilson
+from tasks.scrub.quality.forms import FORMS, SHARES
+from tasks.scrub.quality.sentences import ASKED, SAID
+from tasks.scrub.quality.values import MAKERS, make
+from tests.flows.desk import Desk, example_lines
+
+CONTEXT = Context("scrub", seed=3)
+
+
+def rows(number: int) -> pd.DataFrame:
+    turns = [
+        {"role": "customer", "text": "Where is my parcel, please?"},
+        {"role": "agent", "text": "It is on its way."},
+        {"role": "customer", "text": None},
+    ]
+    return pd.DataFrame(
+        {"row_id": f"r{at}", "turns": turns, "known": {"PERSON": ["Jo"]}, "metadata": {"channel": "mail"}}
+        for at in range(number)
+    )
+
+
+class Detector:
+    """Stands in for `deskloop scrub`, and takes out what `spans` says of (line, turn, text)."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, spans: Any) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self.spans = spans
+        monkeypatch.setattr("tasks.scrub.stream.scrub_lines", self)
+
+    def __call__(self, lines: list[bytes], config: ScrubConfig) -> Any:
+        for raw in lines:
+            line = orjson.loads(raw)
+            self.lines.append(line)
+            places = [
+                {"turn": turn, "start": start, "end": end, "entity": "X"}
+                for turn, said in enumerate(line["turns"])
+                for start, end in self.spans(said["text"])
+            ]
+            yield orjson.dumps({"spans": places})
+
+
+def nothing(text: str) -> list[tuple[int, int]]:
+    return []
+
+
+def everything(text: str) -> list[tuple[int, int]]:
+    return [(0, len(text))]
+
+
+def all_but_the_last(text: str) -> list[tuple[int, int]]:
+    """All, but the last letter or digit."""
+    found = [match.start() for match in re.finditer(r"[^\W_]", text)]
+    return [(0, found[-1])] if found else []
+
+
+def test_what_is_found_whole_counts_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    Detector(monkeypatch, nothing)
+    missed = measure(rows(30), ScrubConfig(), CONTEXT)
+    assert (missed["found"], missed["disturbed"]) == (0, 0.0)
+    assert missed["planted"] == 30 * 2 * 4
+    Detector(monkeypatch, everything)
+    found = measure(rows(30), ScrubConfig(), CONTEXT)
+    assert (found["planted"], found["found"], found["disturbed"]) == (240, 240, 0.0)
+    assert {name: cell["planted"] for name, cell in found["recall"].items()} == {
+        name: cell["planted"] for name, cell in missed["recall"].items()
+    }
+    assert set(found["recall"]) == set(MAKERS)
+    assert list(found["recall_by_form"]) == list(FORMS)
+    for part in ("recall", "recall_by_form"):
+        assert sum(cell["planted"] for cell in found[part].values()) == 240
+    Detector(monkeypatch, all_but_the_last)
+    nearly = measure(rows(30), ScrubConfig(), CONTEXT)
+    assert 0 < nearly["found"] < 240  # a value counts where words of the sentence stand behind it
+
+
+def test_what_else_was_scrubbed_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: Counter[bool] = Counter()
+
+    def eager(text: str) -> list[tuple[int, int]]:
+        """Where something was planted behind it, the old sentence goes too."""
+        seen[len(text) > 27] += 1
+        return [(0, 5)] if text.startswith("Where") and len(text) > 27 else []
+
+    Detector(monkeypatch, eager)
+    disturbed = measure(rows(30), ScrubConfig(), CONTEXT)["disturbed"]
+    assert 0.5 < disturbed <= 1.0
+
+
+def test_values_stand_where_they_are_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = Detector(monkeypatch, nothing)
+    measure(rows(3), ScrubConfig(), CONTEXT)
+    before, after = detector.lines[:3], detector.lines[3:]
+    assert [line["turns"][1]["text"] for line in before] == ["It is on its way."] * 3
+    assert all(line["known"] == {"PERSON": ["Jo"]} and line["metadata"] == {"channel": "mail"} for line in after)
+    asked = {question for pairs in ASKED.values() for question, _ in pairs}
+    for line in after:
+        assert line["turns"][1]["text"] == "It is on its way."
+        assert line["turns"][0]["text"].startswith("Where is my parcel, please?")
+        assert {turn["text"] for turn in line["turns"][3:] if turn["role"] == "agent"} <= asked
+    row: Any = rows(1).to_dict("records")[0]
+    for number in range(40):
+        turns, plants = quality._planted(row, planted_types(ScrubConfig()), number, CONTEXT)
+        assert len(plants) == 4
+        for plant in plants:
+            text = turns[plant.turn]["text"]
+            assert 0 <= plant.start < plant.end <= len(text)
+            assert turns[plant.turn]["role"] == "customer"
+            if plant.type == "EMAIL_ADDRESS" and plant.form in ("as_written", "lower_case", "no_punctuation"):
+                assert re.fullmatch(r"[\w.-]+@[\w.]+", text[plant.start : plant.end])
+            if plant.type == "AGE" and plant.form != "hidden":
+                assert text[plant.start : plant.end].isdecimal()
+
+
+def test_the_same_rows_in_any_order_give_the_same_figures_and_are_not_changed() -> None:
+    some = rows(12)
+    copy = some.copy(deep=True)
+    once = measure(some, ScrubConfig(), CONTEXT)
+    assert measure(some.iloc[::-1], ScrubConfig(), CONTEXT) == once
+    pd.testing.assert_frame_equal(some, copy)
+    assert measure(some, ScrubConfig(), Context("scrub", seed=4)) != once
+    assert orjson.loads(orjson.dumps(once)) == once
+
+
+def test_no_rows_and_rows_without_turns() -> None:
+    empty = measure(rows(3).iloc[:0], ScrubConfig(), CONTEXT)
+    assert (empty["planted"], empty["found"], empty["recall"]) == (0, 0, {})
+    bare = pd.DataFrame({"row_id": ["a"], "turns": [None], "known": [None], "metadata": [None]})
+    assert measure(bare, ScrubConfig(), CONTEXT)["planted"] == 8  # asked for, and answered
+
+
+def test_only_what_scrub_claims_to_find_is_planted() -> None:
+    assert set(planted_types(ScrubConfig())) == set(MAKERS)
+    fewer = ScrubConfig(entities=("EMAIL_ADDRESS",))
+    assert "CREDIT_CARD" not in planted_types(fewer)
+    assert "PERSON" in planted_types(fewer)
+    assert "AGE" not in planted_types(ScrubConfig(replace={"AGE": "keep"}))
+    assert planted_types(ScrubConfig(replace={"default": "keep", "PERSON": "mask"})) == ["PERSON"]
+
+
+def test_every_type_can_be_said_and_asked_for() -> None:
+    assert set(SAID) == set(ASKED) == set(MAKERS)
+    options = [*(one for each in SAID.values() for one in each), *(one[1] for each in ASKED.values() for one in each)]
+    assert all(option.count("{}") == 1 for option in options)
+    assert sum(SHARES) == pytest.approx(1.0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(sorted(MAKERS)), st.sampled_from(sorted(FORMS)), st.integers(0, 2**32))
+def test_every_value_has_something_to_find_in_every_form(entity: str, form: str, seed: int) -> None:
+    value = make(entity, np.random.default_rng(seed))
+    assert value == make(entity, np.random.default_rng(seed))
+    assert value == value.strip()
+    before, planted, after = FORMS[form](("My number: ", value, ", thanks."), entity, np.random.default_rng(seed))
+    assert any(one.isalnum() for one in planted)
+    if form in ("lower_case", "no_punctuation"):
+        assert planted == planted.lower()
+    if form == "no_punctuation":
+        assert (before, after) == ("my number ", " thanks")
+    if form == "hidden":
+        assert planted != value
+
+
+def test_numbers_carry_the_checksums_of_real_ones() -> None:
+    from presidio_analyzer.predefined_recognizers import CreditCardRecognizer, IbanRecognizer, UsSsnRecognizer
+
+    rng = np.random.default_rng(1)
+    card, iban, ssn = CreditCardRecognizer(), IbanRecognizer(), UsSsnRecognizer()
+    for _ in range(300):
+        assert card.validate_result(make("CREDIT_CARD", rng))
+        assert iban.validate_result(make("IBAN_CODE", rng))
+        assert not ssn.invalidate_result(make("US_SSN", rng))
+
+
+@settings(deadline=None)
+@given(st.integers(0, 400), st.integers(1, 400))
+def test_the_interval_is_wilsons(found: int, more: int) -> None:
+    from scipy.stats import binomtest
+
+    planted = found + more
+    expected = binomtest(found, planted).proportion_ci(method="wilson")
+    assert wilson(found, planted) == pytest.approx((expected.low, expected.high), abs=1e-6)
+
+
+def test_the_interval_of_nothing() -> None:
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_a_crippled_detector_stops_the_run_and_the_types_are_named(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, example_lines(40))
+    with pytest.raises(ExpectationError, match=r"planted.*\(observed 0\.\d+\).*PERSON 0 of \d+"):
+        desk.prepare("scrub.detector=patterns", "scrub.dialogue=false")
+    from deskloop.catalog import Catalog
+
+    assert [version.dataset for version in Catalog(tmp_path / "store" / "catalog").versions] == ["ingested"]
