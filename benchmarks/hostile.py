@@ -33,6 +33,16 @@ def numbers(length: int) -> str:
     return "".join(f"word {draw.randrange(10**10):010d} " for _ in itertools.repeat(None, length // 16 + 1))[:length]
 
 
+def people(length: int) -> str:
+    """Somebody else in every sentence, with a name of letters drawn at random."""
+    draw = random.Random(7)
+
+    def name() -> str:
+        return "".join(draw.choice("bdfklmnrst") + draw.choice("aeiou") for _ in range(4)).title()
+
+    return "".join(f"My name is {name()} {name()}. " for _ in itertools.repeat(None, length // 31 + 1))[:length]
+
+
 KINDS: dict[str, Callable[[int], str]] = {
     "one word": _repeated("a"),
     "digits": _repeated("1"),
@@ -57,4 +67,61 @@ KINDS: dict[str, Callable[[int], str]] = {
     "plus signs": _repeated("+1 "),
     "numbers": numbers,
     "personal data": dense,
+    "people": people,
+    "one name": _repeated("Jane "),
+    "one name in small letters": _repeated("jane "),
+    "a name glued": _repeated("Jane"),
+    "a whole name": _repeated("Jane Doe, "),
+    "introductions": _repeated("my name is "),
+    "one introduction": _repeated("my name is Jane Doe. "),
+    "an address": _repeated("12 Elm Street, Springfield, IL 62704, "),
+    "an address that goes on": _repeated("12 Elm Street "),
+    "streets": _repeated("street "),
+    "birth dates": _repeated("born 01/02/1990 "),
+    "passwords": _repeated("password is "),
+    "one password": _repeated("password is hunter2x "),
+    "spoken digits": _repeated("one two "),
+    "spoken e-mail": _repeated("jane at example dot com "),
+    "ends of e-mail": _repeated("dot com "),
+    "account numbers": _repeated("account 12345678 "),
+    "telephone words": _repeated("call "),
+    "telephone words and digits": _repeated("phone 555 "),
+    "emoji": _repeated("\U0001f468\u200d\U0001f469 "),
+    "combining marks": _repeated("\u0301"),
+    "marked letters": _repeated("e\u0301\u0316"),
+    "full width": _repeated("\uff11\uff12\uff20"),
+    "placeholders": _repeated("<PERSON_1> "),
+    "placeholders glued": _repeated("<PERSON_1>"),
+    "open angles": _repeated("<"),
+    "open placeholders": _repeated("<PERSON_"),
+    "placeholder of digits": lambda length: "<PERSON_" + "1" * (length - 9) + ">",
+    "character references": _repeated("&#"),
+    "character references in full": _repeated("&#49;"),
+    "coats of entities": _repeated("&amp;"),
+    "coats of one entity": lambda length: "&" + "amp;" * (length // 4),
+    "tags": _repeated("<b>1</b>"),
+    "comments": _repeated("<!--"),
+    "escapes": _repeated("\\u0031"),
+    "percent signs": _repeated("%2540"),
+    "at": _repeated("@"),
+    "spelled at": _repeated("a [at] "),
+    "hyphens": _repeated("-"),
+    "underscores": _repeated("_"),
+    "quotes": _repeated("'"),
+    "letters and quotes": _repeated("a'"),
+    "letters and dots": _repeated("a."),
+    "capitals": _repeated("A"),
+    "capital words": _repeated("Ab "),
+    "commas": _repeated("a, "),
+    "letters and digits": _repeated("a1"),
+    "hexadecimal": _repeated("0x1f"),
+    "colon groups": _repeated("1f:"),
+    "prices": _repeated("$1,299.00 "),
+    "mojibake": _repeated("\u00c3\u00a9"),
+    "Chinese": _repeated("\u4f60\u597d"),
+    "Cyrillic": _repeated("\u043f\u0440\u0438\u0432\u0435\u0442 "),
+    "Hangul parts": _repeated("\u1100\u1161"),
+    "lookalike letters": _repeated("a\u0430"),
+    "questions": _repeated("what? "),
+    "initials": _repeated("J. D. "),
 }

@@ -1,13 +1,15 @@
 """Detection's speed: Presidio's own batch engine, the same recognizers on ours, and the full default detector.
 
-    python -m benchmarks.scrub [--rounds 3] [--texts N] [--sizes]
+    python -m benchmarks.scrub [--rounds 3] [--texts N] [--sizes [--whole]]
 
 One process, one thread, rounds in turn, medians of CPU seconds (Presidio's e-mail check also waits for the network, and
 that time is not counted); the first round's findings are compared on every text in start, end, entity and score (1e-6).
 Presidio runs on a blank spaCy pipeline, once as it comes (it has no lemmas, so that no context
 word is ever found) and once with the words as lemmas (`context`): `identical` holds for both, `patterns_ratio` is the
 smaller ratio of the two, `full_ratio` compares with the faster of the two.
-`--sizes` prints, instead, the seconds that texts of 1, 2 and 4 units take the full detector.
+`--sizes` prints, instead, the seconds that texts of 1, 2 and 4 units take the full detector; with `--whole` they take
+the whole way, as an answer to an agent, known values and replacement included. `worst` is the largest growth from 1 to
+4 units, as a share of 4 (1: linear), of the kinds that take a second or more; `slowest`, in seconds, is of 4 units.
 """
 
 import argparse
@@ -34,6 +36,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="measured rounds")
     parser.add_argument("--texts", type=int, default=0, help="a sample of this many texts; default all")
     parser.add_argument("--sizes", action="store_true", help="time long and hostile texts instead")
+    parser.add_argument("--whole", action="store_true", help="of --sizes: decode, find, spread and replace")
     parser.add_argument("--unit", type=int, default=100_000, help="characters of the shortest text of --sizes")
     parser.add_argument("--detector", default="embedded", help="of --sizes; `patterns` leaves names and cues out")
     options = parser.parse_args()
@@ -41,7 +44,8 @@ def main() -> None:
 
     with threadpool_limits(1):
         if options.sizes:
-            print(json.dumps(sizes(options.unit, options.detector)))
+            measured = sizes(options.unit, options.detector, options.whole)
+            print(json.dumps({**measured, **worst(measured)}))
             return
         texts = read_texts()
         if options.texts:
@@ -155,24 +159,48 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
 
 
-def sizes(unit: int, detector: str) -> dict[str, list[float]]:
+def sizes(unit: int, detector: str, whole: bool = False) -> dict[str, list[float]]:
     """Seconds for texts of `unit`, twice and four times as many characters, kind by kind."""
     from benchmarks.hostile import KINDS
     from tasks.scrub import ScrubConfig
     from tasks.scrub.detect import detect
+    from tasks.scrub.stream import scrub_lines
 
     config = ScrubConfig(detector=detector)
-    detect(["call 212-555-0187 or write to jane@example.com"], config)
+
+    def run(text: str) -> None:
+        if not whole:
+            detect([text], config)
+            return
+        asked = "What is your name, address, password and account number?"
+        turns = [{"role": "agent", "text": asked}, {"role": "customer", "text": text}]
+        known = {"PERSON": ["Mia Lopez"], "PHONE_NUMBER": ["+12125550187"], "ORDER": ["HD-123 x"]}
+        list(scrub_lines([json.dumps({"id": 1, "turns": turns, "known": known}).encode()], config))
+
+    run("call 212-555-0187 or write to jane@example.com")
     measured: dict[str, list[float]] = {}
     for kind, make in KINDS.items():
         measured[kind] = []
         for times in (1, 2, 4):
             text = make(unit * times)
             began = time.process_time()
-            detect([text], config)
+            run(text)
             measured[kind].append(round(time.process_time() - began, 3))
-        print(f"{kind:18} {measured[kind]}", file=sys.stderr)
+        print(f"{kind:30} {measured[kind]}", file=sys.stderr)
     return measured
+
+
+def worst(measured: dict[str, list[float]]) -> dict[str, Any]:
+    """The kind whose time grows most, and the slowest one, with their figures."""
+    growth = {kind: round(last / max(first, 0.05) / 4, 2) for kind, (first, _, last) in measured.items() if last >= 1.0}
+    steepest = max(growth, key=growth.__getitem__, default="")
+    slowest = max(measured, key=lambda kind: measured[kind][-1])
+    return {
+        "worst": growth.get(steepest, 1.0),
+        "worst_kind": steepest,
+        "slowest": measured[slowest][-1],
+        "slowest_kind": slowest,
+    }
 
 
 if __name__ == "__main__":

@@ -53,8 +53,9 @@ class Version:
         touched: rows that the step's function was given in the run that made this version.
         mode: `full` or `extended`.
         why: why it was not reused.
-        erased_at: when a person's rows were last taken out of it; empty if never.
-        gone: an erasure went over it and nothing needed it: it cannot be read any more.
+        erased_at: when a person's rows were last taken out of it, or when retention made it `gone`; empty if never.
+        gone: it cannot be read any more: an erasure went over it and nothing needed it, or its raw rows have expired
+            (`details["expired"]`).
     """
 
     dataset: str
@@ -184,12 +185,16 @@ class Catalog:
 
 
 def _told_gone(version: Version, all_of_it: Sequence[Version]) -> str:
+    left = ", ".join(str(one.version) for one in all_of_it if not one.gone) or "none"
+    when = version.erased_at[:10]
     if version.details.get("expired"):
-        return f"{version.name} went on {version.erased_at[:10]}, when raw rows in it had become older than `raw_days`"
-    left = ", ".join(str(one.version) for one in all_of_it if not one.gone)
+        return (
+            f"{version.name} went on {when}: it held raw rows that became older than `raw_days`, and only the version "
+            f"without them is kept; there are {left}"
+        )
     return (
-        f"{version.name} went with an erasure on {version.erased_at[:10]}: only versions in use and those that a model "
-        f"was made from are kept without the person; there are {left or 'none'}"
+        f"{version.name} went with an erasure on {when}: only versions in use and those that a model "
+        f"was made from are kept without the person; there are {left}"
     )
 
 

@@ -142,9 +142,14 @@ class ProcessPool:
 def _follow_parent() -> None:
     """End this worker when its parent is gone, killed included; a pool's workers would wait forever.
 
-    It also leaves without the destructors of C++ libraries, which now and then abort at the end of a process.
+    It also leaves without the destructors of C++ libraries, which now and then abort at the end of a process; and
+    counts with one thread, since there is a worker for each core: threads beyond that wait for each other.
     """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     hush()
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    threadpool_limits(1)  # of what is loaded already
     atexit.register(os._exit, 0)
     parent = parent_process()
 

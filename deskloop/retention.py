@@ -194,8 +194,12 @@ def _publish(pipeline: Pipeline, store: Store, catalog: Catalog, why: str, run_i
         catalog.publish(list(new.values()))
     newest = {one.dataset: one for one in catalog.versions if one.mode == MODE and one.zone == RAW}
     earlier = [one for one in catalog.versions if one.dataset in newest and one.version < newest[one.dataset].version]
-    marks = {"gone": True, "erased_at": datetime.now(UTC).isoformat()}
-    gone = [replace(one, **marks) for one in earlier if not one.gone]
+    at = datetime.now(UTC).isoformat()
+    gone = [
+        replace(one, gone=True, erased_at=at, details=one.details | {"expired": True})
+        for one in earlier
+        if not one.gone
+    ]
     if gone:
         catalog.supersede(gone)
 

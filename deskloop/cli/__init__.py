@@ -20,7 +20,7 @@ COMMANDS = {
     "prepare": ("deskloop.cli.run", "The data part alone, its quality report included."),
     "plan": ("deskloop.cli.run", "What a run would reuse, extend or compute, and why."),
     "scrub": ("deskloop.cli.start", "Scrub JSON Lines, streaming: stdin or a file to stdout."),
-    "data": ("deskloop.cli.data", "Versions: log, show, diff."),
+    "data": ("deskloop.cli.data", "Versions: log, show, diff, trace; erase, gc, keys."),
     "models": ("deskloop.cli.models", "The registry: list, promote, rollback."),
     "chat": ("deskloop.cli.chat", "Talk to the model in use, in the terminal."),
     "report": ("deskloop.cli.start", "Where the latest report is."),

@@ -63,7 +63,8 @@ def chat_command(
     config = cast(EvaluateConfig, desk.pipeline.sections["evaluate"]).model_copy(update=given)
     scrubs = [cast(ScrubConfig, step.config) for step in desk.pipeline.steps if step.stage.name == "scrub"]
     scrub = None if raw else [*scrubs, ScrubConfig()][0]
-    talk = Talk(load_speaker(folder, config), scrub, desk.pipeline.settings.seed, Store(desk.pipeline.store).key()[1])
+    key = Store(desk.pipeline.store).key()[1] if scrub is not None and scrub.replace else b""
+    talk = Talk(load_speaker(folder, config), scrub, desk.pipeline.settings.seed, key)
     treated = "goes to it as it is" if raw else "is scrubbed the same way"
     click.echo(
         f"{told}. It writes names, addresses and numbers as placeholders such as <PERSON_1>; what you write {treated}, "

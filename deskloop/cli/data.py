@@ -15,7 +15,7 @@ from deskloop.errors import ConfigError
 
 @click.group("data")
 def data_command() -> None:
-    """Versions: log, show, diff, erase."""
+    """Versions: log, show, diff, trace; a person erased; retention; keys."""
 
 
 data_command.add_command(erase_command)
@@ -77,11 +77,13 @@ def log_command(dataset: str | None, pipeline: str, as_json: bool) -> None:
         return
     if not rows:
         click.echo("nothing is published yet", err=True)
-    for row in rows:
+    for one, row in zip(chosen, rows, strict=True):
         when = f"{datetime.fromisoformat(row['published_at']):%Y-%m-%d %H:%M}"
         parents = ", ".join(row["parents"])
         name = f"{row['dataset']}@{row['version']}"
-        told = f"{row['rows']:>9,} rows  {row['digest'][:8]}" if not row["gone"] else f"{'erased':>14}{'':<10}"
+        told = f"{one.rows:>9,} rows  {one.digest[:8]}"
+        if one.gone:
+            told = f"{'expired' if one.details.get('expired') else 'erased':>14}{'':<10}"
         found = f"  recall {_share(row['recall'])}" if row["recall"] else ""
         click.echo(f"{name:<24} {when}  {told}  {row['why']}  <- {parents or 'sources'}{found}")
 

@@ -170,6 +170,7 @@ def _rewrite(store: Store, journal: Journal, say: Say) -> None:
         "expired": forget(store.root / "ledger", person.conversations),
         "generated": traces.forget_texts(store, alone.turns),
         "reports": traces.clean_reports(store, person),
+        "accesses": traces.clean_access(store, person),
         "learned_anew": sorted(set(stale.values())),
         "tokenizer_words": pieces,
     }

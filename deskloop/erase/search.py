@@ -95,7 +95,23 @@ def parts(store: Store, zone: str, name: str) -> list[Path]:
 def read_part(path: Path, columns: Sequence[str]) -> pa.Table:
     """Those of the columns that a file has."""
     present = pq.read_schema(path).names
-    return pq.read_table(path, columns=[name for name in columns if name in present], partitioning=None)
+    table = pq.read_table(path, columns=[name for name in columns if name in present], partitioning=None)
+    return table.cast(pa.schema([field.with_type(_plain(field.type)) for field in table.schema]))
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """A type without views, which Delta's merges write, and which Arrow cannot filter."""
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_binary_view(kind):
+        return pa.binary()
+    if pa.types.is_map(kind):
+        return pa.map_(_plain(kind.key_type), kind.item_field.with_type(_plain(kind.item_type)))
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_plain(kind.value_type)))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_plain(field.type)) for field in kind])
+    return kind
 
 
 def find(store: Store, asked: Asked) -> Person:

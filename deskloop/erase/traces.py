@@ -1,5 +1,6 @@
-"""What is no table: the quarantine's bytes, the memo, what steps have learned, reports, checkpoints, families."""
+"""What is no table: quarantined bytes, the memo, what steps have learned, reports, notes, checkpoints, families."""
 
+import os
 import re
 import shutil
 import unicodedata
@@ -13,11 +14,12 @@ import pyarrow as pa
 from deskloop.catalog import Catalog
 from deskloop.erase.refused import record_hash
 from deskloop.erase.rewrite import filtered, scratch_of
-from deskloop.erase.search import QUARANTINE, Person, parts, read_part, tables
+from deskloop.erase.search import QUARANTINE, Person, head, parts, read_part, tables
 from deskloop.ledger import FAMILIES, Ledger
 from deskloop.memo import Memo, text_hash
 from deskloop.placeholders import generalise
 from deskloop.store import Store
+from deskloop.trace import ACCESS
 
 LONG_DIGITS = 6  # digits of a number that can be looked for with other separators
 SHORTEST = 4  # characters of a value that can be looked for
@@ -25,6 +27,7 @@ ALONE = ("CUSTOMER_ID", "EMAIL_ADDRESS", "PHONE_NUMBER")  # types of which a val
 WORD = re.compile(r"[^\W\d_]{5,}")  # a shorter one may be a piece of anybody's
 NO_WORDS = ("metrics.json", "quota.json", "tokenizer_config.json", "special_tokens_map.json")
 TOKENIZER = "tokenizer.json"
+ERASED = "(erased)"  # what stands in place of an id
 
 
 def unreadable(store: Store, person: Person, asked: Iterable[str]) -> set[bytes]:
@@ -149,10 +152,27 @@ def clean_reports(store: Store, person: Person) -> int:
     for path in sorted((store.root / "reports").rglob("*")):
         if path.suffix in (".html", ".json") and ids.search(content := path.read_bytes()):
             temporary = path.with_name(f".{path.name}")
-            temporary.write_bytes(ids.sub(b"(erased)", content))
+            temporary.write_bytes(ids.sub(ERASED.encode(), content))
             temporary.replace(path)
             changed += 1
     return changed
+
+
+def clean_access(store: Store, person: Person) -> int:
+    """Take the ids of the person's rows out of the notes on who looked at raw rows; how many notes had one."""
+    path = store.root / "ledger" / ACCESS
+    notes = [orjson.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+    theirs = [note for note in notes if head(note["row_id"]) in person.conversations]
+    for note in theirs:
+        note["row_id"] = ERASED
+    if theirs:
+        temporary = path.with_name(f".{ACCESS}")
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.writelines(orjson.dumps(note) + b"\n" for note in notes)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    return len(theirs)
 
 
 def remove_checkpoints(store: Store) -> None:

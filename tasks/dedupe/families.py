@@ -10,6 +10,7 @@ Batch after batch with the ledger in between gives what one run over all batches
 conversations of earlier ones and what was decided about them.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -89,6 +90,11 @@ class Links:
         return result
 
 
+def family_name(conversation: str) -> str:
+    """Name of the family whose first member is this conversation; tells no id, as the first member may be erased."""
+    return f"f-{hashlib.blake2b(conversation.encode(), digest_size=8).hexdigest()}"
+
+
 def assign_families(
     conversations: pd.DataFrame, links: Links, ledger: pd.DataFrame | None, shares: Mapping[str, float]
 ) -> pd.DataFrame:
@@ -136,12 +142,11 @@ class _Fold:
         self.known = ledger["family"].notna().to_numpy(dtype=bool)
         for state, name in ((self.family, "family"), (self.split, "split"), (self.held, "held")):
             state[self.known] = ledger[name].to_numpy(dtype=object)[self.known]
-        position = {name: number for number, name in enumerate(self.ids)}
+        position = {family_name(name): number for number, name in enumerate(self.ids)}
         first: dict[str, int] = {}
         for number in np.flatnonzero(self.known).tolist():
-            family = self.family[number]  # named for its first member, which may be gone
-            if family not in first:
-                first[family] = position.get(family.removeprefix("f-"), number)
+            family = self.family[number]
+            first.setdefault(family, position.get(family, number))  # named for its first member, which may be gone
             self.home[number] = self.strata[first[family]]
 
     def settle(self, touched: Mask, shares: Mapping[str, float]) -> None:
@@ -162,7 +167,7 @@ class _Fold:
         live = ~self.held & pd.notna(self.split)
         assigned = Counter(zip(self.home[live], self.split[live], strict=True))
         for members, split in zip(fresh, stratify(families, assigned, shares), strict=True):
-            self.family[members], self.split[members] = f"f-{self.ids[members[0]]}", split
+            self.family[members], self.split[members] = family_name(self.ids[members[0]]), split
             self.home[members] = self.strata[members[0]]
         self.known = present
 

@@ -5,6 +5,8 @@ then names and addresses (the embedded tagger, or a larger model). The whole bat
 text is looked at once. Patterns may be quadratic in what they are given: they see a long text in pieces.
 """
 
+import itertools
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -93,13 +95,15 @@ def _unkept(text: str, spans: set[Span], keep: tuple[str, ...]) -> set[Span]:
     """The spans that do not lie wholly inside what is not personal in this domain."""
     if not spans:
         return spans
-    kept = [
+    kept = sorted(
         (offset + start, offset + end)
         for offset, _, piece in _pieces(shield(text))
         for expression in keep
         for start, end in _matches(expression, piece)
-    ]
-    return {span for span in spans if not any(start <= span.start and span.end <= end for start, end in kept)}
+    )
+    starts, reached = [start for start, _ in kept], [0, *itertools.accumulate((end for _, end in kept), max)]
+    # Inside of one where any that starts before reaches behind.
+    return {span for span in spans if reached[bisect_right(starts, span.start)] < span.end}
 
 
 def _matches(expression: str, text: str) -> list[tuple[int, int]]:

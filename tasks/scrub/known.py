@@ -24,6 +24,7 @@ PART_LETTERS = 3  # a part of a name that is shorter is an initial, or a word
 PHONE = "PHONE_NUMBER"
 COUNTRY = 4  # digits of a country's code at most, its zeros included
 SPLIT_DIGITS = 5  # a number this long may also be written in groups
+LONGEST = 500  # characters of a value that is read word by word: its beginnings are kept, the square of its length
 
 _PERSON = re.compile(r"PERSON|^(?:FULL|FIRST|LAST|GIVEN|FAMILY|CUSTOMER|AGENT|CONTACT)?_?NAME$|SURNAME")
 _SYNONYMS = {
@@ -144,10 +145,14 @@ class _Search:
                 if key(text) not in self._by_key:
                     self._by_key[key(text)] = value
                     texts.append(text)
-        self._prefixes = {prefix for text in texts for prefix in _joined_parts(text)}
-        self._numbers = {digits for digits in self._by_key if digits.isdecimal() and len(digits) >= SPLIT_DIGITS}
+        self._prefixes = {prefix for text in texts if len(text) <= LONGEST for prefix in _joined_parts(text)}
+        self._numbers = {
+            digits for digits in self._by_key if digits.isdecimal() and SPLIT_DIGITS <= len(digits) <= LONGEST
+        }
         self._starts = {digits[:end] for digits in self._numbers for end in range(1, len(digits))}
-        self._symbols = [value for value in self._by_key.values() if not _WORD.search(value.text)]
+        self._symbols = [
+            value for value in self._by_key.values() if len(value.text) > LONGEST or not _WORD.search(value.text)
+        ]
         self._near = Near(_misspelled(values))
         self._phones = {digits for digits in self._numbers if self._by_key[digits].type == PHONE}
 
@@ -165,7 +170,7 @@ class _Search:
         for value in self._symbols:
             found += [
                 (Span(*match.span(), value.type, SCORE), value.key)
-                for match in re.finditer(re.escape(value.text), text)
+                for match in re.finditer(re.escape(value.text), text, re.IGNORECASE)
             ]
         return found
 

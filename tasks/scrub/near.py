@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from tasks.normalize.english import dictionary
 
 LETTERS = 5  # of a word that may be misspelled
+LONGEST = 64  # of one that is looked up: each costs the square of its length
 DIGITS = 8  # of a number that may be mistyped: shorter ones are often another's
 
 
@@ -17,7 +18,7 @@ class Near:
 
     def __init__(self, words: Iterable[str]) -> None:
         """Take the words that are long enough; case folded, of letters or of digits alone."""
-        self._words = {word for word in words if len(word) >= (DIGITS if word.isdecimal() else LETTERS)}
+        self._words = {word for word in words if (DIGITS if word.isdecimal() else LETTERS) <= len(word) <= LONGEST}
         self._words = {word for word in self._words if word.isdecimal() or word.isalpha()}
         self._heads = {word[:2] for word in self._words}
         self._tails = {word[-2:] for word in self._words}
@@ -38,7 +39,7 @@ class Near:
         # One edit cannot reach both ends of five letters.
         if token[:2] not in self._heads and token[-2:] not in self._tails:
             return token
-        if token in self._words or not LETTERS - 1 <= len(token) <= 64:
+        if token in self._words or not LETTERS - 1 <= len(token) <= LONGEST + 1:
             return token
         ranks, casual = dictionary()
         if token in ranks or token in casual:

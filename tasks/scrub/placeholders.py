@@ -7,6 +7,7 @@ it hid before: scrubbing a scrubbed conversation changes nothing.
 import itertools
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,8 +17,8 @@ from tasks.scrub.config import ScrubConfig
 from tasks.scrub.decode import Decoded, decode, resolve
 from tasks.scrub.detect import detect
 from tasks.scrub.dialogue import answers
-from tasks.scrub.known import PERSON, Value, find_values, key, known_values, name_parts
-from tasks.scrub.replacement import Replacement, put, replacement
+from tasks.scrub.known import LONGEST, PERSON, Value, find_values, key, known_values, name_parts
+from tasks.scrub.replacement import Replacement, hide_masks, put, replacement
 from tasks.scrub.span import Span
 
 ROUNDS = 25  # two are usual: one that finds, one that finds no more
@@ -109,15 +110,19 @@ class Conversation:
 
         A guess of the same type (`Ms Jane Doe` around the known `Jane Doe`) is another spelling of the certain value.
         """
-        certain = [span for span in spans if span.score >= CERTAIN]
+        certain = sorted(span for span in spans if span.score >= CERTAIN)
         if len(certain) in (0, len(spans)):
             return list(spans)
+        starts = [span.start for span in certain]
+        reached = list(itertools.accumulate((span.end for span in certain), max))
         result = list(certain)
         for span in spans:
             if span.score < CERTAIN and span.type not in LOOSE:
                 result.append(span)
             elif span.score < CERTAIN:
-                inside = [one for one in certain if one.start < span.end and span.start < one.end]
+                # From the first that any before it reaches into, to the last that starts before the end.
+                near = certain[bisect_right(reached, span.start) : bisect_left(starts, span.end)]
+                inside = [one for one in near if span.start < one.end]
                 alike = next((one for one in inside if one.type == span.type), None)
                 if alike:
                     value = key(text[alike.start : alike.end])
@@ -145,12 +150,12 @@ class Conversation:
             self._types.setdefault(self._whole.get(value.key, value.key), value.type)
             self._spelled.setdefault(value.key, value.text)
             size = sum(map(str.isalnum, value.text))
-            if size >= SPREAD_OF.get(value.type, SPREAD):
+            if size >= SPREAD_OF.get(value.type, SPREAD) and len(value.text) <= LONGEST:
                 # A short name is looked for as a part of one is: where it is a word too, with its capital only.
                 aliased = self._whole.get(value.key, value.key) != value.key or size < SPREAD
                 self._found.setdefault(value.key, value._replace(part=aliased))
         for _, value in found:
-            parts = name_parts(value) if value.type == PERSON else []
+            parts = name_parts(value) if value.type == PERSON and len(value.text) <= LONGEST else []
             for part in parts if len(parts) > 1 else ():
                 if key(part) != value.key:
                     self._whole.setdefault(key(part), value.key)
@@ -234,6 +239,8 @@ def replace_values(
         DataError: a pattern of the pipeline file takes too long on a text.
     """
     made = replacement(config.replace_items, key)
+    for conversation in conversations if made.masks else ():
+        conversation.texts = [hide_masks(text) for text in conversation.texts]
     active: Sequence[Conversation] = conversations
     for _ in range(ROUNDS):
         texts = [conversation.texts[index].text for conversation in active for index in conversation.pending]

@@ -15,12 +15,13 @@ from deskloop.erase.record import erasures, pending
 from deskloop.errors import ConfigError
 from deskloop.session import Run
 from deskloop.store import Store
+from deskloop.trace import note_access
 from deskloop.zones import allow_raw
 from tasks.ingest.erased import asked_for
 from tests.flows.desk import Desk, actions, digests, example_lines, versions
 from tests.sweep import sweep
 
-COUNT = 120
+COUNT = 40
 Lines = list[bytes]
 
 
@@ -106,6 +107,7 @@ def test_a_customer_is_gone_and_everybody_else_is_as_before(desk: Desk) -> None:
     ids = {one["conversation_id"] for one in own}
     before = hashes(store)
     values = values_of(own)
+    note_access(store / "ledger", own[0]["conversation_id"])
     assert {name for _, name in sweep(store, values)} >= {"customer id", "customer name", "customer email"}
     found = start(desk, customer)
     done = end(desk)
@@ -156,6 +158,26 @@ def test_a_store_that_never_saw_them_has_the_same_rows(desk: Desk, tmp_path: Pat
     assert {name: rest[name] for name in ("ingested", "scrubbed")} == {
         name: untouched[name] for name in ("ingested", "scrubbed")
     }
+
+
+def test_old_rows_that_a_backup_brings_back_are_not_reused(desk: Desk, tmp_path: Path) -> None:
+    customer, own = whom(example_lines(COUNT))
+    store, zones = desk.folder / "store", ("raw", "clean", "catalog")
+    for zone in zones:
+        shutil.copytree(store / zone, tmp_path / "backup" / zone)
+    start(desk, customer)
+    end(desk)
+    after, left = digests(desk.prepare()), hashes(store)
+    for zone in zones:
+        shutil.rmtree(store / zone)
+        (tmp_path / "backup" / zone).rename(store / zone)
+    assert hashes(store).keys() > left.keys()
+    again = desk.prepare()  # over the same log: the ledger alone knows of the erasure
+    assert actions(again)["ingest"] == "compute"
+    assert versions(again)["ingested"].reasons["erased"] == len(own)
+    assert digests(again) == after
+    assert hashes(store) == left
+    assert set(actions(desk.prepare()).values()) == {"reuse"}
 
 
 class Killed(BaseException):
@@ -249,7 +271,7 @@ def test_versions_that_a_model_was_made_from_go_on_without_the_person(desk: Desk
     )
     catalog.publish([model])
     (root / "models" / "desk" / ("f" * 16)).mkdir(parents=True)
-    desk.write([*lines, *example_lines(20, COUNT)])
+    desk.write([*lines, *example_lines(10, COUNT)])
     second: Run = desk.prepare()
     assert versions(second)["train_encoded"].version == 2
     theirs = {
@@ -271,7 +293,7 @@ def test_versions_that_a_model_was_made_from_go_on_without_the_person(desk: Desk
         catalog.get("train_encoded@2")
     assert "train_encoded@3" in done["versions"]["published"]
     assert set(actions(desk.prepare()).values()) == {"reuse"}
-    desk.write([*lines, *example_lines(40, COUNT)])
+    desk.write([*lines, *example_lines(20, COUNT)])
     third = desk.prepare()
     assert actions(third)["normalize"] in ("extend", "compute")
     assert digests(desk.prepare(rebuild=True)) == digests(third)

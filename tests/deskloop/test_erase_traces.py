@@ -1,6 +1,7 @@
 """What is no table: unreadable records, generated texts, what steps learned, reports; and who is refused afterwards."""
 
 import json
+import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,12 +16,13 @@ from hypothesis import strategies as st
 from deskloop.catalog import Catalog, Version
 from deskloop.erase import traces
 from deskloop.erase.refused import Erased, Erasure, belongs, conversation_hash, erasures_digest, record_hash
-from deskloop.erase.search import Asked, Person, find, head
+from deskloop.erase.search import Asked, Person, find, head, parts, read_part
 from deskloop.ledger import Ledger
 from deskloop.memo import Memo
 from deskloop.schema import CONVERSATION, RAW_CONVERSATION, conversations, to_table
 from deskloop.stage import Context
 from deskloop.store import QUARANTINE, Store
+from deskloop.trace import ACCESS, note_access
 from deskloop.zones import allow_raw
 from tasks.ingest import IngestConfig, ingest
 from tasks.ingest.erased import asked_for
@@ -163,6 +165,25 @@ def test_who_shares_a_key_is_somebody_else_unless_it_is_all_they_have(store: Sto
     assert person.related == {"HD-4", "HD-5", "HD-6"}
 
 
+def test_files_that_a_merge_wrote_are_read_like_any_other(store: Store) -> None:
+    """Delta merges write strings as views, which Arrow cannot filter."""
+    rows = [{"conversation_id": f"HD-{number}", "customer_keys": [f"k{number % 2}"]} for number in range(6)]
+    put(store, "raw", "ingested", raw(*rows))
+    with allow_raw("test"):
+        known = {"PERSON": ["Ann Lee"]}
+        later = raw({"conversation_id": "HD-1", "customer_keys": ["k1", "k3"], "known": known, "started_at": NOON})
+        store.merge("raw", "ingested", [store.write_part(store.staging("raw") / "ingested", later)], [])
+        files = [read_part(path, raw().schema.names) for path in parts(store, "raw", "ingested")]
+        person = find(store, Asked(frozenset({"k1"})))
+    assert len(files) > 1
+    assert not [table.schema for table in files if "view" in str(table.schema)]
+    assert (person.conversations, person.own) == ({"HD-1", "HD-3", "HD-5"}, {"k3"})
+    assert (person.values, person.latest) == ({"PERSON": {"Ann Lee"}}, NOON)
+    left = [table.filter(pa.array(person.rows(table), pa.bool_())) for table in files]
+    assert {name for table in left for name in table["row_id"].to_pylist()} == {"HD-1", "HD-3", "HD-5"}
+    assert all(cell[0]["text"] == "hi" for table in left for cell in table["turns"].to_pylist())
+
+
 def test_copies_and_windows_are_told_by_the_conversation_they_name() -> None:
     person = Person(frozenset({"k"}), conversations=frozenset({"HD-1"}))
     table = pa.table({"row_id": ["HD-1", "HD-1/noise-1/w2", "HD-10", "x"], "parent_id": [None, "HD-1", None, "HD-1/a"]})
@@ -245,3 +266,18 @@ def test_reports_lose_the_ids_and_nothing_else(store: Store) -> None:
     assert (folder / "run.json").read_text() == '{"error": "rows: (erased), HD-10, (erased)/w2", "n": 1}'
     assert (folder / "index.html").read_text() == "<p>HD-10</p>"
     assert traces.clean_reports(store, Person(frozenset())) == 0
+
+
+def test_notes_on_who_looked_lose_the_ids_and_nothing_else(store: Store) -> None:
+    ledger = store.root / "ledger"
+    person = Person(frozenset(), conversations=frozenset({"HD-1"}))
+    assert traces.clean_access(store, person) == 0
+    for row_id in ("HD-1", "HD-10", None, "HD-1/noise-1"):
+        note_access(ledger, row_id)
+    before = [json.loads(line) for line in (ledger / ACCESS).read_text().splitlines()]
+    assert traces.clean_access(store, person) == 2
+    after = [json.loads(line) for line in (ledger / ACCESS).read_text().splitlines()]
+    assert [note["row_id"] for note in after] == ["(erased)", "HD-10", None, "(erased)"]
+    assert [note | {"row_id": ""} for note in after] == [note | {"row_id": ""} for note in before]
+    assert stat.S_IMODE((ledger / ACCESS).stat().st_mode) == 0o600
+    assert traces.clean_access(store, person) == 0

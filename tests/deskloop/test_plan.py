@@ -1,9 +1,11 @@
 """The plan says what a run then does, and changes nothing."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from deskloop.erase.record import Journal, record
 from deskloop.plan import plan
 from tests.deskloop.toy import Toy, suites
 
@@ -75,3 +77,10 @@ def test_a_plan_publishes_nothing_and_writes_no_rows(toy: Toy) -> None:
     before = sorted(path for path in folder.rglob("*") if path.is_file())
     plan(toy.pipeline(longest=2))
     assert sorted(path for path in folder.rglob("*") if path.is_file()) == before
+
+
+def test_an_erasure_is_where_it_starts_though_the_log_is_as_it_was(toy: Toy) -> None:
+    toy.run()
+    when = datetime(2024, 5, 1, tzinfo=UTC).isoformat()
+    record(toy.folder / "store" / "ledger", Journal("1", when, when, "r", "k", ["c"], [], [], [], {}, {}))
+    assert planned(toy)[0] == ("log", "compute", "its input has changed")

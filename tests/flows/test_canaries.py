@@ -219,10 +219,12 @@ def identity(conversations: pd.DataFrame, config: Any, context: Any) -> pd.DataF
 
 
 def test_the_sweep_finds_the_values_where_nothing_is_scrubbed(
-    tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     broken = replace(tasks.scrub.STAGE, run=identity)
     monkeypatch.setattr(tasks.scrub, "STAGE", broken)
+    tasks.stages.cache_clear()
+    request.addfinalizer(tasks.stages.cache_clear)
     desk = desk_of(tmp_path / "desk", log, between=False)
     desk.prepare("scrub.min_recall=0.0")
     found = {name.removesuffix(" as written") for names in leaks(tmp_path, log.values).values() for name in names}

@@ -23,7 +23,7 @@ MODEL = {
     "evaluate": {"prompts": ["Where is my order?"], "max_new_tokens": 4, "temperature": 0, "resamples": 100},
     "promote": {"better_than": ["base"]},
 }
-COUNT = 150
+COUNT = 60
 pytestmark = pytest.mark.filterwarnings("default")
 __all__ = ["deskloop"]
 
@@ -47,8 +47,8 @@ def test_a_customer_erased_by_the_command(tmp_path: Path, prefect: Path, deskloo
     desk.extra = MODEL
     desk.save()
     retrain(str(desk.file))
-    prepare(str(desk.file), sample=100)
-    store, sample = desk.folder / "store", desk.folder / "store-sample-100"
+    prepare(str(desk.file), sample=40)
+    store, sample = desk.folder / "store", desk.folder / "store-sample-40"
     work = store / "models" / ".work" / "left"
     work.mkdir(parents=True)
     (work / "optimizer.pt").write_bytes(b"state")
@@ -65,7 +65,7 @@ def test_a_customer_erased_by_the_command(tmp_path: Path, prefect: Path, deskloo
     assert told["files"] >= len(told["rows"])
     assert [one["model"] for one in told["models"]] == ["desk@1"]
     assert "train_encoded@1" in told["versions"]["kept"]
-    assert told["samples"]["store-sample-100"]["ingested"] > 0
+    assert told["samples"]["store-sample-40"]["ingested"] > 0
     assert snapshot(desk.folder) == before
     assert "desk@1 was trained on" in deskloop(*command, "--dry-run").out
     refused = deskloop(*command, "--json")
@@ -102,7 +102,8 @@ def test_a_customer_erased_by_the_command(tmp_path: Path, prefect: Path, deskloo
 
 
 def test_what_is_refused(tmp_path: Path, deskloop: Call) -> None:
-    desk = Desk(tmp_path / "desk", example_lines(60))
+    desk = Desk(tmp_path / "desk", example_lines(20))
+    desk.steps = desk.steps[:2]
     desk.save()
     command = ("data", "erase", "-c", desk.file)
     cases: dict[str, tuple[Any, ...]] = {

@@ -21,11 +21,18 @@ from tasks.augment.copies import TRIES, Augmenter, augmented
 from tasks.augment.generators import Generator, NoiseConfig, SynonymsConfig
 from tasks.augment.quota import ARTIFACT, copies, fit, rewritable
 from tasks.augment.similarity import lexical
+from tasks.scrub.config import ScrubConfig
 from tests.flows.desk import Desk, actions, digests, example_lines, versions
 
 CONTEXT = Context(step="augment", seed=5)
 CONFIG = AugmentConfig.model_validate({"generators": [{"kind": "noise", "name": name} for name in ("one", "two")]})
 LETTERS = str.maketrans("0123456789", "aeioulmnrs")
+
+
+@pytest.fixture(autouse=True)
+def _patterns_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The generators here write words that are none, which the tagger may take for names."""
+    monkeypatch.setattr("tasks.augment.judge.ScrubConfig", lambda: ScrubConfig(detector="patterns"))
 
 
 class Spoken:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from deskloop.schema import SPLITS, conversations
 from deskloop.stage import Context
 from tasks.dedupe import STAGE, DedupeConfig, dedupe, remember
+from tasks.dedupe.families import family_name
 
 # Short texts over two-word shingles, so that near-duplicates are common; no family is too large to be evaluated.
 CONFIG = DedupeConfig(threshold=0.5, drop_threshold=0.8, shingle=2, validation=0.3, test=0.3)
@@ -54,13 +55,13 @@ def test_duplicates_are_rejected_and_stay_in_the_family() -> None:
     result = run(rows, DedupeConfig())
     rejects = {name: (family, reject) for name, (family, _, reject) in decided(result).items()}
     assert rejects == {
-        "near": ("f-first", "near_duplicate"),
-        "far": ("f-far", None),
-        "first": ("f-first", None),
-        "same": ("f-first", "exact_duplicate"),
-        "other": ("f-other", None),
-        "twin": ("f-first", None),  # similar enough for the family, not for being taken out
-        "triplet": ("f-first", None),
+        "near": (family_name("first"), "near_duplicate"),
+        "far": (family_name("far"), None),
+        "first": (family_name("first"), None),
+        "same": (family_name("first"), "exact_duplicate"),
+        "other": (family_name("other"), None),
+        "twin": (family_name("first"), None),  # similar enough for the family, not for being taken out
+        "triplet": (family_name("first"), None),
     }
     given = before.columns.difference(["family", "split"])
     pd.testing.assert_frame_equal(result[given], before[given])
@@ -73,7 +74,7 @@ def test_no_drop_threshold_keeps_near_duplicates() -> None:
     assert run(rows)["reject"].tolist()[1:] == ["near_duplicate", "exact_duplicate"]
     kept = run(rows, DedupeConfig(drop_threshold=None))
     assert kept["reject"].isna().tolist() == [True, True, False]
-    assert kept["family"].tolist() == ["f-a"] * 3
+    assert kept["family"].tolist() == [family_name("a")] * 3
 
 
 def test_roles_and_placeholder_numbers_tell_apart() -> None:
@@ -92,8 +93,12 @@ def test_customers_make_families_when_asked() -> None:
             talk("c", "seven eight nine", batch=3, keys=("k2",)),
         ]
     )
-    assert run(rows)["family"].tolist() == ["f-a"] * 3
-    assert run(rows, DedupeConfig(customer=False))["family"].tolist() == ["f-a", "f-b", "f-c"]
+    assert run(rows)["family"].tolist() == [family_name("a")] * 3
+    assert run(rows, DedupeConfig(customer=False))["family"].tolist() == [
+        family_name("a"),
+        family_name("b"),
+        family_name("c"),
+    ]
 
 
 def test_a_key_of_too_many_conversations_is_no_customer() -> None:
@@ -103,7 +108,11 @@ def test_a_key_of_too_many_conversations_is_no_customer() -> None:
     )
     result = run(rows, DedupeConfig(max_customer_conversations=2))
     assert result["customer_keys"].tolist() == [["k0"], ["k1"], ["k2"]]
-    assert result["family"].tolist() == ["f-c0", "f-c0", "f-c2"]  # two were one family before the third came
+    assert result["family"].tolist() == [
+        family_name("c0"),
+        family_name("c0"),
+        family_name("c2"),
+    ]  # two were one family before the third came
     assert (
         run(rows, DedupeConfig(max_customer_conversations=3))["customer_keys"].tolist()
         == rows["customer_keys"].tolist()
@@ -128,11 +137,11 @@ def joined() -> tuple[pd.DataFrame, pd.DataFrame]:
         ]
     )
     known = ledger(
-        ("t1", "f-t1", "test", False),
-        ("t2", "f-t1", "test", False),
-        ("l1", "f-l1", "train", False),
-        ("l2", "f-l1", "train", False),
-        ("u", "f-u", "validation", False),
+        ("t1", family_name("t1"), "test", False),
+        ("t2", family_name("t1"), "test", False),
+        ("l1", family_name("l1"), "train", False),
+        ("l2", family_name("l1"), "train", False),
+        ("u", family_name("u"), "validation", False),
     )
     return rows, known
 
@@ -141,17 +150,17 @@ def test_a_row_that_joins_two_splits_takes_the_training_side_out() -> None:
     rows, known = joined()
     result = run(rows, families=known)
     assert decided(result) == {
-        "t1": ("f-t1", "test", None),
-        "t2": ("f-t1", "test", None),
-        "l1": ("f-l1", "train", "joins_splits"),
-        "l2": ("f-l1", "train", "joins_splits"),
-        "u": ("f-u", "validation", None),
-        "bridge": ("f-l1", "train", "joins_splits"),
-        "beside-test": ("f-t1", "test", None),
-        "beside-train": ("f-l1", "train", "joins_splits"),
-        "beside-bridge": ("f-l1", "train", "joins_splits"),
-        "behind-bridge": ("f-l1", "train", "joins_splits"),
-        "later": ("f-later", "train", None),  # the held ones connect nothing any more
+        "t1": (family_name("t1"), "test", None),
+        "t2": (family_name("t1"), "test", None),
+        "l1": (family_name("l1"), "train", "joins_splits"),
+        "l2": (family_name("l1"), "train", "joins_splits"),
+        "u": (family_name("u"), "validation", None),
+        "bridge": (family_name("l1"), "train", "joins_splits"),
+        "beside-test": (family_name("t1"), "test", None),
+        "beside-train": (family_name("l1"), "train", "joins_splits"),
+        "beside-bridge": (family_name("l1"), "train", "joins_splits"),
+        "behind-bridge": (family_name("l1"), "train", "joins_splits"),
+        "later": (family_name("later"), "train", None),  # the held ones connect nothing any more
     }
     assert result["held"].tolist() == [reject == "joins_splits" for reject in result["reject"]]
     again = run(rows, families=remember(result))
@@ -163,13 +172,13 @@ def test_a_changed_row_that_joins_two_splits_is_resolved_alike() -> None:
     rows = rows.iloc[:5].copy()
     rows.at[4, "customer_keys"] = ["u", "l"]
     result = decided(run(rows, families=known))
-    assert result["u"] == ("f-u", "validation", None)
-    assert result["l1"] == ("f-l1", "train", "joins_splits")
+    assert result["u"] == (family_name("u"), "validation", None)
+    assert result["l1"] == (family_name("l1"), "train", "joins_splits")
     rows.at[4, "customer_keys"] = ["u", "t"]
     result = decided(run(rows, families=known))
-    assert result["u"] == ("f-u", "validation", "joins_splits")
-    assert result["t1"] == ("f-t1", "test", None)
-    assert result["l1"] == ("f-l1", "train", None)
+    assert result["u"] == (family_name("u"), "validation", "joins_splits")
+    assert result["t1"] == (family_name("t1"), "test", None)
+    assert result["l1"] == (family_name("l1"), "train", None)
 
 
 def test_copies_of_a_conversation_share_its_decisions() -> None:
@@ -184,7 +193,7 @@ def test_copies_of_a_conversation_share_its_decisions() -> None:
     rows.loc[2, "row_id"] = "b/noise-1"
     result = run(rows)
     assert result["reject"].fillna("").tolist() == ["", "exact_duplicate", "exact_duplicate", ""]
-    assert result["family"].tolist() == ["f-a"] * 4
+    assert result["family"].tolist() == [family_name("a")] * 4
     assert remember(result)["conversation_id"].tolist() == ["a", "b"]
 
 

@@ -135,4 +135,5 @@ def test_time_is_linear(unit: str) -> None:
         return time.process_time() - began
 
     seconds(1_000)
-    assert seconds(200_000) < 8 * max(seconds(50_000), 0.05)
+    # The least of two: a garbage collection in the middle is nobody's fault.
+    assert min(seconds(200_000) for _ in "12") < 8 * max(seconds(50_000), 0.05)

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.scrub.span import Span
 from tasks.scrub.tagger import corpus, digest, fillers, tag
 from tasks.scrub.tagger.features import BUCKETS, SHAPES, features
 from tasks.scrub.tagger.model import BLOCK, FILE, REACH, TAPS, Tagger, window
 from tasks.scrub.tagger.places import Places
+from tasks.scrub.tagger.plausible import whole_name
 from tasks.scrub.tagger.tokens import GAP, PAD, TOKEN, pieces
 
 PLACES = Places(["Elm Row"], ["Leeds"], ["Kent"], ["Ghana"], ["90210"], ["1 Elm Row\nLeeds"])
@@ -231,3 +233,18 @@ def test_held_out_frames_and_locales_are_never_trained_on() -> None:
         assert held - kept
         assert all(corpus.SLOT.fullmatch(frame) for frame in kept & held)
     assert not set(fillers.RESERVED) & set(fillers.HELD_OUT)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("it is Maria Haverclough again", "Maria Haverclough"),
+        ("it is Maria van der Quixwort.", "Maria van der Quixwort"),
+        ("it is Maria Please call", "Maria"),
+        ("it is Maria from Haverclough", "Maria"),
+        ("it is maria haverclough", "maria"),
+    ],
+)
+def test_a_rare_name_behind_a_name_belongs_to_it(text: str, expected: str) -> None:
+    whole = whole_name(text, Span(6, 11, "PERSON", 0.9))
+    assert text[whole.start : whole.end] == expected

@@ -20,7 +20,7 @@ __all__ = ["answers"]
 
 CUSTOMER = "customer"
 TURNS = 3  # of the customer, in which an answer may come
-LONG = 2000  # characters: an answer is looked for in the first ones of a turn
+LONG = 2000  # characters: an answer in words is looked for in the first ones of a turn, one in figures anywhere
 
 
 def answers(turns: Sequence[tuple[str, str]]) -> list[list[Span]]:
@@ -41,7 +41,7 @@ def answers(turns: Sequence[tuple[str, str]]) -> list[list[Span]]:
         shielded = shield(text)
         spans = set(find_statements(shielded))
         if asked.waiting:
-            spans.update(asked.answer(text[:LONG], {span for span in spans if span.end <= LONG}))
+            spans.update(asked.answer(text, spans))
         found.append(sorted(span for span in spans if SHIELD not in shielded[span.start : span.end]))
     return found
 
@@ -84,16 +84,21 @@ class _Asked:
         fresh = self._fresh and not replaced
         text = shield(text)
         spans = find_figures(text, list(self.waiting), self._about)
+        text = text[:LONG]
+        early = [span for span in [*spans, *stated] if span.start < LONG]
         for kind in (kind for kind in self.waiting if kind not in replaced):
-            left = _masked(text, [span for span in [*spans, *stated] if (span.type, kind) != ("PERSON", "PERSON")])
+            left = _masked(text, [span for span in early if (span.type, kind) != ("PERSON", "PERSON")])
+            found: list[Span] = []
             if kind == "PERSON":
-                spans += find_names(left, fresh)
+                found = find_names(left, fresh)
             elif kind == "SECURITY_ANSWER":
-                spans += find_answers(left, fresh)
+                found = find_answers(left, fresh)
             elif kind in ("USERNAME", "PASSWORD") and not replaced:
-                spans += find_credential(left, kind)
+                found = find_credential(left, kind)
             elif kind == "ADDRESS" and not replaced:
-                spans += find_address(left)
+                found = find_address(left)
+            spans += found
+            early += found
         self._count_down([span.type for span in {*spans, *stated}] + replaced)
         return spans
 
@@ -105,6 +110,11 @@ class _Asked:
 
 
 def _masked(text: str, spans: Sequence[Span]) -> str:
-    for span in spans:
-        text = text[: span.start] + SHIELD * (span.end - span.start) + text[span.end :]
-    return text
+    pieces: list[str] = []
+    done = 0
+    for span in sorted(spans):
+        end = min(span.end, len(text))
+        if done < end:
+            pieces += (text[done : span.start], SHIELD * (end - max(done, span.start)))
+            done = end
+    return "".join([*pieces, text[done:]])

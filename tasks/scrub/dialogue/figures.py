@@ -1,7 +1,8 @@
 """Values made of figures: numbers, dates of birth, e-mail addresses, postcodes, as customers type them in a chat."""
 
 import re
-from collections.abc import Collection, Iterator
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator
 
 from tasks.scrub.dialogue.words import is_stop, is_usual
 from tasks.scrub.span import Span
@@ -55,7 +56,7 @@ _SPOKEN = re.compile(
 )
 # Letters and digits with single separators; a placeholder's characters are none of them.
 _NUMBER = re.compile(
-    r"(?<![\w$€£¥.@'’])(?:#\s?)?(?:[a-z]{1,5}[ -]?)?(?:[a-z]{0,6}\d[\da-z]*+)(?:[ ./-]?[a-z]{0,3}\d[\da-z]*+)*+"
+    r"(?<![\w$€£¥.@'’])(?:#\s?)?(?:[a-z]{1,5}[ -]?)?(?:[a-z]{0,6}\d[\da-z]*+)(?:[ ./-]?[a-z]{0,3}\d[\da-z]*+){0,40}+"
     r"(?-i:[ -][A-Z]{1,4}(?!\w))?(?![\w@])",
     re.IGNORECASE,
 )
@@ -102,7 +103,7 @@ def find_figures(text: str, kinds: Collection[str], about: str) -> list[Span]:
         kinds: the kinds asked for.
         about: the type of last digits: whose they are.
     Returns:
-        Spans that do not overlap.
+        Spans that do not overlap, in order.
     """
     spans: list[Span] = []
     if "EMAIL_ADDRESS" in kinds:
@@ -119,11 +120,14 @@ def find_figures(text: str, kinds: Collection[str], about: str) -> list[Span]:
         _add(spans, asked[0], (match.span() for match in _SPOKEN.finditer(text)))
     letters = not _LETTERED.isdisjoint(asked)
     least = _least(text, asked)
+    taken = {span.type for span in spans}
     for start, end in numbers(text, letters):
         digits = sum(map(str.isdigit, text[start:end]))
         if digits >= least:
-            kind = _best(text[max(0, start - 40) : start], digits, asked, spans)
-            _add(spans, about if kind == "LAST_DIGITS" else kind, [(start, end)])
+            kind = _best(text[max(0, start - 40) : start], digits, asked, taken)
+            kind = about if kind == "LAST_DIGITS" else kind
+            if _add(spans, kind, [(start, end)]):
+                taken.add(kind)
     return spans
 
 
@@ -155,7 +159,7 @@ def _own(text: str, start: int, end: int) -> bool:
     )
 
 
-def _best(before: str, digits: int, asked: list[str], spans: list[Span]) -> str:
+def _best(before: str, digits: int, asked: list[str], taken: Collection[str]) -> str:
     """The kind that a number is: by the word before it, else the first asked for that fits and has no value yet."""
     if not asked:
         return "ACCOUNT_NUMBER"
@@ -163,7 +167,6 @@ def _best(before: str, digits: int, asked: list[str], spans: list[Span]) -> str:
         for kind, named in _NAMED:
             if named.search(before):
                 return kind
-    taken = {span.type for span in spans}
     fitting = [kind for kind in asked if FIGURES[kind][0] <= digits <= FIGURES[kind][1]]
     free = [kind for kind in fitting if kind not in taken]
     return (free or fitting or asked)[0]
@@ -193,12 +196,12 @@ def _emails(text: str) -> Iterator[tuple[int, int]]:
         yield (local.start() if local else match.start()), match.end()
 
 
-def _add(spans: list[Span], kind: str, found: Iterator[tuple[int, int]] | list[tuple[int, int]]) -> None:
+def _add(spans: list[Span], kind: str, found: Iterable[tuple[int, int]]) -> bool:
+    """Add the places that are still free; whether there was one."""
+    before = len(spans)
     for start, end in found:
-        if _free(start, end, spans):
-            spans.append(Span(start, end, kind, SCORE if kind in _SURE else NUMBER))
-
-
-def _free(start: int, end: int, spans: list[Span]) -> bool:
-    """Whether `[start, end)` is free of what has been found."""
-    return all(end <= span.start or span.end <= start for span in spans)
+        # They are in order and do not overlap: those right before and after the place are the ones that could.
+        at = bisect_left(spans, (start,))
+        if (not at or spans[at - 1].end <= start) and (at == len(spans) or end <= spans[at].start):
+            spans.insert(at, Span(start, end, kind, SCORE if kind in _SURE else NUMBER))
+    return len(spans) > before

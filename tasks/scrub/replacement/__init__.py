@@ -6,6 +6,7 @@ the key, the type and the value: never on order, batch or conversation, the numb
 """
 
 import hmac
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -17,13 +18,15 @@ from tasks.scrub.replacement.pseudonyms import pseudonym
 from tasks.scrub.replacement.shapes import digits_of, normal
 from tasks.scrub.span import Span
 
-__all__ = ["HASH_DIGITS", "Replacement", "put", "replacement"]
+__all__ = ["HASH_DIGITS", "Replacement", "hide_masks", "put", "replacement"]
 
 HASH_DIGITS = 12  # of the number in a hash: a million values share one about as often as not
 KEYED = ("pseudonym", "hash")
 LAST_FOUR = ("CREDIT_CARD",)  # what support staff go by, and too little to use
 CARD_DIGITS = 12  # the least a number needs for four of its digits to be a small part
 MASK = "****"  # as long for any value: the length tells nothing
+MASKED = "<MASKED_0>"  # stands for a mask that came with the text, for as long as values are looked for
+_MASK = re.compile(r"(?<!\*)\*{4}(?!\*)(?:[0-9]{4}(?![0-9]))?")
 
 
 @lru_cache(maxsize=16)
@@ -37,6 +40,7 @@ class Replacement:
 
     Attributes:
         plain: whether there are placeholders only, so that no second pass is needed.
+        masks: whether a type is masked.
     """
 
     def __init__(self, modes: Mapping[str, str], key: bytes) -> None:
@@ -55,6 +59,7 @@ class Replacement:
                 "scrub",
             )
         self.plain = used <= {"placeholder", "keep"}
+        self.masks = "mask" in used
         self._made = lru_cache(maxsize=65536)(self._make)
 
     def mode(self, entity: str) -> str:
@@ -96,6 +101,11 @@ class Replacement:
         return int.from_bytes(hmac.digest(self._key, message, "sha256"), "big")
 
 
+def hide_masks(text: Decoded) -> Decoded:
+    """The text with its masks hidden, so that no second scrubbing takes one for a value; `put` brings them back."""
+    return text.edit([(match.start(), match.end(), MASKED) for match in _MASK.finditer(text.text)])
+
+
 def put(text: Decoded, source: str, made: Replacement, wholes: Mapping[str, str]) -> tuple[Decoded, list[Span]]:
     """Put what `made` makes in place of a text's placeholders, once detection has come to an end.
 
@@ -113,6 +123,11 @@ def put(text: Decoded, source: str, made: Replacement, wholes: Mapping[str, str]
     for match in PLACEHOLDER.finditer(text.text):
         start, end = match.span()
         entity, new = entity_type(match[0]), match[0]
+        if new == MASKED:
+            new = decode(source[slice(*text.source(start, end))]).text
+            edits.append((start, end, new))
+            shift += len(new) - (end - start)
+            continue
         whole = wholes.get(match[0])
         # What a kept type's placeholder covers may hold more than its value: it stays covered.
         if whole is not None and made.mode(entity) not in ("placeholder", "keep"):

@@ -11,7 +11,7 @@ import numpy as np
 
 from tasks.scrub.span import Span
 from tasks.scrub.tagger.model import FILE, TYPES, Tagger
-from tasks.scrub.tagger.plausible import plausible
+from tasks.scrub.tagger.plausible import plausible, whole_name
 from tasks.scrub.tagger.tokens import GAP, pieces
 
 THRESHOLD = 0.6
@@ -79,7 +79,7 @@ def _tag(texts: list[str], threshold: float) -> list[list[Span]]:
         start, end = _trim(text, start - origin, end - origin)
         span = Span(start, end, TYPES[types[first]], score)
         if plausible(text, span):
-            found[number].append(span)
+            found[number].append(whole_name(text, span))
     return found
 
 

@@ -12,9 +12,14 @@ from tasks.normalize.english import dictionary
 from tasks.scrub.span import Span
 
 USUAL = 3000  # rank by frequency of a word that is hardly a name
+MORE = 2  # words of a name that may have been overlooked
 PERSON = "PERSON"
 SURE = 0.9
 
+_CAPITAL = re.compile(
+    r" (?:(?:van|von|de|da|del|di|bin|al|la|le|der|den) ){0,2}"
+    r"([A-Z][^\W\d_]{1,24}(?:[-'\u2019][^\W\d_]{1,24})?)(?![\w@])"
+)
 _WORD = re.compile(r"[^\W\d_]+")
 _INTRODUCED = re.compile(
     r"(?:\b(?:names?|named|i am|i'm|i\u2019m|im|iam|this is|its|it's|it\u2019s|it is|myself|mr|mrs|ms|miss|mister|dr"
@@ -24,6 +29,11 @@ _INTRODUCED = re.compile(
 )
 _NAMED = re.compile(r"\b(?:names?(?: is)?|named|mr|mrs|ms|mister|dr|surname)[.:]?\s+$", re.IGNORECASE)
 _SIGNS = frozenset("%;$€£@=<>{}|")  # none of these stands in an address
+# What no name of a person has: a capital inside, Mc, De and the like excepted, or a team behind it.
+_BRAND = re.compile(
+    r"(?:(?!(?:Mac|Mc|De|Del|Di|Da|Du|La|Le|Van|Von|Fitz|San|Saint)[A-Z])[A-Z][a-z]{2,20}[A-Z][a-z]{2,20})"
+)
+_TEAM = re.compile(r"[ ]{1,2}(?:team|support|customer (?:care|service|support))\b", re.IGNORECASE)
 _DECIMAL = re.compile(r"\d[.]\d")
 _ORDINAL = re.compile(r"\d{1,2}(?:st|nd|rd|th)", re.IGNORECASE)
 _UNITS = frozenset(
@@ -77,6 +87,8 @@ def plausible(text: str, span: Span) -> bool:
         return False
     if text[span.start - 1 : span.start] in ("'", "\u2019") and span.start > 1 and len(words) == 1 and len(found) < 3:
         return False
+    if len(words) == 1 and (_BRAND.fullmatch(found) or _TEAM.match(text, span.end)):
+        return False
     before = text[max(0, span.start - 24) : span.start]
     usual = [_usual(word.lower()) for word in long]
     if len(long) == 1:
@@ -89,13 +101,32 @@ def plausible(text: str, span: Span) -> bool:
     return not all(usual) or (span.score >= SURE and (not found.islower() or bool(_NAMED.search(before))))
 
 
+def whole_name(text: str, span: Span) -> Span:
+    """The span with the capitalised words right behind it that are no English words: the rest of a rare name."""
+    found = text[span.start : span.end]
+    if span.type != PERSON or not found[:1].isupper() or found.isupper():
+        return span
+    end = span.end
+    for _ in range(MORE):
+        following = _CAPITAL.match(text, end)
+        if following is None or following[1].lower() in _NOBODY or following[1].lower() in dictionary()[0]:
+            break
+        end = following.end()
+    return span._replace(end=end)
+
+
 def _address(found: str, score: float) -> bool:
     telling = [word for word in map(str.lower, _WORD.findall(found)) if len(word) > 2 and word not in _UNITS]
     if not telling or set(telling) <= _NOBODY or _DECIMAL.search(found) or not _SIGNS.isdisjoint(found):
         return False
     if any(map(str.isdigit, found)):
         return not _ORDINAL.fullmatch(found.strip()) and (score >= SURE or not all(map(_usual, telling)))
-    return len(telling) > 1 and score >= SURE and not all(word in _NOBODY or _usual(word) for word in telling)
+    return (
+        len(telling) > 1
+        and "&" not in found
+        and score >= SURE
+        and not all(word in _NOBODY or _usual(word) for word in telling)
+    )
 
 
 @lru_cache(maxsize=65536)
