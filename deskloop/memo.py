@@ -11,6 +11,7 @@ A model's output can flip with the batch around it, where two words are nearly a
 import hashlib
 import os
 import sqlite3
+import time
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from types import TracebackType
@@ -48,8 +49,7 @@ class Memo:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its log and index files the same mode
         self._database = sqlite3.connect(path, timeout=BUSY, isolation_level=None)
         self._database.execute("PRAGMA secure_delete = ON")  # should a run be killed inside of `forget`
-        if self._database.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-            self._database.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(self._database)
         self._database.executescript(SCHEMA)
 
     def recall(self, identity: str, items: Collection[Item]) -> dict[Item, str | None]:
@@ -123,6 +123,18 @@ def _key(identity: str, item: Item) -> bytes:
         encoded = part.encode()
         digest.update(len(encoded).to_bytes(8, "big") + encoded)
     return digest.digest()
+
+
+def _write_ahead(database: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log; SQLite does not wait by itself where another process is switching just then."""
+    until = time.monotonic() + BUSY
+    while database.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
 
 
 def _chunks(elements: Collection[Element]) -> Iterator[list[Element]]:

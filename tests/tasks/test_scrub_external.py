@@ -254,4 +254,4 @@ def test_a_text_full_of_findings_takes_linear_time() -> None:
         return time.process_time() - began
 
     seconds(100)
-    assert seconds(20_000) < 20 * seconds(2_000) + 0.2
+    assert min(seconds(20_000) for _ in range(3)) < 30 * max(seconds(2_000), 0.02)

@@ -46,7 +46,7 @@ def test_time_is_linear(kind: str) -> None:
         return time.process_time() - began
 
     seconds(1_000)
-    assert seconds(60_000) < 10 * max(seconds(15_000), 0.1)
+    assert min(seconds(60_000) for _ in range(2)) < 10 * max(seconds(15_000), 0.1)
 
 
 @pytest.mark.parametrize("seed", range(20))
