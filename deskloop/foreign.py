@@ -11,7 +11,6 @@ import resource
 import shutil
 import sqlite3
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,11 @@ from deskloop.errors import DeskloopError, MachineError, StepError
 _ERRNO = {
     errno.ENOSPC: ("no space is left on the device that holds {place}", "Free some space and run again"),
     errno.EDQUOT: ("the disk quota for {place} is used up", "Free some space or raise the quota, and run again"),
-    errno.EFBIG: ("{place} reached the largest file size that is allowed", "Raise the limit (`ulimit -f`) and run again"),
+    errno.EFBIG: ("{place} reached the largest file size allowed", "Raise the limit (`ulimit -f`) and run again"),
     errno.EROFS: ("{place} is on a file system that is mounted read-only", "Mount it writable, or {setting}"),
     errno.EACCES: ("permission was denied for {place}", "Give user {user} read and write permission, or {setting}"),
-    errno.EPERM: ("the operating system does not allow a change of {place}", "Check its owner and attributes, or {setting}"),
-    errno.EMFILE: ("more than {files} files were open at once", "Raise the limit, e.g. `ulimit -n 4096`, and run again"),
+    errno.EPERM: ("the system does not allow a change of {place}", "Check its owner and attributes, or {setting}"),
+    errno.EMFILE: ("more than {files} files were open at once", "Raise the limit (`ulimit -n 4096`) and run again"),
     errno.ENFILE: ("the system has too many open files", "End other programs or raise fs.file-max, and run again"),
     errno.EIO: ("the device that holds {place} reports an input/output error", "Check the disk before you run again"),
     errno.ESTALE: ("the network file system that holds {place} has gone away", "Mount it again and run again"),
@@ -45,7 +44,17 @@ _SQLITE = {
     sqlite3.SQLITE_NOMEM: errno.ENOMEM,
 }
 # Libraries that report an operating-system error as text of an exception of their own.
-_NATIVE = ("deltalake", "pyarrow", "polars", "safetensors", "safetensors_rust", "tokenizers", "torch", "mlflow")
+_NATIVE = (
+    "deltalake",
+    "_internal",
+    "pyarrow",
+    "polars",
+    "safetensors",
+    "safetensors_rust",
+    "tokenizers",
+    "torch",
+    "mlflow",
+)
 _NUMBER = re.compile(r"\((?:os error|errno) (\d+)\)|\[errno (\d+)\]", re.IGNORECASE)
 _PHRASES = {
     "No space left on device": errno.ENOSPC,
@@ -120,6 +129,8 @@ def _of_machine(error: BaseException, store: Path | None) -> str | None:
             )
         number = _SQLITE.get(code)
     elif isinstance(error, OSError) and error.errno is not None:
+        if str(error.strerror).startswith("No usable temporary directory found"):
+            return "no folder for temporary files can be written to. Set TMPDIR to a folder that can, with space in it"
         number = error.errno
     else:
         number = errno.ENOMEM if isinstance(error, MemoryError) else _from_text(error)
@@ -127,7 +138,7 @@ def _of_machine(error: BaseException, store: Path | None) -> str | None:
         return _MEMORY
     if number in _ERRNO:
         happened, remedy = _ERRNO[number]
-        place = _named(error, store) or _suspect(number, store)
+        place = (_named(error, store) or _suspect(number, store)) if "{place}" in happened else None
         words = {"place": str(place) if place else "a folder in use", "setting": _setting(place, store),
                  "user": _user(), "files": resource.getrlimit(resource.RLIMIT_NOFILE)[0]}  # fmt: skip
         return f"{happened}. {remedy}".format(**words)
@@ -156,7 +167,7 @@ def _roots(store: Path | None) -> dict[str, Path]:
     home = Path(os.environ.get("HOME") or Path.home())
     roots = {"set `store` in the pipeline file to another folder": store} if store is not None else {}
     roots["set PREFECT_HOME to another folder"] = Path(os.environ.get("PREFECT_HOME") or home / ".prefect")
-    roots["set TMPDIR to another folder"] = Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
+    roots["set TMPDIR to another folder"] = Path(os.environ.get("TMPDIR") or "/tmp")
     roots["set HOME to another folder"] = home
     return {name: Path(os.path.abspath(path)) for name, path in roots.items()}
 
@@ -193,7 +204,7 @@ def _suspect(number: int, store: Path | None) -> Path | None:
             continue
         if suspicious:
             return root
-    return None
+    return store  # it is written to most
 
 
 def _setting(place: Path | None, store: Path | None) -> str:

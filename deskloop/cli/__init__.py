@@ -1,7 +1,6 @@
 """The command line. `deskloop --help` must be quick, so a command's module is imported when the command is used."""
 
 import contextlib
-import difflib
 import importlib
 import os
 import select
@@ -12,6 +11,7 @@ from typing import Any
 import click
 
 from deskloop import __version__
+from deskloop.cli.groups import Suggesting
 from deskloop.crash import hush
 from deskloop.errors import DeskloopError
 from deskloop.interrupt import MESSAGE, Interrupted, complain, ended_by, exit_code
@@ -31,7 +31,7 @@ COMMANDS = {
 }
 
 
-class _Lazy(click.Group):
+class _Lazy(Suggesting):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -50,14 +50,6 @@ class _Lazy(click.Group):
             # Python would complain again on closing stdout.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        near = difflib.get_close_matches(args[0], COMMANDS, n=1) if args[0] not in COMMANDS else []
-        if near:
-            ctx.fail(f"No such command {args[0]!r}; did you mean {near[0]!r}?")
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
