@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from deskloop.cli.erase import erase_command
+from deskloop.cli.groups import Suggesting
 from deskloop.cli.keys import keys_command
 from deskloop.cli.raw import gc_command, trace_command
 from deskloop.errors import ConfigError
 
 
-@click.group("data")
+@click.group("data", cls=Suggesting)
 def data_command() -> None:
     """Versions: log, show, diff, trace; a person erased; retention; keys."""
 

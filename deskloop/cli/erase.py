@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from deskloop.cli.flow import run_flow
 from deskloop.errors import ConfigError
 from deskloop.progress import be_quiet, say
 
@@ -53,14 +54,12 @@ def erase_command(
     Their older rows are refused from then on; new tickets are not. Without a name it finishes an erasure that was
     interrupted.
     """
-    from deskloop.cli.run import _settle_environment
     from deskloop.config import load_pipeline
     from deskloop.erase import stores
     from tasks import sections
     from tasks import stages as all_stages
 
     be_quiet(quiet)
-    _settle_environment()
     found = stores.of_pipeline(load_pipeline(Path(pipeline), all_stages(), sections()).store)
     unfinished = any(map(stores.is_pending, found))
     if not customers and not conversations:
@@ -106,9 +105,7 @@ def _asked(store: "Store", customers: Sequence[str], conversations: Sequence[str
 
 def _finish(pipeline: str) -> dict[str, Any]:
     """The flow, which gets the file's name alone: whom to erase stands in the stores' journals, as keyed hashes."""
-    from flows.erase import erase
-
-    return {"status": "erased", **erase(pipeline)}
+    return {"status": "erased", **run_flow("erase", pipeline=pipeline)}
 
 
 def _agreed(document: Mapping[str, Any], as_json: bool) -> bool:

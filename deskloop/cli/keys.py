@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from deskloop.cli.groups import Suggesting
 from deskloop.keys import CURRENT, rotate
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ _config = click.option(
 )
 
 
-@click.group("keys", short_help="The secret keys: list, rotate.")
+@click.group("keys", cls=Suggesting, short_help="The secret keys: list, rotate.")
 def keys_command() -> None:
     """The secret keys behind customer keys, pseudonyms and hashes. No command shows a secret."""
 

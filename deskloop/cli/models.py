@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from deskloop.cli.groups import Suggesting
 from deskloop.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group("models")
+@click.group("models", cls=Suggesting)
 def models_command() -> None:
     """The registry: list, promote, rollback."""
 

@@ -26,8 +26,13 @@ if TYPE_CHECKING:
 )
 def init_command(file: str, output: Path) -> None:
     """Look at a log FILE (or a glob in quotes, or a URL) and write a commented pipeline file for it."""
+    from deskloop.places import check_local
     from tasks.ingest.look import pipeline_for
 
+    try:
+        check_local(str(output))
+    except ValueError as error:
+        raise ConfigError(f"--output: {error}", "the command") from None
     if output.exists():
         raise ConfigError(f"{output} is there already; name another file with --output", "the command")
     content = pipeline_for(file, output.parent)
