@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 from tasks.normalize.english import dictionary
 from tasks.scrub.decode import decode
-from tasks.scrub.detect import SHIELD, shield
 from tasks.scrub.dialogue.words import is_usual
 from tasks.scrub.near import Near
+from tasks.scrub.shield import SHIELD, shield
 from tasks.scrub.span import Span
+from tasks.scrub.spoken import back, plain, said, written
 from tasks.scrub.variants import variants
 
 PERSON = "PERSON"  # the type whose values' parts are names by themselves
@@ -24,6 +25,7 @@ PART_LETTERS = 3  # a part of a name that is shorter is an initial, or a word
 PHONE = "PHONE_NUMBER"
 COUNTRY = 4  # digits of a country's code at most, its zeros included
 SPLIT_DIGITS = 5  # a number this long may also be written in groups
+CODED, CODE_DIGITS = range(6, 33), 4  # letters and digits of a code that is looked for inside of a longer one; digits
 LONGEST = 500  # characters of a value that is read word by word: its beginnings are kept, the square of its length
 
 _PERSON = re.compile(r"PERSON|^(?:FULL|FIRST|LAST|GIVEN|FAMILY|CUSTOMER|AGENT|CONTACT)?_?NAME$|SURNAME")
@@ -73,8 +75,8 @@ def entity_name(name: str) -> str:
 
 
 def key(text: str) -> str:
-    """What equal values share: digits for a number however it is grouped, else the letters and digits, case folded."""
-    parts = "".join(_WORD.findall(text))
+    """What equal values share: the letters and digits, case folded, however they are grouped, typed or said."""
+    parts = "".join(_WORD.findall(plain(text)))
     return parts.casefold() or text.strip()
 
 
@@ -126,7 +128,7 @@ def find_values(texts: Sequence[str], values: Sequence[Value]) -> list[list[tupl
         n lists of (span, the key of its value); they may overlap.
     """
     search = _search(tuple(values))
-    return [search.find(shield(text)) for text in texts]
+    return [search.find(text) for text in texts]
 
 
 @lru_cache(maxsize=64)
@@ -139,7 +141,7 @@ class _Search:
 
     def __init__(self, values: Sequence[Value]) -> None:
         self._by_key = {key(value.text): value for value in reversed(values)}
-        texts = [value.text for value in values]
+        texts = [plain(value.text) for value in values]
         for value in values:
             for text in variants(value.type, value.text) if not value.part else ():
                 if key(text) not in self._by_key:
@@ -149,6 +151,10 @@ class _Search:
         self._numbers = {
             digits for digits in self._by_key if digits.isdecimal() and SPLIT_DIGITS <= len(digits) <= LONGEST
         }
+        self._coded = {
+            text for text in self._by_key if len(text) in CODED and sum(map(str.isdecimal, text)) >= CODE_DIGITS
+        }
+        self._lengths = sorted({len(text) for text in self._coded})
         self._starts = {digits[:end] for digits in self._numbers for end in range(1, len(digits))}
         self._symbols = [
             value for value in self._by_key.values() if len(value.text) > LONGEST or not _WORD.search(value.text)
@@ -157,6 +163,28 @@ class _Search:
         self._phones = {digits for digits in self._numbers if self._by_key[digits].type == PHONE}
 
     def find(self, text: str) -> list[tuple[Span, str]]:
+        """The occurrences in a text, as it stands and as what is said in it would be written."""
+        found = self._read(shield(text))
+        view = written(text)
+        if view:
+            source = back(view)
+            moved = [(source(span), value) for span, value in self._read(shield(view.text))]
+            found += [(span, value) for span, value in moved if span]
+            found += [
+                (Span(start, end, value.type, SCORE), value.key)
+                for run, start, end in said(view)
+                for value in self._inside(key(run))
+            ]
+        return found
+
+    def _inside(self, run: str) -> Iterator[Value]:
+        """The values in a number that was said, of whose words nothing tells where one number ends."""
+        for length in self._lengths:
+            for start in range(len(run) - length + 1):
+                if run[start : start + length] in self._coded:
+                    yield self._by_key[run[start : start + length]]
+
+    def _read(self, text: str) -> list[tuple[Span, str]]:
         """The occurrences in a text whose placeholders are shielded."""
         matches = [*_runs(_tokens(text, _WORD, self._word), text, _GAP, self._by_key, self._prefixes)]
         if self._numbers:

@@ -20,6 +20,7 @@ from tasks.scrub.dialogue import answers
 from tasks.scrub.known import LONGEST, PERSON, Value, find_values, key, known_values, name_parts
 from tasks.scrub.replacement import Replacement, hide_masks, put, replacement
 from tasks.scrub.span import Span
+from tasks.scrub.spoken import back, plain, written
 
 ROUNDS = 25  # two are usual: one that finds, one that finds no more
 CERTAIN = 1.0  # score of what a checksum proves or the source knows
@@ -85,7 +86,7 @@ class Conversation:
             spans[index] = [span for span in found if made.mode(span.type) != "keep"]
         if config.dialogue and self._roles:
             said = [(role, text.text) for role, text in zip(self._roles, self.texts, strict=False)]
-            for found, more in zip(spans, answers(said), strict=False):
+            for found, more in zip(spans, _answers(said), strict=False):
                 found += (span for span in more if made.mode(span.type) != "keep")
         self._search(spans, [value for value in self._known if made.mode(value.type) != "keep"])
         settled = self._settled(spans)
@@ -142,7 +143,10 @@ class Conversation:
     def _learn(self, settled: Sequence[Sequence[Span]]) -> None:
         """Remember the values found: type by the surest finding, whole names before their parts."""
         found = [
-            (-span.score, Value(span.type, text.text[span.start : span.end], key(text.text[span.start : span.end])))
+            (
+                -span.score,
+                Value(span.type, plain(text.text[span.start : span.end]), key(text.text[span.start : span.end])),
+            )
             for text, spans in zip(self.texts, settled, strict=True)
             for span in spans
         ]
@@ -186,6 +190,17 @@ class Conversation:
             if self._inputs[index][start:end] != text.text[span.start : span.end]:
                 spans.append({"turn": index, "start": start, "end": end, "entity": span.type})
         return spans
+
+
+def _answers(said: Sequence[tuple[str, str]]) -> list[list[Span]]:
+    """What the dialogue gives away, with what is said in words read as figures as well."""
+    spans = answers(said)
+    views = [written(text) for _, text in said]
+    if any(views):
+        read = [(role, view.text if view else text) for (role, text), view in zip(said, views, strict=True)]
+        for found, more, view in zip(spans, answers(read), views, strict=True):
+            found += filter(None, map(back(view), more)) if view else more
+    return spans
 
 
 def _with_marks(text: str, span: Span) -> Span:

@@ -8,12 +8,12 @@ PIN, security answer or birth date by themselves.
 from collections.abc import Mapping, Sequence
 
 from deskloop.placeholders import PLACEHOLDER, entity_type
-from tasks.scrub.detect import SHIELD, shield
 from tasks.scrub.dialogue.figures import FIGURES, find_figures
 from tasks.scrub.dialogue.names import find_names
 from tasks.scrub.dialogue.request import request
 from tasks.scrub.dialogue.secrets import find_address, find_answers, find_credential
 from tasks.scrub.dialogue.statements import find_statements
+from tasks.scrub.shield import SHIELD, shield
 from tasks.scrub.span import Span
 
 __all__ = ["answers"]
