@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from tasks.normalize.english import dictionary
+from tasks.scrub.config import SYNONYMS
 from tasks.scrub.decode import decode
 from tasks.scrub.dialogue.words import is_usual
 from tasks.scrub.near import Near
@@ -22,6 +23,7 @@ from tasks.scrub.variants import variants
 PERSON = "PERSON"  # the type whose values' parts are names by themselves
 SCORE, NEAR = 2.0, 1.5  # above every pattern; a misspelled value less than one that is as known
 PART_LETTERS = 3  # a part of a name that is shorter is an initial, or a word
+SHORT_PART = 2  # of a name that the source declares: "Li" is one, "Do" may be anything
 PHONE = "PHONE_NUMBER"
 COUNTRY = 4  # digits of a country's code at most, its zeros included
 SPLIT_DIGITS = 5  # a number this long may also be written in groups
@@ -29,15 +31,6 @@ CODED, CODE_DIGITS = range(6, 33), 4  # letters and digits of a code that is loo
 LONGEST = 500  # characters of a value that is read word by word: its beginnings are kept, the square of its length
 
 _PERSON = re.compile(r"PERSON|^(?:FULL|FIRST|LAST|GIVEN|FAMILY|CUSTOMER|AGENT|CONTACT)?_?NAME$|SURNAME")
-_SYNONYMS = {
-    "EMAIL": "EMAIL_ADDRESS",
-    "E_MAIL": "EMAIL_ADDRESS",
-    "PHONE": "PHONE_NUMBER",
-    "TELEPHONE": "PHONE_NUMBER",
-    "CARD_NUMBER": "CREDIT_CARD",
-    "IBAN": "IBAN_CODE",
-    "SSN": "US_SSN",
-}
 _EXACT = frozenset(["PASSWORD", "PIN", "USERNAME"])  # a letter more or less makes another one
 _TYPED = frozenset(["ACCOUNT_NUMBER", "CREDIT_CARD", "IBAN_CODE", PHONE, "US_BANK_NUMBER", "US_SSN"])
 _WORD = re.compile(r"[^\W_]+")
@@ -71,7 +64,7 @@ class Value(NamedTuple):
 def entity_name(name: str) -> str:
     """Any name as an entity type, by detection's names where it means one: `customer name 2` becomes `PERSON`."""
     entity = re.sub(r"[^A-Z]+", "_", name.upper()).strip("_") or "KNOWN"
-    return PERSON if _PERSON.search(entity) else _SYNONYMS.get(entity, entity)
+    return PERSON if _PERSON.search(entity) else SYNONYMS.get(entity, entity)
 
 
 def key(text: str) -> str:
@@ -100,16 +93,16 @@ def known_values(known: Mapping[str, Iterable[Any] | None] | None) -> list[Value
 def _with_parts(values: dict[str, Value]) -> list[Value]:
     whole = dict(values)
     for value in whole.values():
-        for part in name_parts(value) if value.type == PERSON else ():
+        for part in name_parts(value, SHORT_PART) if value.type == PERSON else ():
             values.setdefault(key(part), Value(value.type, part, value.key, part=True))
     return list(values.values())
 
 
-def name_parts(value: Value) -> list[str]:
-    """The words of a name that stand for the person by themselves."""
-    parts = _WORD.findall(value.text)
+def name_parts(value: Value, least: int = PART_LETTERS) -> list[str]:
+    """The words of a name that stand for the person by themselves; one of `SHORT_PART` letters is no usual word."""
+    parts = [part for part in _WORD.findall(value.text) if part.isalpha() and not _TITLES.fullmatch(part.lower())]
     return [
-        part for part in parts if len(part) >= PART_LETTERS and part.isalpha() and not _TITLES.fullmatch(part.lower())
+        part for part in parts if len(part) >= PART_LETTERS or (len(part) >= least and not is_usual(part.lower()))
     ]
 
 

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from deskloop.placeholders import PLACEHOLDER, entity_type
@@ -17,13 +17,13 @@ from tasks.scrub.config import ScrubConfig
 from tasks.scrub.decode import Decoded, decode, resolve
 from tasks.scrub.detect import detect
 from tasks.scrub.dialogue import answers
+from tasks.scrub.opaque import CERTAIN, whole
 from tasks.scrub.known import LONGEST, PERSON, Value, find_values, key, known_values, name_parts
 from tasks.scrub.replacement import Replacement, hide_masks, put, replacement
 from tasks.scrub.span import Span
 from tasks.scrub.spoken import back, plain, written
 
 ROUNDS = 25  # two are usual: one that finds, one that finds no more
-CERTAIN = 1.0  # score of what a checksum proves or the source knows
 LOOSE = ("ADDRESS", "LOCATION", "PERSON")  # guesses whose ends are guesses too
 # Letters and digits of a detected value that is looked for in the other turns as well.
 SPREAD, SPREAD_OF = 4, {PERSON: 2, "PIN": 3, "SECURITY_ANSWER": 3}
@@ -44,6 +44,7 @@ class Conversation:
         texts: Iterable[str | None],
         known: Mapping[str, Iterable[Any] | None] | None = None,
         roles: Sequence[str] = (),
+        ids: Collection[int] = (),
     ) -> None:
         """Decode the texts.
 
@@ -51,9 +52,12 @@ class Conversation:
             texts: of the turns, then of everything else that is text, as metadata.
             known: what the source knows to be personal in it, by type.
             roles: who says each of the turns, which come first; the texts after them are said by no one.
+            ids: which of those are identifiers, by their names.
         """
         texts = list(texts)
         self._roles = list(roles)
+        self._ids = frozenset(ids)
+        self._beside = range(len(self._roles), len(texts)) if self._roles else sorted(self._ids)
         self.texts: list[Decoded] = [decode(text or "") for text in texts]
         self.pending = list(range(len(self.texts)))
         self._inputs = [text or "" for text in texts]
@@ -101,10 +105,13 @@ class Conversation:
             self.texts[index] = resolve(text.edit(edits))
 
     def _settled(self, spans: Sequence[Sequence[Span]]) -> list[list[Span]]:
-        return [
+        settled = [
             settle(_with_marks(text.text, span) for span in self._carved(text.text, found))
             for text, found in zip(self.texts, spans, strict=True)
         ]
+        for index in self._beside:
+            settled[index] = whole(self.texts[index].text, settled[index], index in self._ids)
+        return settled
 
     def _carved(self, text: str, spans: Sequence[Span]) -> list[Span]:
         """The spans with what is certain cut out of guesses of another type, so that each keeps its name.
