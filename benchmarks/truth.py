@@ -49,7 +49,7 @@ class Tally:
     examples: list[tuple[str, str, str, str]] = field(default_factory=list)
 
     def by(self, part: int) -> dict[str, dict[str, float]]:
-        """Values and the share that is left, of each type (0), form (1), or declared or not (2); the most left first."""
+        """Values and the share that is left, by type (0), form (1), or declared or not (2); the most left first."""
         values: Counter[str] = Counter()
         left: Counter[str] = Counter()
         for kinds, count in self.values.items():

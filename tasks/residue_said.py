@@ -10,19 +10,21 @@ LONG = 9  # digits of a number that is compared by its last ones: the country's 
 CODE, CODE_DIGITS = 6, 4  # letters and digits of a value that is looked for, and digits in it
 FEWEST = 3  # words for digits in a text that is worth reading
 
+_UNITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _DIGITS = {"oh": "0", "o": "0", "nought": "0", "naught": "0", "nil": "0", "null": "0", "niner": "9"}
-_DIGITS |= {word: str(at) for at, word in enumerate("zero one two three four five six seven eight nine".split())}
-_TENS = {word: str(at) for at, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
-_TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+_DIGITS |= {word: str(at) for at, word in enumerate(_UNITS)}
+_ROUND = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_TENS = {word: str(at) for at, word in enumerate(_ROUND, 2)}
+_TEENS = ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
 _DIGITS |= {word: str(at) for at, word in enumerate(_TEENS, 10)}
 _REPEATS = {"double": 2, "triple": 3, "treble": 3, "quadruple": 4}
-_LETTERS = dict(
-    zip(
-        "ay bee cee dee eff gee aitch jay kay el em en pee cue ar ess tee vee ex wye zee zed".split(),
-        "abcdfghjklmnpqrstvxyzz",
-        strict=True,
-    )
-)
+# fmt: off
+_LETTERS = {
+    "ay": "a", "bee": "b", "cee": "c", "dee": "d", "eff": "f", "gee": "g", "aitch": "h", "jay": "j", "kay": "k", "el": "l",
+    "em": "m", "en": "n", "pee": "p", "cue": "q", "ar": "r", "ess": "s", "tee": "t", "vee": "v", "ex": "x", "wye": "y",
+    "zee": "z", "zed": "z",
+}
+# fmt: on
 _SILENT = frozenset(
     """
     dash hyphen minus dot point period slash stroke underscore plus space comma at and then um uh er erm capital letter

@@ -1,7 +1,7 @@
 """What a pipeline file may say about scrubbing."""
 
 import difflib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 

@@ -101,9 +101,7 @@ def _with_parts(values: dict[str, Value]) -> list[Value]:
 def name_parts(value: Value, least: int = PART_LETTERS) -> list[str]:
     """The words of a name that stand for the person by themselves; one of `SHORT_PART` letters is no usual word."""
     parts = [part for part in _WORD.findall(value.text) if part.isalpha() and not _TITLES.fullmatch(part.lower())]
-    return [
-        part for part in parts if len(part) >= PART_LETTERS or (len(part) >= least and not is_usual(part.lower()))
-    ]
+    return [part for part in parts if len(part) >= PART_LETTERS or (len(part) >= least and not is_usual(part.lower()))]
 
 
 def find_known(texts: Sequence[str], values: Sequence[Value]) -> list[list[Span]]:

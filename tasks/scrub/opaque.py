@@ -28,14 +28,14 @@ def names_identifier(field: str) -> bool:
 
 
 def is_opaque(text: str, declared: bool) -> bool:
-    """Whether a value is an identifier by its form: letters and digits in one word; digits alone where it is declared."""
+    """Whether a value is an identifier by its form: letters and digits in one word; digits alone if `declared`."""
     if not _OPAQUE.fullmatch(text):
         return False
     digits = any(map(str.isdecimal, text))
     return digits and (any(map(str.isalpha, text)) or (declared and text.isdecimal()))
 
 
-def whole(text: str, spans: Sequence[Span], declared: bool) -> list[Span]:
+def all_or_nothing(text: str, spans: Sequence[Span], declared: bool) -> list[Span]:
     """The spans of a value beside the texts, with an identifier taken whole or not at all.
 
     Args:
@@ -57,4 +57,6 @@ def whole(text: str, spans: Sequence[Span], declared: bool) -> list[Span]:
 
 def hashed(identifier: str, key: bytes) -> str:
     """An identifier under a key: the same everywhere for the same one, and nothing else can be told from it."""
-    return hmac.new(key, b"identifier\0" + identifier.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:HEX]
+    return hmac.new(key, b"identifier\0" + identifier.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[
+        :HEX
+    ]

@@ -17,8 +17,8 @@ from tasks.scrub.config import ScrubConfig
 from tasks.scrub.decode import Decoded, decode, resolve
 from tasks.scrub.detect import detect
 from tasks.scrub.dialogue import answers
-from tasks.scrub.opaque import CERTAIN, whole
 from tasks.scrub.known import LONGEST, PERSON, Value, find_values, key, known_values, name_parts
+from tasks.scrub.opaque import CERTAIN, all_or_nothing
 from tasks.scrub.replacement import Replacement, hide_masks, put, replacement
 from tasks.scrub.span import Span
 from tasks.scrub.spoken import back, plain, written
@@ -110,7 +110,7 @@ class Conversation:
             for text, found in zip(self.texts, spans, strict=True)
         ]
         for index in self._beside:
-            settled[index] = whole(self.texts[index].text, settled[index], index in self._ids)
+            settled[index] = all_or_nothing(self.texts[index].text, settled[index], index in self._ids)
         return settled
 
     def _carved(self, text: str, spans: Sequence[Span]) -> list[Span]:

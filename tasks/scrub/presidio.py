@@ -18,6 +18,7 @@ from tasks.scrub.config import OTHERS, ScrubConfig
 from tasks.scrub.decode import decode
 from tasks.scrub.detect import detect
 
+
 def supported(config: ScrubConfig) -> list[str]:
     """The entity types that detection under a config may give, sorted."""
     return sorted({*config.entities, *config.patterns, *config.deny, *OTHERS})

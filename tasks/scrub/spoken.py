@@ -69,7 +69,7 @@ class Token(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """What is written for a part of a number, its kind (`said`, `power`, `figures`, `mark`, `letters`), and its place."""
+    """What is written for a part of a number, its kind (`said`, `power`, `figures`, `mark`, `letters`), its place."""
 
     value: str
     kind: str
@@ -192,7 +192,7 @@ def _edit(text: str, run: Sequence[Piece]) -> Edit:
     while run[end - 1].kind == "mark":
         end -= 1
     written = run[0].value
-    for before, piece in zip(run, run[1:end], strict=False):
+    for before, piece in itertools.pairwise(run[:end]):
         between = text[before.end : piece.start]
         if before.kind == piece.kind == "figures":
             written += between

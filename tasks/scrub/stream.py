@@ -196,7 +196,7 @@ def _scrubbed(line: _Line, identifiers: Identifiers) -> dict[str, Any]:
 
 
 def _visit_others(content: dict[str, Any], visit: Visit) -> dict[str, Any]:
-    """The object with `visit` applied to every string that is neither a text nor a role, and every identifier; a copy."""
+    """A copy with `visit` applied to every identifier, and to every string that is neither a text nor a role."""
     result = {name: value if name in BODY else _visit(name, value, visit) for name, value in content.items()}
     if content.get("turns") is not None:
         result["turns"] = [

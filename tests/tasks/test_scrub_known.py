@@ -140,4 +140,4 @@ def test_time_is_linear(unit: str) -> None:
 
 
 def test_a_short_part_of_a_declared_name_is_found_unless_it_is_a_word() -> None:
-    assert found("Thanks, Li. Dear Ji-woo, so do I", PERSON=["Li Do", "Ji-woo Park"]) == ["Li", "Ji", "woo"]
+    assert found("Thanks, Li. Dear Ji-woo, so do I", PERSON=["Li Do", "Ji-woo Park"]) == ["Ji", "Li", "woo"]

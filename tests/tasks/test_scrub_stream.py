@@ -121,7 +121,14 @@ def lines_of(*objects: dict[str, object], identifiers: Identifiers | None = None
 
 @pytest.mark.parametrize(
     "identifier",
-    ["00e7c4821947", "550e8400-e29b-41d4-a716-446655440000", "HD-100023", "1000234567", "3f9a12-Elm-Street-12", "jane12"],
+    [
+        "00e7c4821947",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "HD-100023",
+        "1000234567",
+        "3f9a12-Elm-Street-12",
+        "jane12",
+    ],
 )
 @pytest.mark.parametrize("field", ["id", "customer_id", "ticketId", "order-id"])
 def test_an_opaque_identifier_passes_whole_on_every_line(field: str, identifier: str) -> None:
@@ -129,11 +136,14 @@ def test_an_opaque_identifier_passes_whole_on_every_line(field: str, identifier:
 
 
 @pytest.mark.parametrize(
-    "identifier", ["jane.doe@mail.com", "+12125550187", "4111 1111 1111 1111", "Jane Doe 3", "wei.edwards36", "123-45-6789"]
+    "identifier",
+    ["jane.doe@mail.com", "+12125550187", "4111 1111 1111 1111", "Jane Doe 3", "wei.edwards36", "123-45-6789"],
 )
 def test_an_identifier_that_is_personal_is_hashed_whole(identifier: str) -> None:
     known = {"PERSON": ["Wei Edwards"]}
-    lines = lines_of({"customer_id": identifier, "known": known}, {"user": {"id": identifier}, "known": known}, {"id": "C-1"})
+    lines = lines_of(
+        {"customer_id": identifier, "known": known}, {"user": {"id": identifier}, "known": known}, {"id": "C-1"}
+    )
     first, second = lines[0]["customer_id"], lines[1]["user"]["id"]  # type: ignore[index]
     assert re.fullmatch("[0-9a-f]{32}", str(first))
     assert first == second
@@ -158,6 +168,8 @@ def test_the_identifier_of_an_error_is_treated_like_any_other() -> None:
 
 
 def test_another_value_in_one_word_is_replaced_whole_or_not_at_all() -> None:
-    lines = lines_of({"device": "a00e7c4821947", "phone": "2125550187", "account": "wei36", "known": {"PERSON": ["wei36"]}})
+    lines = lines_of(
+        {"device": "a00e7c4821947", "phone": "2125550187", "account": "wei36", "known": {"PERSON": ["wei36"]}}
+    )
     assert lines[0]["device"] == "a00e7c4821947"
     assert (lines[0]["phone"], lines[0]["account"]) == ("<PHONE_NUMBER_1>", "<PERSON_1>")

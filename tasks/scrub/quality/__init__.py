@@ -141,13 +141,13 @@ def _is_own(row: dict[str, Any], turn: int, place: int) -> bool:
     return turn < len(turns) and place < len(turns[turn]["text"] or "")
 
 
-def _figures(
-    planted: Counter[tuple[str, str]], found: Counter[tuple[str, str]], config: ScrubConfig
-) -> dict[str, Any]:
+def _figures(planted: Counter[tuple[str, str]], found: Counter[tuple[str, str]], config: ScrubConfig) -> dict[str, Any]:
     by_type, by_form = (dict(_grouped(planted, found, part)) for part in (0, 1))
     # The whole interval must lie below the floor: of five values, three found do not tell 60% from 80%.
     below = {name for name, cell in by_type.items() if cell["high"] < config.floor(name)}
-    worst = sorted(by_type, key=lambda name: (name not in below, by_type[name]["found"] / by_type[name]["planted"], name))
+    worst = sorted(
+        by_type, key=lambda name: (name not in below, by_type[name]["found"] / by_type[name]["planted"], name)
+    )
     return {
         **_share(sum(planted.values()), sum(found.values())),
         "recall": by_type,
