@@ -11,9 +11,12 @@ from typing import NamedTuple
 
 from deskloop.errors import ConfigError
 from tasks.ingest.config import IngestConfig
-from tasks.ingest.flat import Row, Shape, table_records, table_shape
+from tasks.ingest.flat import Row, Shape, table_records, table_shape, too_wide
 from tasks.ingest.read import File, Line, lines
 from tasks.ingest.record import Record
+
+
+MAX_LINES = 100_000  # of one row: a stray quote must not hold millions of short lines in memory
 
 
 class Cells(NamedTuple):
@@ -45,10 +48,10 @@ def csv_shape(file: File, config: IngestConfig) -> tuple[Shape | None, list[str]
         return None, []
     if first.reason:
         return None, [f"{file.label}: line {first.number}, the header, cannot be read: {first.reason}"]
+    if len(first.cells) > config.max_columns:
+        return None, [too_wide(file.label, len(first.cells), config)]
     header = [name.strip() for name in first.cells]
     shape, problems = table_shape(file.label, header, (), file.source)
-    if any(header.count(name) > 1 for name in header if name):
-        problems.append(f"{file.label} has two columns of one name")
     return shape, problems
 
 
@@ -93,14 +96,15 @@ class _Feed:
     """The lines that csv.reader takes for one row, remembered so that they can be given back."""
 
     def __init__(self, file: File, config: IngestConfig) -> None:
-        self.source = lines(file, config.max_record_bytes)
+        self.taken: list[Line] = []
+        self.source = lines(file, config.max_record_bytes, may_skip=lambda: not self.taken)
         self.encoding, self.limit = file.source.encoding, config.max_record_bytes
         self.pending: deque[Line] = deque()
         self.begin()
 
     def begin(self) -> None:
         """Forget the row before."""
-        self.taken: list[Line] = []
+        self.taken = []
         self.undecodable: set[int] = set()
         self.size = 0
 
@@ -111,7 +115,7 @@ class _Feed:
         line = self.pending.popleft() if self.pending else next(self.source)
         self.taken.append(line)
         self.size += len(line.data)
-        if line.too_long or self.size > self.limit:
+        if line.too_long or self.size > self.limit or len(self.taken) > MAX_LINES:
             raise _RecordTooLongError
         try:
             return line.data.decode(self.encoding)
