@@ -131,7 +131,11 @@ def _tables(folder: Path, size: Callable[[int], int]) -> dict[str, Path]:
         "a cell three million times": repeated,
         "a cell three million times, a row for each turn": _parquet(
             folder / "turns.parquet",
-            {"id": pa.array(range(three)), "role": _repeated("customer", three), "text": _repeated("x" * 100, three)},
+            {
+                "id": pa.array(["1", "2"] * (three // 2)),
+                "role": _repeated("customer", three // 2 * 2),
+                "text": _repeated("x" * 100, three // 2 * 2),
+            },
         ),
         "a cell of 1 MB three thousand times": _parquet(
             folder / "large.parquet",

@@ -143,9 +143,9 @@ def _json_inside(kind: pa.DataType) -> Callable[[Any], Any] | None:
         parsed = {name: decode for name, decode in fields.items() if decode is not None}
         if not parsed:
             return None
-        return lambda cell: cell and {
-            name: parsed[name](part) if name in parsed else part for name, part in cell.items()
-        }
+        return lambda cell: (
+            cell and {name: parsed[name](part) if name in parsed else part for name, part in cell.items()}
+        )
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         decode = _json_inside(kind.value_type)
         return None if decode is None else lambda cell: cell and [decode(part) for part in cell]

@@ -6,6 +6,7 @@ become Python objects, and what a file stands for is held against its size.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from tasks.ingest.read import File, open_file, size
 from tasks.ingest.record import Record
 
 BATCH_ROWS = 100
+CHECKED_ROWS = 10_000  # that are decoded together to see how much they stand for
 BATCH_BYTES = 32 << 20  # of encoded rows that are decoded together
 BUFFER_BYTES = 1 << 20  # of each column that are read ahead
 TEXT = ("NONE", "STRING", "ENUM", "JSON", "BSON")  # logical types of columns that a dictionary may encode
@@ -41,12 +43,11 @@ def parquet_shape(file: File, config: IngestConfig) -> tuple[Shape, list[str]]:
     """(shape, problems), from the schema alone.
 
     Raises:
-        InputError: the file is no Parquet file, cut off or damaged.
+        InputError: the file is no Parquet file, cut off or damaged, or has more columns than `max_columns`.
     """
     with _opened(file) as stream:
         metadata = pq.read_metadata(stream)
-        if metadata.num_columns > config.max_columns:
-            return Shape("record"), [too_wide(file.label, metadata.num_columns, config)]
+        _check_width(metadata, file, config)
         schema = metadata.schema.to_arrow_schema()
     nested = {field.name for field in schema if pa.types.is_nested(field.type)}
     return table_shape(file.label, schema.names, nested, file.source)
@@ -58,6 +59,12 @@ def parquet_rows(file: File, config: IngestConfig) -> Iterator[Row]:
     Raises:
         InputError: the file is no Parquet file, cut off or damaged, or stands for more than its limits allow.
     """
+    with _opened(file) as stream:
+        _check_width(pq.read_metadata(stream), file, config)
+    yield from islice(_rows(file, config), file.most_rows)
+
+
+def _rows(file: File, config: IngestConfig) -> Iterator[Row]:
     number = 1
     for batch in parquet_batches(file):
         yield from table_rows(batch, number, config.max_record_bytes)
@@ -65,7 +72,8 @@ def parquet_rows(file: File, config: IngestConfig) -> Iterator[Row]:
 
 
 def parquet_batches(file: File) -> Iterator[pa.RecordBatch]:
-    """The rows of a file in small batches, texts encoded by dictionaries.
+    """The rows of a file in small batches, texts encoded by dictionaries; of each row group it is first checked how much
+    it stands for.
 
     Raises:
         InputError: as `parquet_rows`.
@@ -76,11 +84,16 @@ def parquet_batches(file: File) -> Iterator[pa.RecordBatch]:
         options: dict[str, Any] = {"metadata": metadata, "buffer_size": BUFFER_BYTES, "pre_buffer": False}
         with pq.ParquetFile(stream, read_dictionary=_texts(metadata), **options) as parquet:
             for group in range(metadata.num_row_groups):
-                rows = _batch_rows(metadata.row_group(group), file)
-                for batch in parquet.iter_batches(rows, row_groups=[group], use_threads=False):
+                most = _batch_rows(metadata.row_group(group), file)
+                for batch in parquet.iter_batches(most, row_groups=[group], use_threads=False):
                     decoded += decoded_bytes(batch)
                     file.limits.check(file.label, decoded, stored)
-                    yield batch
+                yield from parquet.iter_batches(min(most, BATCH_ROWS), row_groups=[group], use_threads=False)
+
+
+def _check_width(metadata: Any, file: File, config: IngestConfig) -> None:
+    if metadata.num_columns > config.max_columns:
+        raise InputError(too_wide(file.label, metadata.num_columns, config))
 
 
 def _texts(metadata: Any) -> list[str]:
@@ -96,7 +109,7 @@ def _batch_rows(group: Any, file: File) -> int:
     for column in columns:
         file.limits.check(file.label, column.total_uncompressed_size, column.total_compressed_size)
     total = sum(column.total_uncompressed_size for column in columns)
-    return max(1, min(BATCH_ROWS, BATCH_BYTES * max(group.num_rows, 1) // max(total, 1)))
+    return int(max(1, min(CHECKED_ROWS, BATCH_BYTES * max(group.num_rows, 1) // max(total, 1))))
 
 
 @contextmanager

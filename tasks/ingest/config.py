@@ -130,6 +130,7 @@ class IngestConfig(StageConfig):
         {}, description="their role -> ours, added to the built-in ones"
     )
     max_record_bytes: int = Field(10_000_000, ge=1_000, description="bytes; a longer record is rejected")
+    max_turns: int = Field(10_000, ge=1, description="turns of a conversation; a longer one is rejected")
     max_document_bytes: int = Field(
         64_000_000, ge=1_000, description="bytes, decompressed, of a file that is one JSON array or object"
     )

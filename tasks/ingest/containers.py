@@ -98,7 +98,9 @@ def _problems(file: File, config: IngestConfig) -> list[str]:
     try:
         if kind == "dataset":
             return dataset_problems(file, config)
-        return csv_shape(file, config)[1] if kind == "csv" else parquet_shape(file, config)[1] if kind == "parquet" else []
+        return (
+            csv_shape(file, config)[1] if kind == "csv" else parquet_shape(file, config)[1] if kind == "parquet" else []
+        )
     except InputError as error:
         return [str(error)]
 

@@ -65,12 +65,12 @@ def dataset_records(file: File, config: IngestConfig) -> Iterator[Record]:
     head = [row.value for row in islice(_rows(file, stream, config), LOOKED_AT)]
     header = list(dict.fromkeys(name for value in head for name in value))
     nested = {name for value in head for name, cell in value.items() if isinstance(cell, dict | list)}
-    if len(header) > config.max_columns:
-        raise InputError(too_wide(file.label, len(header), config))
     shape, problems = table_shape(file.label, header, nested, file.source)
     if problems and head:
         raise ConfigError(problems)
-    yield from table_records(lambda: _rows(file, stream, config), shape, file.source, config.max_record_bytes)
+    yield from table_records(
+        lambda: islice(_rows(file, stream, config), file.most_rows), shape, file.source, config.max_record_bytes
+    )
 
 
 def dataset_rows(file: File, config: IngestConfig) -> Iterator[Row]:
@@ -88,6 +88,8 @@ def _rows(file: File, stream: Callable[[], Any], config: IngestConfig) -> Iterat
     try:
         with _silence():
             for table in stream().with_format("arrow").iter(batch_size=BATCH_ROWS):
+                if table.num_columns > config.max_columns:
+                    raise InputError(too_wide(file.label, table.num_columns, config))
                 for batch in table.combine_chunks().to_batches():
                     yield from table_rows(batch, number + 1, config.max_record_bytes)
                     number += batch.num_rows

@@ -85,7 +85,9 @@ def _check_parquet(file: File, config: IngestConfig) -> None:
     try:
         metadata = pq.read_metadata(file.path)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"{file.label} is no whole Parquet file ({type(error).__name__}): cut off or damaged") from None
+        raise InputError(
+            f"{file.label} is no whole Parquet file ({type(error).__name__}): cut off or damaged"
+        ) from None
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     if not any(_may_hold(group) > DECODED for group in groups):
         return

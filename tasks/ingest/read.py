@@ -41,6 +41,7 @@ class File:
         index: of the source, from 0.
         skipped: lies in a folder, and its ending is none that can be read.
         limits: how much it may hold once unpacked.
+        most_rows: how many rows of a table are read; None: all.
     """
 
     path: str
@@ -50,6 +51,7 @@ class File:
     index: int
     skipped: bool = False
     limits: Limits = NO_LIMITS
+    most_rows: int | None = None
 
     @property
     def suffix(self) -> str:
