@@ -1,12 +1,12 @@
 """`deskloop data keys`: the secret keys behind customer keys, pseudonyms and hashes."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from deskloop.cli.groups import Suggesting
+from deskloop.cli.options import load, sample_option
 from deskloop.keys import CURRENT, rotate
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ def keys_command() -> None:
 
 @keys_command.command("list", short_help="List the keys.")
 @_config
+@sample_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-def list_command(pipeline: str, as_json: bool) -> None:
+def list_command(pipeline: str, sample: int | None, as_json: bool) -> None:
     """List the keys by id, the one in use first."""
-    store = _store(pipeline)
+    store = _store(pipeline, sample)
     store.prepare()
     rows = [
         {
@@ -48,15 +49,16 @@ def list_command(pipeline: str, as_json: bool) -> None:
 
 @keys_command.command("rotate", short_help="Make a new key.")
 @_config
+@sample_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def rotate_command(pipeline: str, yes: bool) -> None:
+def rotate_command(pipeline: str, sample: int | None, yes: bool) -> None:
     """Make a new key; the old one is kept to find what was made under it, as erasures.
 
     Everything keyed is computed again by the next run: customer keys, pseudonyms, hashes, and the ids of conversations
     whose source gives none or a personal one, so that every dataset is new. Those conversations also get new families,
     and may change their split; all others keep theirs.
     """
-    store = _store(pipeline)
+    store = _store(pipeline, sample)
     if not yes:
         click.confirm("The next run computes every dataset again, under a new key. Go on?", abort=True, err=True)
     folder = store.root / "keys"
@@ -68,9 +70,7 @@ def rotate_command(pipeline: str, yes: bool) -> None:
     click.echo(f"{key.id} is the key in use; {len(store.keys()) - 1} retired")
 
 
-def _store(pipeline: str) -> "Store":
-    from deskloop.config import load_pipeline
+def _store(pipeline: str, sample: int | None) -> "Store":
     from deskloop.store import Store
-    from tasks import sections, stages
 
-    return Store(load_pipeline(Path(pipeline), stages(), sections()).store)
+    return Store(load(pipeline, sample).store)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
+from deskloop.cli.options import load, sample_option
 from deskloop.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -110,13 +111,12 @@ def _scrub_options(pipeline: str | None) -> "tuple[ScrubConfig, bytes]":
 @click.command("report")
 @click.option("-c", "--config", "pipeline", default="pipeline.yaml", metavar="FILE", show_default=True,
               help="The pipeline file.")  # fmt: skip
-def report_command(pipeline: str) -> None:
+@sample_option
+def report_command(pipeline: str, sample: int | None) -> None:
     """Print where the latest run's page is."""
     from deskloop.conclude import latest_report
-    from deskloop.config import load_pipeline
-    from tasks import sections, stages
 
-    page = latest_report(load_pipeline(Path(pipeline), stages(), sections()).store)
+    page = latest_report(load(pipeline, sample).store)
     if page is None:
         raise ConfigError(f"no run yet; start one with: deskloop run -c {shlex.quote(pipeline)}", "the command")
     click.echo(page)
