@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from deskloop.placeholders import PLACEHOLDER
+from deskloop.store import Store
 from tests.flows.desk import Desk, actions, digests, example_lines, table, versions
 
 MODES = {"default": "hash", "PERSON": "pseudonym", "EMAIL_ADDRESS": "pseudonym", "PHONE_NUMBER": "mask"}
