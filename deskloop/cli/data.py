@@ -61,10 +61,9 @@ def log_command(dataset: str | None, pipeline: str, sample: int | None, as_json:
     from deskloop.tallies import recall
 
     _, catalog = _catalog(pipeline, sample)
-    chosen = [one for one in catalog.versions if dataset in (None, one.dataset)]
+    chosen = [one for one in catalog.in_order() if dataset in (None, one.dataset)]
     if dataset is not None and not chosen:
         chosen = [catalog.get(dataset)]
-    chosen.sort(key=lambda one: one.published_at)
     keys = (
         "dataset", "version", "published_at", "rows", "rejected", "mode", "why", "digest", "run_id", "erased_at", "gone"
     )  # fmt: skip
