@@ -13,8 +13,11 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from deskloop.checksums import marked
+from deskloop.commit import committing
 from deskloop.errors import ConfigError
 from deskloop.refusal import nearest
+from deskloop.snapshot import state_rows
 
 _SCHEMA = pa.schema(
     [
@@ -108,10 +111,8 @@ class Catalog:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.versions: list[Version] = []
-        if (folder / "_delta_log").is_dir():
-            from deltalake import DeltaTable
-
-            rows = DeltaTable(str(folder)).to_pyarrow_table(columns=["published_at", "record"])
+        if folder.is_dir():
+            rows = state_rows(folder, pa.schema([_SCHEMA.field(name) for name in ("published_at", "record")]))
             ordered = sorted(zip(rows["published_at"].to_pylist(), rows["record"].to_pylist(), strict=True))
             # An erasure appends another record of a version, which takes the place of the first.
             self.versions = list({one.name: one for one in (_read(record) for _, record in ordered)}.values())
@@ -181,7 +182,9 @@ class Catalog:
             "published_at": [now] * len(versions),
             "record": [orjson.dumps(asdict(one), option=orjson.OPT_SERIALIZE_NUMPY).decode() for one in versions],
         }
-        write_deltalake(str(self.folder), pa.table(rows, schema=_SCHEMA), mode="append")
+        with committing(self.folder):
+            table = pa.table(rows, schema=_SCHEMA)
+            write_deltalake(str(self.folder), table, mode="append", commit_properties=marked())
 
 
 def _told_gone(version: Version, all_of_it: Sequence[Version]) -> str:

@@ -40,6 +40,37 @@ class DataError(DeskloopError):
     """The data does not allow what a step has to do, or breaks a promise."""
 
 
+class DamageError(DataError):
+    """Something in the store is not what was written there.
+
+    Attributes:
+        place: where, as `zone/name`: `clean/scrubbed`, `ledger/families`, `catalog`, `models/support/0f3c`.
+        problem: what is wrong with it; names files, never their content.
+    """
+
+    def __init__(self, place: str, problem: str) -> None:
+        self.place, self.problem = place, problem
+        super().__init__(f"{place} is damaged: {problem}. {remedy(place)}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.place, self.problem)
+
+
+def remedy(place: str) -> str:
+    """What to do about a damaged part of the store."""
+    zone = place.partition("/")[0]
+    if zone == "clean":
+        return "The next `deskloop run` or `deskloop prepare` rebuilds it"
+    if zone == "models":
+        return "The next `deskloop run` makes it again; `deskloop data restore` brings it back from a backup"
+    if zone == "memo":
+        return (
+            "Restore it from a backup (`deskloop data restore`), or delete the file: the generators then run again, "
+            "and a copy may read differently"
+        )
+    return "It cannot be rebuilt: restore it from a backup (`deskloop data restore`)"
+
+
 class ZoneError(DeskloopError):
     """Something that has no business in the raw zone tried to open it."""
 
