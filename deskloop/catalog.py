@@ -58,7 +58,7 @@ class Version:
         why: why it was not reused.
         erased_at: when a person's rows were last taken out of it, or when retention made it `gone`; empty if never.
         gone: it cannot be read any more: an erasure went over it and nothing needed it, or its raw rows have expired
-            (`details["expired"]`).
+            (`details["expired"]`), or its files were damaged (`details["damaged"]`).
     """
 
     dataset: str
@@ -128,6 +128,10 @@ class Catalog:
         """The newest version of a dataset, if any was published."""
         return max((one for one in self.versions if one.dataset == dataset), key=lambda one: one.version, default=None)
 
+    def find_name(self, name: str) -> Version | None:
+        """The version of this name, whether or not it can still be read."""
+        return next((one for one in self.versions if one.name == name), None)
+
     def get(self, name: str) -> Version:
         """Resolve `dataset` (its latest version) or `dataset@version`.
 
@@ -194,6 +198,11 @@ def _told_gone(version: Version, all_of_it: Sequence[Version]) -> str:
         return (
             f"{version.name} went on {when}: it held raw rows that became older than `raw_days`, and only the version "
             f"without them is kept; there are {left}"
+        )
+    if version.details.get("damaged"):
+        return (
+            f"{version.name} went on {when}: its files were damaged, and nothing is left to rebuild it from; restore "
+            f"it from a backup (`deskloop data restore`), or use another version; there are {left}"
         )
     return (
         f"{version.name} went with an erasure on {when}: only versions in use and those that a model "

@@ -23,6 +23,7 @@ from deskloop.digest import text_digest
 from deskloop.errors import DamageError
 
 NAME = "_checksums.json"
+TABLES = ".tables.json"  # in a zone: the tables that must be there, of those that no catalog entry names
 DAMAGED = "_damaged"  # a file beside the log: this table was found damaged, and has not been rebuilt yet
 MARK = "deskloop.checksums"
 
@@ -92,15 +93,17 @@ def load(folder: Path) -> Checksums | None:
 
 def save(folder: Path, checksums: Checksums) -> None:
     """Write the file whole and durably, or not at all."""
-    payload = orjson.dumps(asdict(checksums))
-    temporary = folder / f".{NAME}.{uuid.uuid4().hex}"
-    mode = 0o600 if folder.parent.name == "raw" else 0o644
+    _write(folder / NAME, orjson.dumps(asdict(checksums)), 0o600 if folder.parent.name == "raw" else 0o644)
+
+
+def _write(path: Path, payload: bytes, mode: int) -> None:
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(checksum(payload).encode() + b"\n" + payload)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(folder / NAME)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -157,3 +160,26 @@ def is_marked(folder: Path, version: int) -> bool:
 def actions(content: bytes) -> list[dict[str, Any]]:
     """The actions of a log entry, one `{kind: fields}` each."""
     return [orjson.loads(line) for line in content.splitlines() if line.strip()]
+
+
+def expected(zone: Path) -> list[str]:
+    """Names of the tables in the ledger or the raw zone that were made and must still be there.
+
+    Raises:
+        DamageError: the list is not as it was written.
+    """
+    try:
+        own, _, payload = (zone / TABLES).read_bytes().partition(b"\n")
+    except FileNotFoundError:
+        return []
+    if checksum(payload).encode() != own:
+        raise DamageError(f"{zone.name}/{TABLES}", "it does not match its own checksum")
+    names: list[str] = orjson.loads(payload)
+    return names
+
+
+def expect_table(folder: Path) -> None:
+    """Note that a table must be there from now on."""
+    names = expected(folder.parent)
+    if folder.name not in names:
+        _write(folder.parent / TABLES, orjson.dumps(sorted([*names, folder.name])), 0o600)

@@ -50,6 +50,7 @@ class DamageError(DataError):
 
     def __init__(self, place: str, problem: str) -> None:
         self.place, self.problem = place, problem
+        self.zone, _, self.name = place.partition("/")
         super().__init__(f"{place} is damaged: {problem}. {remedy(place)}")
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -62,7 +63,10 @@ def remedy(place: str) -> str:
     if zone == "clean":
         return "The next `deskloop run` or `deskloop prepare` rebuilds it"
     if zone == "models":
-        return "The next `deskloop run` makes it again; `deskloop data restore` brings it back from a backup"
+        return (
+            "Restore it from a backup (`deskloop data restore`); a base model or the latest candidate is made again by "
+            "the next `deskloop run`"
+        )
     if zone == "memo":
         return (
             "Restore it from a backup (`deskloop data restore`), or delete the file: the generators then run again, "

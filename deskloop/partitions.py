@@ -9,7 +9,7 @@ import os
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from deskloop import zones
 from deskloop.crash import hush
-from deskloop.errors import DataError, DeskloopError, StepError
+from deskloop.errors import DamageError, DataError, DeskloopError, StepError
 from deskloop.schema import to_frame, to_table
 from deskloop.stage import Context, Stage, StageConfig
 from deskloop.store import QUARANTINE, REJECTS, Part, Store
@@ -126,6 +126,9 @@ class ProcessPool:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        except DamageError:
+            wait(waiting)  # their parts must not appear after the staging folder was cleared
+            raise
         except BrokenProcessPool:
             raise DataError(
                 f"one of {self.workers} workers was killed, most likely for want of memory; "

@@ -142,6 +142,11 @@ class Snapshot:
             raise damage(self.folder, f"{path.name} in its log does not match its checksum")
         return content
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the commit's list of files was recorded when it was made."""
+        return self.record is not None and str(self.version) in self.record.commits
+
     def knows(self, path: str) -> bool:
         """Whether a file has a checksum."""
         return self.record is not None and path in self.record.files
@@ -194,11 +199,25 @@ def state_rows(folder: Path, schema: pa.Schema) -> pa.Table:
     Raises:
         DamageError: it is not what was written.
     """
-    if not (folder / "_delta_log").is_dir():
-        if (folder / checksums.NAME).exists():
-            raise damage(folder, "its log is missing")
+    if not has_commits(folder):
         return schema.empty_table()
     found = snapshot(folder)
     if not set(schema.names) <= set(found.schema.names):
         raise damage(folder, "its columns are another table's")
     return found.table(schema.names).cast(schema)
+
+
+def has_commits(folder: Path) -> bool:
+    """Whether a table was ever made.
+
+    Raises:
+        DamageError: it was, and its log or all of it is gone.
+    """
+    if (folder / "_delta_log").is_dir():
+        return True
+    record = load(folder) if folder.is_dir() else None
+    if record is not None and record.version >= 0:
+        raise damage(folder, "its log is missing")
+    if folder.name in checksums.expected(folder.parent):
+        raise damage(folder, "the whole table is missing")
+    return False

@@ -26,6 +26,7 @@ import orjson
 import pyarrow as pa
 
 from deskloop import zones
+from deskloop.catalog import Version
 from deskloop.changes import Changes, net_changes
 from deskloop.checksums import DAMAGED, damage, marked, opened
 from deskloop.commit import committing
@@ -33,7 +34,7 @@ from deskloop.digest import row_hashes
 from deskloop.errors import ConfigError, DamageError
 from deskloop.keys import Key, all_keys, current
 from deskloop.parts import Part, as_stream, write_rows
-from deskloop.snapshot import Snapshot, snapshot
+from deskloop.snapshot import Snapshot, has_commits, snapshot
 
 REJECTS = pa.schema([("row_id", pa.string()), ("step", pa.string()), ("reason", pa.string())])
 QUARANTINE = pa.schema([("row_id", pa.string()), ("reason", pa.string()), ("raw", pa.binary()), ("batch", pa.int32())])
@@ -122,8 +123,13 @@ class Store:
         return self.root / zone / ".staging"
 
     def exists(self, zone: str, dataset: str) -> bool:
-        """Whether the table has a Delta log."""
-        return (self.folder(zone, dataset) / "_delta_log").is_dir()
+        """Whether the table has a Delta log.
+
+        Raises:
+            DamageError: of the raw zone: it had one.
+        """
+        folder = self.folder(zone, dataset)
+        return has_commits(folder) if zone == zones.RAW else (folder / "_delta_log").is_dir()
 
     def snapshot(self, zone: str, dataset: str, delta_version: int | None = None) -> Snapshot:
         """One commit of a table, by default the last one, compared with what was recorded of it.
@@ -133,9 +139,28 @@ class Store:
         """
         zones.check(zone, dataset)
         folder = self.folder(zone, dataset)
-        if not self.exists(zone, dataset):
+        if not (folder / "_delta_log").is_dir():
             raise damage(folder, "its log is missing" if folder.is_dir() else "the whole table is missing")
         return snapshot(folder, delta_version)
+
+    def check(self, version: Version, thorough: bool = False) -> None:
+        """Whether the tables of a version are still there: their logs, and each file with its size.
+
+        Args:
+            thorough: compare every file with its checksum; always done for a table that was found damaged before.
+        Raises:
+            DamageError: one is not.
+        """
+        places = [(version.zone, version.dataset, version.delta_version)]
+        places += (
+            [("clean", f"{version.step}.rejects", version.rejects_version)] if version.rejects_version >= 0 else []
+        )
+        for zone, dataset, at in places:
+            found = self.snapshot(zone, dataset, at)
+            found.check_sizes()
+            suspect = found.folder / DAMAGED
+            if thorough or suspect.exists():
+                found.check()
 
     def delta_version(self, zone: str, dataset: str) -> int:
         """Latest Delta commit, published or not; -1 where there is no table."""
@@ -290,15 +315,21 @@ class Store:
             shutil.rmtree(self.staging(zone), ignore_errors=True)
 
 
+def can_stay(folder: Path) -> bool:
+    """Whether a damaged table may go on after its rows are replaced: its log is what was written."""
+    if not (folder / "_delta_log").is_dir():
+        return False
+    try:
+        found = snapshot(folder)
+    except DamageError:
+        return False
+    return found.record is not None and found.record.version == found.version
+
+
 def _make_way(folder: Path) -> None:
-    """Prepare to start a damaged table anew: its log is kept if it can be read and is what was written."""
+    """Prepare to start a damaged table anew; earlier commits stay if they can."""
     if folder.is_dir():
-        try:
-            found = snapshot(folder)
-            covered = found.record is not None and found.record.version == found.version
-        except DamageError:
-            covered = False
-        if not covered:
+        if not can_stay(folder):
             shutil.rmtree(folder)
         (folder / DAMAGED).unlink(missing_ok=True)
 

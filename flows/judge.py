@@ -144,8 +144,11 @@ def _check_unseen(engine: Engine, champion: Model, version: Version, test: Versi
 
 
 def _families(engine: Engine, version: Version) -> set[str]:
-    rows: pa.Table = engine.store.read(version.zone, version.dataset, version.delta_version, ["family"])
-    return set(rows["family"].to_pylist())
+    def read() -> pa.Table:
+        now = engine.catalog.get(version.name)
+        return engine.store.read(now.zone, now.dataset, now.delta_version, ["family"])
+
+    return set(engine.mended(read)["family"].to_pylist())
 
 
 def _in_tokens_of(run: Run, folder: Path, test: Version) -> pa.Table | None:
