@@ -61,6 +61,7 @@ class Engine:
         self.catalog, self.ledger = self.decider.catalog, self.decider.ledger
         self.rebuild = self.decider.rebuild
         self.flow_run_id = ""
+        self.standing: dict[str, Version] = {}  # step -> what it stands for in this run
         self.attempted: set[str] = set()  # damaged tables that this run has tried to rebuild
         self.rebuilt: dict[str, tuple[list[Version], Decision]] = {}  # steps whose damaged tables were rebuilt
 
@@ -75,7 +76,9 @@ class Engine:
             ExpectationError: a critical expectation failed; nothing was published.
             DataError, InputError, StepError: nothing was published.
         """
-        return self.mended(lambda: self._bring_up(step, [self.catalog.get(one.name) for one in parents]), step)
+        made = self.mended(lambda: self._bring_up(step, [self.catalog.get(one.name) for one in parents]), step)
+        self.standing[step.name] = made[0][0]
+        return made
 
     def mended(self, function: Callable[[], Result], under_way: Step | None = None) -> Result:
         """Call a function that reads versions; rebuild a damaged one that it comes across, and call it again.

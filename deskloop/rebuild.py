@@ -39,10 +39,11 @@ def rebuild(engine: "Engine", found: DamageError, under_way: Step | None) -> Non
     (step,) = steps
     if step is under_way:
         return
-    latest = engine.catalog.latest(next(iter(step.datasets.values())))
-    if latest is None:
+    # The version that this run stands on may be an earlier one, which was reused; before a run it is the latest.
+    version = engine.standing.get(step.name) or engine.catalog.latest(next(iter(step.datasets.values())))
+    if version is None:
         raise found
-    parents = [engine.catalog.find_name(one.name) for one in latest.parents]
+    parents = [engine.catalog.find_name(one.name) for one in version.parents]
     engine.rebuilt[step.name] = engine.run(step, [one for one in parents if one is not None])
 
 
