@@ -79,6 +79,9 @@ def _with_new_commits(folder: Path, record: Checksums, given: Mapping[str, str])
     for path in {*_added(folder, record.version, table.version()), *active_files(table)} - files.keys():
         file = folder / path
         files[path] = [file.stat().st_size, given.get(path) or file_checksum(file)]
+    for checkpoint in (folder / "_delta_log").glob("*.checkpoint*.parquet"):
+        if (name := f"_delta_log/{checkpoint.name}") not in files:
+            files[name] = [checkpoint.stat().st_size, file_checksum(checkpoint)]
     for version in range(record.version + 1, table.version() + 1):
         at = table if version == table.version() else opened(folder, version)
         commits[str(version)] = [state_of(at), checksum(log_entry(folder, version).read_bytes())]

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
@@ -23,6 +24,7 @@ from deskloop.config import Pipeline, Step
 from deskloop.decide import Decider, Decision, tables_of
 from deskloop.digest import text_digest
 from deskloop.errors import DamageError, DataError, InputError
+from deskloop.memo import Memo
 from deskloop.partitions import (
     Executor,
     Job,
@@ -121,6 +123,9 @@ class Engine:
         if decision.refit:
             decision = self._fit(step, parents, decision)
         context = self.decider.context(step, decision.artifact)
+        if Path(context.memo).exists():
+            with Memo(context.memo) as memo:
+                memo.check()
         verdict: pd.DataFrame | None = None
         if step.stage.source is not None:
             outcome = self._from_source(step, context)

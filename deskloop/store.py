@@ -84,16 +84,26 @@ class Store:
             ConfigError: another run has the lock, or an erasure was interrupted.
         """
         self.prepare()
-        with (self.root / ".lock").open("w") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ConfigError(f"another run is working on {self.root}; wait for it to end", "the store") from None
+        with self.alone():
             if not erasing and (self.root / "ledger" / "erasure.json").exists():
                 raise ConfigError(
                     f"an erasure in {self.root} was interrupted; finish it first: deskloop data erase", "the store"
                 )
             self.clear_staging()
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """The lock alone; nothing of the store is made, looked at or cleared.
+
+        Raises:
+            ConfigError: another run has the lock.
+        """
+        with (self.root / ".lock").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ConfigError(f"another run is working on {self.root}; wait for it to end", "the store") from None
             yield
 
     def key(self) -> tuple[str, bytes]:

@@ -13,7 +13,7 @@ from deskloop.card import card, write_card
 from deskloop.catalog import Version
 from deskloop.engine import Engine
 from deskloop.errors import DataError
-from deskloop.models import Product, make_evaluation, model_folder
+from deskloop.models import Product, check_folder, make_evaluation, model_folder
 from deskloop.notify import gate_blocked
 from deskloop.registry import CHAMPION, Model, Registry
 from deskloop.schema import ENCODED, to_frame, to_table
@@ -39,6 +39,7 @@ def evaluate_task(run_id: str, base: str, candidate: str, encoded: list[str]) ->
         if opponent is not None:
             run.judged["champion"] = opponent
             models["champion"] = run.engine.catalog.get(opponent.catalog)
+            check_folder(run.store.root, models["champion"])
             _check_unseen(run.engine, opponent, models["champion"], test)
 
         def make() -> dict[str, Any]:

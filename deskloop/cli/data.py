@@ -10,6 +10,7 @@ import click
 from deskloop.cli.erase import erase_command
 from deskloop.cli.keys import keys_command
 from deskloop.cli.raw import gc_command, trace_command
+from deskloop.cli.verify import verify_command
 from deskloop.errors import ConfigError
 
 
@@ -22,6 +23,7 @@ data_command.add_command(erase_command)
 data_command.add_command(keys_command)
 data_command.add_command(trace_command)
 data_command.add_command(gc_command)
+data_command.add_command(verify_command)
 
 
 def _catalog(pipeline: str) -> tuple[Any, Any]:
