@@ -44,6 +44,41 @@ class MachineError(DeskloopError):
     """The machine or a service stopped the command, not the data: disk, permissions, memory, Prefect's server."""
 
 
+class DamageError(DataError):
+    """Something in the store is not what was written there.
+
+    Attributes:
+        place: where, as `zone/name`: `clean/scrubbed`, `ledger/families`, `catalog`, `models/support/0f3c`.
+        problem: what is wrong with it; names files, never their content.
+    """
+
+    def __init__(self, place: str, problem: str) -> None:
+        self.place, self.problem = place, problem
+        self.zone, _, self.name = place.partition("/")
+        super().__init__(f"{place} is damaged: {problem}. {remedy(place)}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.place, self.problem)
+
+
+def remedy(place: str) -> str:
+    """What to do about a damaged part of the store."""
+    zone = place.partition("/")[0]
+    if zone == "clean":
+        return "The next `deskloop run` or `deskloop prepare` rebuilds it"
+    if zone == "models":
+        return (
+            "Restore it from a backup (`deskloop data restore`); a base model or the latest candidate is made again by "
+            "the next `deskloop run`"
+        )
+    if zone == "memo":
+        return (
+            "Restore it from a backup (`deskloop data restore`), or delete the file: the generators then run again, "
+            "and a copy may read differently"
+        )
+    return "It cannot be rebuilt: restore it from a backup (`deskloop data restore`)"
+
+
 class ZoneError(DeskloopError):
     """Something that has no business in the raw zone tried to open it."""
 

@@ -73,6 +73,12 @@ class Run:
             self.say(f"  {name:<12} {missing} is not installed: it went on without, see the report")
         return [version.name for version in versions]
 
+    def note_rebuilt(self) -> None:
+        """Record the steps that were rebuilt since the last call, as another step came across their damage."""
+        while self.engine.rebuilt:
+            name, (versions, decision) = self.engine.rebuilt.popitem()
+            self.record(name, versions, decision)
+
     def versions(self, names: Sequence[str]) -> list[Version]:
         """Resolve references."""
         return [self.engine.catalog.get(name) for name in names]
@@ -144,6 +150,8 @@ def guarded_step(run: Run, name: str) -> Iterator[None]:
         if os.environ.get("DESKLOOP_DEBUG"):
             raise
         raise translated(error, name, store=run.store.root) from None
+    finally:
+        run.note_rebuilt()
     run.failed = ""
 
 

@@ -11,6 +11,7 @@ from deskloop.cli.groups import Suggesting
 from deskloop.cli.keys import keys_command
 from deskloop.cli.options import load, sample_option
 from deskloop.cli.raw import gc_command, trace_command
+from deskloop.cli.verify import verify_command
 from deskloop.errors import ConfigError
 
 
@@ -23,6 +24,7 @@ data_command.add_command(erase_command)
 data_command.add_command(keys_command)
 data_command.add_command(trace_command)
 data_command.add_command(gc_command)
+data_command.add_command(verify_command)
 
 
 def _catalog(pipeline: str, sample: int | None) -> tuple[Any, Any]:
