@@ -20,10 +20,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from deskloop.document import override, read_document, step_name
 from deskloop.errors import ConfigError
+from deskloop.places import check_local
 from deskloop.refusal import kind, nearest, refusals
 from deskloop.samples import is_sample, sample_root
 from deskloop.stage import Stage, StageConfig
@@ -44,6 +45,8 @@ class Settings(StageConfig):
     raw_days: int | None = Field(
         None, ge=1, description="days after its arrival until a raw row is deleted; default: raw rows are kept"
     )
+
+    _local = field_validator("store")(check_local)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from prefect.runtime import flow_run
 
 from deskloop.conclude import conclude
 from deskloop.config import load_pipeline
-from deskloop.errors import DataError, DeskloopError, StepError
+from deskloop.errors import DataError, DeskloopError
+from deskloop.foreign import translated
 from deskloop.preflight import preflight
 from deskloop.progress import say
 from deskloop.registry import Registry
@@ -56,7 +57,7 @@ def opened(
             if os.environ.get("DESKLOOP_DEBUG"):
                 raise
             # Prefect writes the message of an error into its database.
-            raise StepError(run.failed or "report", type(error).__name__) from None
+            raise translated(error, run.failed or "report", store=run.store.root) from None
         _expire(run)
 
 

@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from deskloop.cli.erase import erase_command
+from deskloop.cli.groups import Suggesting
 from deskloop.cli.keys import keys_command
 from deskloop.cli.options import load, sample_option
 from deskloop.cli.raw import gc_command, trace_command
 from deskloop.errors import ConfigError
 
 
-@click.group("data")
+@click.group("data", cls=Suggesting)
 def data_command() -> None:
     """Versions: log, show, diff, trace; a person erased; retention; keys."""
 
@@ -60,10 +61,9 @@ def log_command(dataset: str | None, pipeline: str, sample: int | None, as_json:
     from deskloop.tallies import recall
 
     _, catalog = _catalog(pipeline, sample)
-    chosen = [one for one in catalog.versions if dataset in (None, one.dataset)]
+    chosen = [one for one in catalog.in_order() if dataset in (None, one.dataset)]
     if dataset is not None and not chosen:
         chosen = [catalog.get(dataset)]
-    chosen.sort(key=lambda one: one.published_at)
     keys = (
         "dataset", "version", "published_at", "rows", "rejected", "mode", "why", "digest", "run_id", "erased_at", "gone"
     )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from deskloop.cli.groups import Suggesting
 from deskloop.cli.options import load, sample_option
 from deskloop.errors import ConfigError
 from deskloop.progress import tick
@@ -93,7 +94,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group("models")
+@click.group("models", cls=Suggesting)
 def models_command() -> None:
     """The registry: list, promote, rollback."""
 

@@ -35,6 +35,7 @@ FORMS = {  # how a planted value was written: what that means, and its name
     "no_punctuation": ("and without capitals", "Without signs"),
     "misspelled": ("in the value or beside it", "With a letter wrong"),
     "hidden": ("HTML entities, tags, invisible or wide characters", "In disguise"),
+    "spoken": ("numbers digit by digit, in words", "Said aloud"),
 }
 
 MODELS = {
