@@ -188,8 +188,9 @@ def _is_lettered(text: str, token: Token, run: Sequence[Piece]) -> bool:
 def _is_number(run: Sequence[Piece]) -> bool:
     """Whether a run has enough digits, and enough of it in words; or is a word spelled out."""
     kinds = Counter(piece.kind for piece in run)
-    if kinds["letters"] == len(run) and all(len(piece.value) == 1 for piece in run):
-        return len(run) >= SPELLED
+    letters = [piece.value for piece in run if piece.kind == "letters"]
+    if letters and kinds["letters"] + kinds["mark"] == len(run):
+        return len(letters) >= SPELLED and all(len(letter) == 1 for letter in letters)
     digits = sum(len(piece.value) for piece in run if piece.kind in ("said", "power", "figures"))
     if digits >= LONG:
         return kinds["said"] > 0 or kinds["mark"] >= SAID
