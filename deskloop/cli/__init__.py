@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import io
 import os
 import select
 import sys
@@ -12,6 +13,7 @@ import click
 from deskloop import __version__
 from deskloop.crash import hush
 from deskloop.errors import DeskloopError
+from deskloop.terminal import visible_lines
 
 # command -> (module, one line of help); the help stands here so that listing the commands imports none of them.
 COMMANDS = {
@@ -82,7 +84,9 @@ def main(arguments: list[str] | None = None) -> Any:
     except DeskloopError as error:
         _fail(str(error), error.exit_code)
     except click.ClickException as error:
-        error.show(sys.stderr)
+        shown = io.StringIO()
+        error.show(shown)
+        print(visible_lines(shown.getvalue()), end="", file=sys.stderr)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted; what was published stays, and the next run goes on from there", 130)
@@ -101,5 +105,5 @@ def _reader_is_gone() -> bool:
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"deskloop: {message}", file=sys.stderr)
+    print(f"deskloop: {visible_lines(message)}", file=sys.stderr)
     sys.exit(code)

@@ -10,6 +10,7 @@ import click
 
 from deskloop.errors import ConfigError
 from deskloop.progress import be_quiet, say
+from deskloop.terminal import echo
 
 if TYPE_CHECKING:
     from deskloop.erase.search import Asked
@@ -143,4 +144,4 @@ def _show(document: Mapping[str, Any], err: bool = False) -> None:
         lines.append(f"  {file} still holds {count:,} of their records: the next runs refuse them; the file is yours")
     for name, rows in document["samples"].items():
         lines.append(f"  {name}: {sum(rows.values()):,} rows")
-    click.echo("\n".join(lines), err=err)
+    echo("\n".join(lines), err=err)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deskloop.keys import CURRENT, rotate
+from deskloop.terminal import echo
 
 if TYPE_CHECKING:
     from deskloop.store import Store
@@ -42,7 +43,7 @@ def list_command(pipeline: str, as_json: bool) -> None:
         return
     for row in rows:
         times = [f"{name} {str(row[f'{name}_at'])[:16]}" for name in ("made", "retired") if row[f"{name}_at"]]
-        click.echo(f"{row['id']}  {row['state']:<8}  {', '.join(times)}".rstrip())
+        echo(f"{row['id']}  {row['state']:<8}  {', '.join(times)}".rstrip())
 
 
 @keys_command.command("rotate", short_help="Make a new key.")
@@ -64,7 +65,7 @@ def rotate_command(pipeline: str, yes: bool) -> None:
     else:
         with store.locked():
             key = rotate(folder)
-    click.echo(f"{key.id} is the key in use; {len(store.keys()) - 1} retired")
+    echo(f"{key.id} is the key in use; {len(store.keys()) - 1} retired")
 
 
 def _store(pipeline: str) -> "Store":

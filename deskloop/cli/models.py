@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from deskloop.errors import ConfigError
+from deskloop.terminal import echo
 
 if TYPE_CHECKING:
     from deskloop.catalog import Catalog, Version
@@ -103,15 +104,15 @@ def list_command(file: str, as_json: bool) -> None:
         click.echo(json.dumps(rows))
         return
     if not rows:
-        click.echo(f"no model is registered yet; make one with: deskloop run -c {shlex.quote(file)}", err=True)
+        echo(f"no model is registered yet; make one with: deskloop run -c {shlex.quote(file)}", err=True)
     for row in rows:
         figure = f"{row['bits_per_byte']:.3f} bits per byte" if row["bits_per_byte"] is not None else "not judged"
         state = ", ".join(row["aliases"]) or ("rolled back" if row["rolled_back"] else "")
-        click.echo(f"{row['version']:>4}  {row['catalog']:<20} {state:<12} {figure:<21} {_told(row)}")
-        click.echo(f"      {', '.join(row['data'].values())}")
+        echo(f"{row['version']:>4}  {row['catalog']:<20} {state:<12} {figure:<21} {_told(row)}")
+        echo(f"      {', '.join(row['data'].values())}")
         if row["erased_rows"]:
-            click.echo(f"      was trained on {row['erased_rows']:,} rows that have been erased since")
-        click.echo(f"      {row['folder']}")
+            echo(f"      was trained on {row['erased_rows']:,} rows that have been erased since")
+        echo(f"      {row['folder']}")
 
 
 @models_command.command("promote", short_help="Put a version in use.")
@@ -128,14 +129,14 @@ def promote_command(version: str, reason: str, file: str, as_json: bool) -> None
     failed = _failed_gates(desk, chosen)
     champion = desk.registry.promote(desk.name, chosen.version, reason)
     if as_json:
-        click.echo(_moved(desk, before, champion, failed))
+        echo(_moved(desk, before, champion, failed))
         return
     if failed is None:
-        click.echo("it was never judged", err=True)
+        echo("it was never judged", err=True)
     for gate in failed or ():
-        click.echo(f"it had failed the gate {gate['gate']!r}{_measured(gate)}", err=True)
+        echo(f"it had failed the gate {gate['gate']!r}{_measured(gate)}", err=True)
     if chosen.rolled_back:
-        click.echo(f"it was rolled back before: {chosen.rolled_back}", err=True)
+        echo(f"it was rolled back before: {chosen.rolled_back}", err=True)
     _say_moved(before, champion)
 
 
@@ -150,7 +151,7 @@ def rollback_command(reason: str, file: str, as_json: bool) -> None:
     desk = open_desk(file)
     before, champion = desk.registry.rollback(desk.name, reason)
     if as_json:
-        click.echo(_moved(desk, before, champion, []))
+        echo(_moved(desk, before, champion, []))
         return
     _say_moved(before, champion)
 
@@ -211,7 +212,7 @@ def _moved(desk: Desk, before: "Model | None", champion: "Model", failed: list[d
 
 def _say_moved(before: "Model | None", champion: "Model") -> None:
     if before is not None and before.version == champion.version:
-        click.echo(f"{champion.name} {champion.version} ({champion.catalog}) is in use already")
+        echo(f"{champion.name} {champion.version} ({champion.catalog}) is in use already")
         return
     place = f", in place of {before.version} ({before.catalog})" if before else ""
-    click.echo(f"{champion.name} {champion.version} ({champion.catalog}) is in use{place}")
+    echo(f"{champion.name} {champion.version} ({champion.catalog}) is in use{place}")

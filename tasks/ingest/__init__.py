@@ -15,6 +15,7 @@ import pyarrow as pa
 from deskloop.errors import ConfigError
 from deskloop.schema import DEFAULTS, RAW_CONVERSATION
 from deskloop.stage import Context, Source, Stage
+from deskloop.terminal import visible
 from tasks.ingest.config import Columns, Customer, IngestConfig, SourceConfig, declared_paths
 from tasks.ingest.containers import checked_files, inputs, read_users, records
 from tasks.ingest.conversation import Reader
@@ -135,7 +136,7 @@ class Admission:
         """A misspelt `opt_out` or `known` would go unnoticed in JSON, where every field is optional."""
         for index, paths in enumerate(self.absent):
             if paths:
-                logger.warning("sources[%d]: no record has %s", index, ", ".join(sorted(paths)))
+                logger.warning("sources[%d]: no record has %s", index, ", ".join(map(visible, sorted(paths))))
 
     def _id(self, row: dict[str, Any], file: File) -> str:
         if row["source_id"]:

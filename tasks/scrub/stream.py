@@ -19,6 +19,8 @@ from tasks.scrub.placeholders import Conversation, replace_values
 
 BATCH = 256  # lines
 CHUNK = 1 << 20  # bytes that are read at a time, at most
+LONGEST = 10_000_000  # bytes of a line; a longer one is an error, and is not held in memory
+TOO_LONG = b'"line_too_long"'  # stands for such a line
 BODY = frozenset(["id", "text", "turns", "spans"])
 
 
@@ -66,13 +68,19 @@ def scrub_stream(
 def _arriving(file: Any) -> Iterator[list[bytes]]:
     """Whole lines, as many as there are at a time."""
     pieces: list[bytes] = []
+    size = 0
     while chunk := file.read1(CHUNK):
         *whole, rest = chunk.split(b"\n")
         if whole:
-            yield [b"".join([*pieces, whole[0]]), *whole[1:]]
+            first = TOO_LONG if size + len(whole[0]) > LONGEST else b"".join([*pieces, whole[0]])
+            yield [first, *whole[1:]]
+            pieces, size = [], 0
+        size += len(rest)
+        if size > LONGEST:
             pieces = []
-        pieces.append(rest)
-    yield [b"".join(pieces)]
+        else:
+            pieces.append(rest)
+    yield [TOO_LONG if size > LONGEST else b"".join(pieces)]
 
 
 def _scrub_batch(lines: Sequence[bytes], config: ScrubConfig, key: bytes, tally: Counter[str]) -> Iterator[bytes]:
@@ -87,6 +95,8 @@ def _scrub_batch(lines: Sequence[bytes], config: ScrubConfig, key: bytes, tally:
 
 
 def _parse(line: bytes) -> _Line:
+    if line is TOO_LONG:
+        return _Line({"id": None, "error": "line_too_long"})
     try:
         content = orjson.loads(line)
     except orjson.JSONDecodeError:
