@@ -123,9 +123,11 @@ def documents(folder: Path) -> dict[str, tuple[str, Path]]:
     """What is wrong -> (`pipeline` or `recognizers`, a YAML file that a person might have written)."""
     ten = ", ".join
     laughs = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{ten([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30))
-    merges = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{ten([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 30))
+    merges = "a0: &a0 {x: 1}\n"
+    merges += "".join(f"a{n}: &a{n} {{<<: [{ten([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 30))
     contents = {
-        "aliases of aliases": laughs.encode(), "merges of merges": merges.encode(), "an alias of itself": b"a: &a [*a]\n",
+        "aliases of aliases": laughs.encode(), "merges of merges": merges.encode(),
+        "an alias of itself": b"a: &a [*a]\n",
         "brackets in YAML": b"[" * 150_000, "dashes in YAML": b"- " * 75_000, "50 MB of YAML": b"- x\n" * 12_500_000,
     }  # fmt: skip
     found: dict[str, tuple[str, Path]] = {}

@@ -28,7 +28,8 @@ from benchmarks.watched import Child
 
 SECONDS, MEGABYTES = 5.0, 1_000.0
 ODD = (
-    b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\r", b"\n\n\n", b'"', b'""', b"\\", b"\\ud800", b"{", b"}", b"[", b"]", b",",
+    b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\r", b"\n\n\n", b'"', b'""', b"\\", b"\\ud800", b"{", b"}", b"[", b"]",
+    b",",
     b"\t", b"\x1b[2J", "\u202e".encode(), b"\x85", b"NaN", b"1e999", b"-0", b"9" * 400, b"null", b"true", b"\xc3",
     b"\xed\xa0\x80", b"0000-00-00", b"10000-01-01T00:00:00Z", b'{"a":' * 50, b"[" * 2_000, b"'", b";", b"|", b"=1+1",
 )  # fmt: skip
@@ -45,6 +46,21 @@ def _turns(number: int) -> list[dict[str, Any]]:
     ]
 
 
+def _said(number: int, role: str, text: str, customer: str, agent: str) -> list[dict[str, str]]:
+    return [{role: customer, text: "hi"}, {role: agent, text: str(number)}]
+
+
+def _ticket(number: int) -> dict[str, Any]:
+    return {
+        "id": number, "requester_id": 900_000 + number, "subject": "Order", "via": {"channel": "web"},
+        "created_at": "2024-03-01T10:00:00Z", "satisfaction_rating": {"score": "good"},
+        "comments": [
+            {"author_id": 900_000 + number, "plain_body": f"Where is {number}?", "public": True},
+            {"author_id": 5, "plain_body": "On its way", "public": True},
+        ],
+    }  # fmt: skip
+
+
 def fixtures() -> dict[str, bytes]:
     """A small file of every format, by its name."""
     numbers = range(12)
@@ -53,25 +69,21 @@ def fixtures() -> dict[str, bytes]:
     ]
     records: dict[str, list[dict[str, Any]]] = {
         "conversations": [
-            {"conversation_id": f"c{n}", "turns": _turns(n), "intent": "late", "rating": 4.5, "customer": {"id": 7000 + n}}
-            for n in numbers
-        ],
-        "openai": [{"id": n, "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": f"{n}"}]} for n in numbers],
-        "sharegpt": [{"id": n, "conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": f"{n}"}]} for n in numbers],
-        "pairs": [{"id": f"p{n}", "instruction": f"Cancel {n}", "response": "Done."} for n in numbers],
-        "context": [{"context": ["hi", "hello", f"order {n}"], "response": "sent"} for n in numbers],
-        "zendesk": [
             {
-                "id": n, "requester_id": 900_000 + n, "subject": "Order", "via": {"channel": "web"},
-                "created_at": "2024-03-01T10:00:00Z", "satisfaction_rating": {"score": "good"},
-                "comments": [
-                    {"author_id": 900_000 + n, "plain_body": f"Where is {n}?", "public": True},
-                    {"author_id": 5, "plain_body": "On its way", "public": True},
-                ],
+                "conversation_id": f"c{n}",
+                "turns": _turns(n),
+                "intent": "late",
+                "rating": 4.5,
+                "customer": {"id": 70 + n},
             }
             for n in numbers
         ],
-    }  # fmt: skip
+        "openai": [{"id": n, "messages": _said(n, "role", "content", "user", "assistant")} for n in numbers],
+        "sharegpt": [{"id": n, "conversations": _said(n, "from", "value", "human", "gpt")} for n in numbers],
+        "pairs": [{"id": f"p{n}", "instruction": f"Cancel {n}", "response": "Done."} for n in numbers],
+        "context": [{"context": ["hi", "hello", f"order {n}"], "response": "sent"} for n in numbers],
+        "zendesk": [_ticket(n) for n in numbers],
+    }
     files: dict[str, bytes] = {}
     for name, rows in records.items():
         files[f"{name}.jsonl"] = b"".join(json.dumps(row).encode() + b"\n" for row in rows)

@@ -36,7 +36,7 @@ def trace_command(row_id: str, pipeline: str, raw: bool, as_json: bool) -> None:
     loaded, store = _loaded(pipeline)
     stops = trace(loaded, store, row_id, raw)
     if as_json:
-        click.echo(json.dumps([asdict(stop) for stop in stops], default=str, ensure_ascii=False))
+        echo(json.dumps([asdict(stop) for stop in stops], default=str, ensure_ascii=False))
         return
     text: Any = None
     for stop in stops:

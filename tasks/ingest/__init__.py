@@ -23,7 +23,7 @@ from tasks.ingest.erased import ERASED, is_erased
 from tasks.ingest.identity import content_id, conversation_id
 from tasks.ingest.misread import Misread
 from tasks.ingest.read import File
-from tasks.ingest.record import Record, is_true, lookup
+from tasks.ingest.record import ODD_VALUE, Record, is_true, lookup
 
 __all__ = ["STAGE", "Columns", "Customer", "IngestConfig", "SourceConfig", "ingest", "inputs"]
 
@@ -183,7 +183,7 @@ def _read(reader: Reader, record: Record) -> dict[str, Any] | str:
     """The conversation that a record holds, or a reason: also where one of its values is too odd for any of ours."""
     try:
         return reader.read(record)
-    except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError):
+    except ODD_VALUE:
         return "bad_cell"
 
 

@@ -148,7 +148,8 @@ def _roles_advice(roles: Counter[str]) -> str:
     shown = shown_roles(roles)
     others = len(roles) - len(shown)
     called = ", ".join(f"{role!r} ({roles[role]:,} turns)" for role in shown)
-    rest = f"{'and ' if shown else ''}{others:,} {'others' if shown else 'values'}, not shown as they may be names"
+    values = f"{others:,} {'other ' if shown else ''}value{'s' if others > 1 else ''}"
+    rest = f"{'and ' if shown else ''}{values} that may be names, and are not shown"
     told = " ".join(filter(None, (called, rest if others else "")))
     example = shown[0] if shown else "their_role"
     return f"Roles that nobody declared: {told}. Declare them, such as `roles: {{{example}: agent}}`"
