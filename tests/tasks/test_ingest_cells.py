@@ -40,7 +40,7 @@ FINE: dict[str, pa.Array] = {
     "half floats": pa.array([np.float16(1), np.float16("nan"), np.float16("inf")], pa.float16()),
     "huge numbers": pa.array([2**64 - 1, 0, None], pa.uint64()),
     "infinite numbers": pa.array([float("inf"), float("-inf"), float("nan")]),
-    "UUIDs": pa.ExtensionArray.from_storage(pa.uuid(), pa.array([uuid.UUID(int=n).bytes for n in range(3)], pa.binary(16))),
+    "UUIDs": pa.ExtensionArray.from_storage(pa.uuid(), pa.array([uuid.uuid4().bytes] * 3, pa.binary(16))),
     "a map": pa.array([[("a", 1), ("a", 2)], [], None], pa.map_(pa.string(), pa.int64())),
     "a dictionary": pa.array(["x", "y", "x"]).dictionary_encode(),
     "nulls": pa.nulls(3),
@@ -96,7 +96,8 @@ def test_an_odd_cell_of_a_row_for_each_turn_rejects_its_row(tmp_path: Path) -> N
 
 ODD_VALUES = [
     "10000-01-01T00:00:00Z", "0000-00-00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00",
-    "2024-03-01T10:00:00 Mars/Olympus", 10**30, -(10**30), 1e308, -1e308, True, [], {}, [[1]], {"a": {"b": None}}, "", "nan",
+    "2024-03-01T10:00:00 Mars/Olympus", 10**30, -(10**30), 1e308, -1e308, True, [], {}, [[1]], {"a": {"b": None}}, "",
+    "nan",
     "\u0661\u0662", "9" * 5_000, "\x00", "\u202e",
 ]  # fmt: skip
 

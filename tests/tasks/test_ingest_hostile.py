@@ -88,7 +88,8 @@ def test_a_folder_behind_a_link_is_read_only_on_request_and_once(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("name", "opened"), [("x.jsonl.gz", gzip.open), ("x.csv.gz", gzip.open), ("x.json.bz2", bz2.open), ("x.jsonl.xz", lzma.open)]
+    ("name", "opened"),
+    [("x.jsonl.gz", gzip.open), ("x.csv.gz", gzip.open), ("x.json.bz2", bz2.open), ("x.jsonl.xz", lzma.open)],
 )  # fmt: skip
 @pytest.mark.parametrize(
     "content", [b"\n" * 1_000_000, bytes(1_000_000), b"{}," * 300_000], ids=["newlines", "zeros", "objects"]
