@@ -46,6 +46,10 @@ class DataError(DeskloopError):
     """The data does not allow what a step has to do, or breaks a promise."""
 
 
+class MachineError(DeskloopError):
+    """The machine or a service stopped the command, not the data: disk, permissions, memory, Prefect's server."""
+
+
 class ZoneError(DeskloopError):
     """Something that has no business in the raw zone tried to open it."""
 

@@ -36,6 +36,7 @@ ENTITY_TYPES = {
     **dict.fromkeys(("order", "order_id", "order_number"), "ORDER_ID"),
 }
 AMBIGUOUS = frozenset(["name", "order", "account"])  # of a record, not of its customer
+USUAL_IDS = ("conversation_id", "id")  # fields of a conversation's id, where the source declares none
 NO_INTENT = frozenset(["", "none", "null", "nan"])
 EPOCH_TEXT = re.compile(r"-?[0-9]{9,19}([.][0-9]*)?")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,7 +51,7 @@ class Reader:
         self.roles = ROLES | {name.strip().casefold(): (role, role == "agent") for name, role in config.roles.items()}
         self.role, self.text = getter((columns.role or "role",)), getter((columns.text or "text",))
         self.at = getter((columns.at,) if columns.at else ("at", "ts", "timestamp"))
-        self.id = getter((columns.conversation_id,) if columns.conversation_id else ("conversation_id", "id"))
+        self.id = getter((columns.conversation_id,) if columns.conversation_id else USUAL_IDS)
         self.intent = getter((columns.intent,) if columns.intent else ("intent", "subflow"))
         self.rating = getter((columns.rating or "rating",))
         started = (columns.started_at,) if columns.started_at else ("started_at", "created_at")
