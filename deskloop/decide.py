@@ -124,6 +124,7 @@ class Decider:
             families=self.ledger.families() if step.stage.remember else None,
             memo=str(self.store.root / "memo" / f"{step.name}.sqlite"),
             erased=self.erased if step.stage.source is not None else None,
+            sample=self.pipeline.sample,
         )
 
     @cached_property

@@ -6,6 +6,8 @@ A model is a plain Hugging Face folder, `models/<pipeline>/<fingerprint>`. It is
 
 import hashlib
 import shutil
+import stat
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -95,6 +97,7 @@ def make_model(
         (work / "model" / RECORD).write_bytes(
             orjson.dumps(details, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
         )
+        readable(work / "model")
         target.parent.mkdir(parents=True, exist_ok=True)
         (work / "model").rename(target)
     details = orjson.loads((target / RECORD).read_bytes())
@@ -120,6 +123,18 @@ def make_evaluation(
 def model_folder(engine: Engine, version: Version) -> Path:
     """Where a published model lies."""
     return engine.store.root / "models" / version.dataset / version.fingerprint[:16]
+
+
+def readable(folder: Path) -> None:
+    """Give every file of a model's folder the permissions that the umask allows; safetensors' own are 0600."""
+    # The umask can only be read by setting it, and that for all threads: a new file tells it as well.
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        probe = Path(scratch, "probe")
+        probe.touch()
+        mode = stat.S_IMODE(probe.stat().st_mode)
+    for path in folder.rglob("*"):
+        if path.is_file() and stat.S_IMODE(path.stat().st_mode) != mode:
+            path.chmod(mode)
 
 
 def weights_digest(folder: Path) -> str:

@@ -13,6 +13,7 @@ from deskloop.errors import DataError, DeskloopError
 from deskloop.foreign import translated
 from deskloop.preflight import preflight
 from deskloop.progress import say
+from deskloop.registry import Registry
 from deskloop.retention import expire
 from deskloop.session import Run, guarded_step, open_run
 from tasks import sections, stages
@@ -42,6 +43,8 @@ def opened(
         if not (training and name in MODEL_STEPS):
             loaded.step(name)
     preflight(loaded, begin, until, training)
+    if training:
+        Registry(loaded.store).check_name(loaded.settings.name)
     with open_run(loaded, say, refit or [], rebuild) as run:
         run.engine.flow_run_id = str(flow_run.get_id() or "")
         try:

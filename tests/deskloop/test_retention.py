@@ -56,6 +56,31 @@ def actions(results: dict[str, Any]) -> list[str]:
     return [action for action, _ in results.values()]
 
 
+def arrivals(ledger: Path, *days: int) -> None:
+    """Batches that came so many days before LATER, by the clock of then."""
+    rows = [{"dataset": "logged", "batch": at + 1, "at": LATER - timedelta(days=one)} for at, one in enumerate(days)]
+    table = retention.pa.Table.from_pylist(rows, schema=retention._ARRIVALS)
+    retention._write(ledger / "arrivals", table, "overwrite")
+
+
+@pytest.mark.parametrize(
+    ("days", "last"),
+    [
+        ((60, 40, 10), 2),
+        ((60, 2, 365, 1), 1),  # the clock was set back when batch 3 came, so that it is two days old at most
+        ((60, -900, 40, 10), 3),  # it ran ahead when batch 2 came
+        ((-900, 40), 2),
+        ((-900, 10), 0),
+        ((), 0),
+    ],
+)
+def test_a_wrong_clock_makes_no_row_older_than_those_before_it(
+    tmp_path: Path, days: tuple[int, ...], last: int
+) -> None:
+    arrivals(tmp_path, *days)
+    assert retention._last_expired(tmp_path, LATER - timedelta(days=30), LATER) == last
+
+
 def test_expired_rows_are_gone_from_every_version_and_clean_rows_stay(pipeline: Toy) -> None:
     first = pipeline.run()
     pipeline.write({**LOG, "a": "changed", "new": "row"})
