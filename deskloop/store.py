@@ -29,6 +29,7 @@ import orjson
 import pyarrow as pa
 
 from deskloop import key_checks, zones
+from deskloop.backup.place import remove_leftovers
 from deskloop.digest import row_hashes
 from deskloop.errors import ConfigError
 from deskloop.keys import Key, all_keys, current, rotate
@@ -98,6 +99,7 @@ class Store:
         Raises:
             ConfigError: another run has the lock, or an erasure was interrupted.
         """
+        remove_leftovers(self.root)
         self.prepare()
         with (self.root / ".lock").open("w") as handle:
             try:

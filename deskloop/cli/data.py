@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from deskloop.cli.backup import backup_command, restore_command
 from deskloop.cli.erase import erase_command
 from deskloop.cli.keys import keys_command
 from deskloop.cli.raw import gc_command, trace_command
@@ -15,13 +16,15 @@ from deskloop.errors import ConfigError
 
 @click.group("data")
 def data_command() -> None:
-    """Versions: log, show, diff, trace; a person erased; retention; keys."""
+    """Versions: log, show, diff, trace; a person erased; backup and restore; retention; keys."""
 
 
 data_command.add_command(erase_command)
 data_command.add_command(keys_command)
 data_command.add_command(trace_command)
 data_command.add_command(gc_command)
+data_command.add_command(backup_command)
+data_command.add_command(restore_command)
 
 
 def _catalog(pipeline: str) -> tuple[Any, Any]:
