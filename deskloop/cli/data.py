@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from deskloop.cli.backup import backup_command, restore_command
 from deskloop.cli.erase import erase_command
 from deskloop.cli.groups import Suggesting
 from deskloop.cli.keys import keys_command
@@ -18,7 +19,7 @@ from deskloop.terminal import echo
 
 @click.group("data", cls=Suggesting)
 def data_command() -> None:
-    """Versions: log, show, diff, trace; a person erased; retention; keys."""
+    """Versions: log, show, diff, trace; a person erased; backup and restore; retention; keys."""
 
 
 data_command.add_command(erase_command)
@@ -26,6 +27,8 @@ data_command.add_command(keys_command)
 data_command.add_command(trace_command)
 data_command.add_command(gc_command)
 data_command.add_command(verify_command)
+data_command.add_command(backup_command)
+data_command.add_command(restore_command)
 
 
 def _catalog(pipeline: str, sample: int | None) -> tuple[Any, Any]:
