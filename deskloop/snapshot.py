@@ -8,6 +8,7 @@ a table without that column is taken as it is only where no checksum was ever wr
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -27,6 +28,7 @@ class Snapshot:
         schema: of the whole table, `_hash` included.
         files: paths of its data files, relative to the folder.
         record: the table's checksums; None where it has none.
+        table_handle: the open DeltaTable.
     """
 
     folder: Path
@@ -34,6 +36,7 @@ class Snapshot:
     schema: pa.Schema
     files: Sequence[str]
     record: Checksums | None
+    table_handle: Any = None
 
     def batches(self, columns: Sequence[str], rows: int = 65_536) -> Iterator[pa.Table]:
         """Verified rows, at most `rows` at a time; memory holds one file.
@@ -190,7 +193,7 @@ def snapshot(folder: Path, version: int | None = None) -> Snapshot:
     schema = pa.schema(table.schema().to_arrow())
     if known is None and HASH not in schema.names and is_marked(folder, at) and not (record and record.writing):
         raise damage(folder, f"{checksums.NAME} is missing, or lacks commit {at}")
-    return Snapshot(folder, at, schema, active_files(table), record)
+    return Snapshot(folder, at, schema, active_files(table), record, table)
 
 
 def state_rows(folder: Path, schema: pa.Schema) -> pa.Table:

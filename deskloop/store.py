@@ -28,7 +28,7 @@ import pyarrow as pa
 from deskloop import zones
 from deskloop.catalog import Version
 from deskloop.changes import Changes, net_changes
-from deskloop.checksums import DAMAGED, damage, marked, opened
+from deskloop.checksums import DAMAGED, damage, marked
 from deskloop.commit import committing
 from deskloop.digest import row_hashes
 from deskloop.errors import ConfigError, DamageError
@@ -260,8 +260,7 @@ class Store:
                 actions.append(AddAction(place.name, place.stat().st_size, {}, now, True, rows))
                 given[place.name] = part.checksum
         if actions:
-            with zones.owner_only(zone), committing(folder, given):
-                table = opened(folder)
+            with zones.owner_only(zone), committing(folder, given) as table:
                 table.create_write_transaction(
                     actions, mode="append", schema=table.schema(), commit_properties=marked()
                 )
@@ -283,8 +282,7 @@ class Store:
         """
         zones.check(zone, dataset)
         folder = self.folder(zone, dataset)
-        with zones.owner_only(zone), committing(folder, reads=True):
-            table = opened(folder)
+        with zones.owner_only(zone), committing(folder, reads=True) as table:
             source = as_stream(parts, pa.schema(table.schema().to_arrow()), deleted or ())
             merger = table.merge(
                 source=source,
