@@ -83,6 +83,7 @@ class Bench:
     def cost(self, lines: int) -> dict[str, float]:
         """Share of CPU time that goes into verifying: of a first preparation, of the next one, of one that reuses."""
         desk = Desk(self.folder / "cost", example_lines(lines))
+        desk.save()
         shares = {"first": self._share(desk.folder)}
         desk.write(example_lines(lines + lines // 10))
         return shares | {"next": self._share(desk.folder), "reused": self._share(desk.folder)}

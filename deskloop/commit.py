@@ -105,6 +105,15 @@ def forget_missing(folder: Path) -> None:
         save(folder, record)
 
 
+def forget_damaged(folder: Path) -> None:
+    """Delete the damaged files of a table that is about to be started anew; no version needs them any more."""
+    record = load(folder)
+    for path, (_, known) in list(record.files.items()) if record is not None else ():
+        if not (folder / path).exists() or file_checksum(folder / path) != known:
+            (folder / path).unlink(missing_ok=True)
+    forget_missing(folder)
+
+
 def write_state(folder: Path, rows: pa.Table, mode: Literal["append", "overwrite"] = "append") -> None:
     """Commit rows to a table of the ledger, which is made with the first of them."""
     from deltalake import write_deltalake

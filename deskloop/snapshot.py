@@ -82,6 +82,32 @@ class Snapshot:
             if self.record is not None and self.knows(path) and self.record.files[path][0] != size:
                 raise damage(self.folder, f"{path} has another length than it was written with")
 
+    def check_recorded(self) -> None:
+        """Compare everything that has a checksum, whether or not this commit needs it: files, the feed, the log.
+
+        Raises:
+            DamageError: the first that is missing or is not what was written.
+        """
+        files = self.record.files if self.record is not None else {}
+        for path, (_, known) in files.items():
+            if not (self.folder / path).exists():
+                raise damage(self.folder, f"{path} is missing")
+            if checksums.file_checksum(self.folder / path) != known:
+                raise damage(self.folder, f"{path} does not match its checksum")
+        self.check_log()
+
+    def check_log(self) -> None:
+        """Compare the log's entries; those before a checkpoint may be gone, as Delta deletes old ones.
+
+        Raises:
+            DamageError: one is missing or is not what was written.
+        """
+        log = self.folder / "_delta_log"
+        last = max((int(path.name.partition(".")[0]) for path in log.glob("*.checkpoint*")), default=-1)
+        for number in map(int, self.record.commits if self.record is not None else ()):
+            if number > last or checksums.log_entry(self.folder, number).exists():
+                self._entry(number)
+
     def content(self, path: str) -> bytes:
         """The bytes of a file, compared with its checksum where it has one."""
         try:

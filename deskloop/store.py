@@ -29,7 +29,7 @@ from deskloop import zones
 from deskloop.catalog import Version
 from deskloop.changes import Changes, net_changes
 from deskloop.checksums import DAMAGED, damage, marked
-from deskloop.commit import committing
+from deskloop.commit import committing, forget_damaged
 from deskloop.digest import row_hashes
 from deskloop.errors import ConfigError, DamageError
 from deskloop.keys import Key, all_keys, current
@@ -157,7 +157,8 @@ class Store:
         """Whether the tables of a version are still there: their logs, and each file with its size.
 
         Args:
-            thorough: compare every file with its checksum; always done for a table that was found damaged before.
+            thorough: compare each of the version's files with its checksum. Otherwise everything that has a checksum is
+                compared of a table that was found damaged before, and of others nothing but the sizes.
         Raises:
             DamageError: one is not.
         """
@@ -168,9 +169,11 @@ class Store:
         for zone, dataset, at in places:
             found = self.snapshot(zone, dataset, at)
             found.check_sizes()
-            suspect = found.folder / DAMAGED
-            if thorough or suspect.exists():
+            if thorough:
                 found.check()
+            elif (found.folder / DAMAGED).exists():
+                found.check_recorded()
+                (found.folder / DAMAGED).unlink(missing_ok=True)  # it was restored
 
     def delta_version(self, zone: str, dataset: str) -> int:
         """Latest Delta commit, published or not; -1 where there is no table."""
@@ -329,6 +332,7 @@ def can_stay(folder: Path) -> bool:
         return False
     try:
         found = snapshot(folder)
+        found.check_log()
     except DamageError:
         return False
     return found.record is not None and found.record.version == found.version
@@ -337,7 +341,9 @@ def can_stay(folder: Path) -> bool:
 def _make_way(folder: Path) -> None:
     """Prepare to start a damaged table anew; earlier commits stay if they can."""
     if folder.is_dir():
-        if not can_stay(folder):
+        if can_stay(folder):
+            forget_damaged(folder)
+        else:
             shutil.rmtree(folder)
         (folder / DAMAGED).unlink(missing_ok=True)
 
