@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from deskloop import zones
 from deskloop.catalog import Catalog, Version
-from deskloop.checksums import DAMAGED, expected, load
+from deskloop.checksums import DAMAGED, damage, expected, load
 from deskloop.digest import row_hashes, table_digest
 from deskloop.errors import ConfigError, DamageError, remedy
 from deskloop.ledger import Ledger
