@@ -7,7 +7,7 @@ with committing(folder, reads=True):            # the store is locked by the cal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -32,8 +32,11 @@ PLAIN = {"delta.dataSkippingNumIndexedCols": "0"}
 
 
 @contextmanager
-def committing(folder: Path, given: Mapping[str, str] | None = None, reads: bool = False) -> Iterator[None]:
+def committing(folder: Path, given: Mapping[str, str] | None = None, reads: bool = False) -> Iterator[Any]:
     """Let commits to one table happen inside, and record the checksums of what they added.
+
+    Yields:
+        The DeltaTable as it is before; None where there is none yet.
 
     Args:
         given: file name -> checksum, where they are known from before the file was written.
@@ -42,39 +45,37 @@ def committing(folder: Path, given: Mapping[str, str] | None = None, reads: bool
         DamageError: the table was damaged already.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    record = _so_far(folder, reads)
+    record, table = _so_far(folder, reads)
     record.writing = True
     save(folder, record)
-    yield
-    save(folder, _with_new_commits(folder, record, given or {}))
+    yield table
+    if (folder / "_delta_log").is_dir():
+        save(folder, _with_new_commits(folder, opened(folder), record, given or {}))
     if folder.parent.name == "ledger" or folder.name == "quarantine":
         expect_table(folder)
 
 
-def _so_far(folder: Path, reads: bool) -> Checksums:
+def _so_far(folder: Path, reads: bool) -> tuple[Checksums, Any]:
     """The checksums before a commit; what a killed process or an earlier deskloop left without is compared by row."""
     record = load(folder)
     if not has_commits(folder):
-        return Checksums(folder.name)
+        return Checksums(folder.name), None
     before = snapshot(folder)
     if record is None:
         before.check()
         files = {path: [(folder / path).stat().st_size, file_checksum(folder / path)] for path in before.files}
-        return Checksums(folder.name, before.version, False, files, {})
+        return Checksums(folder.name, before.version, False, files, {}), before.table_handle
     if reads:
         before.check()
     if before.version > record.version:
         new = [path for path in _added(folder, record.version, before.version) if path not in record.files]
         before.check_files(new)
-        return _with_new_commits(folder, record, {})
-    return record
+        record = _with_new_commits(folder, before.table_handle, record, {})
+    return record, before.table_handle
 
 
-def _with_new_commits(folder: Path, record: Checksums, given: Mapping[str, str]) -> Checksums:
+def _with_new_commits(folder: Path, table: Any, record: Checksums, given: Mapping[str, str]) -> Checksums:
     """Add the commits that are not covered yet; a file that is covered keeps the checksum that it has."""
-    if not (folder / "_delta_log").is_dir():
-        return record
-    table = opened(folder)
     files, commits = dict(record.files), dict(record.commits)
     for path in {*_added(folder, record.version, table.version()), *active_files(table)} - files.keys():
         file = folder / path
@@ -102,6 +103,15 @@ def forget_missing(folder: Path) -> None:
     if record is not None:
         record.files = {path: known for path, known in record.files.items() if (folder / path).exists()}
         save(folder, record)
+
+
+def forget_damaged(folder: Path) -> None:
+    """Delete the damaged files of a table that is about to be started anew; no version needs them any more."""
+    record = load(folder)
+    for path, (_, known) in list(record.files.items()) if record is not None else ():
+        if not (folder / path).exists() or file_checksum(folder / path) != known:
+            (folder / path).unlink(missing_ok=True)
+    forget_missing(folder)
 
 
 def write_state(folder: Path, rows: pa.Table, mode: Literal["append", "overwrite"] = "append") -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from deskloop.checksums import marked, opened
+from deskloop.checksums import marked
 from deskloop.commit import committing, write_state
 from deskloop.errors import DamageError
 from deskloop.snapshot import state_rows
@@ -55,9 +55,9 @@ class Ledger:
             write_state(folder, rows)
             return
         changed = "s.family <> t.family OR s.split <> t.split OR s.held <> t.held"
-        with committing(folder, reads=True):
+        with committing(folder, reads=True) as table:
             matching = ("t.conversation_id = s.conversation_id", "s", "t")
-            merger = opened(folder).merge(rows, *matching, commit_properties=marked())
+            merger = table.merge(rows, *matching, commit_properties=marked())
             merger.when_matched_update_all(changed).when_not_matched_insert_all().execute()
 
     def artifact(self, step: str, recipe: str) -> tuple[str, int] | None:
@@ -112,8 +112,8 @@ class Ledger:
 
     def forget_artifact(self, digest: str) -> None:
         """Delete an artifact; its step learns anew in the next run."""
-        with committing(self.folder / "artifacts", reads=True):
-            opened(self.folder / "artifacts").delete(f"hash = '{digest}'", commit_properties=marked())
+        with committing(self.folder / "artifacts", reads=True) as table:
+            table.delete(f"hash = '{digest}'", commit_properties=marked())
         shutil.rmtree(self.folder / "blobs" / digest, ignore_errors=True)
 
     def _read(self, name: str, schema: pa.Schema) -> pa.Table:

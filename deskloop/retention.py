@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from deskloop.catalog import Catalog, Parent, Version
-from deskloop.checksums import marked, opened
+from deskloop.checksums import marked
 from deskloop.commit import committing, forget_missing, write_state
 from deskloop.config import Pipeline
 from deskloop.decide import fingerprint_of
@@ -181,8 +181,8 @@ def _remember(ledger: Path, due: Sequence[Due], now: datetime) -> None:
 def _delete(store: Store, due: Due, last: int) -> None:
     folder = store.folder(RAW, due.dataset)
     if due.row_ids:
-        with owner_only(RAW), committing(folder, reads=True):
-            opened(folder).delete(f"batch <= {last}", commit_properties=marked())
+        with owner_only(RAW), committing(folder, reads=True) as table:
+            table.delete(f"batch <= {last}", commit_properties=marked())
 
 
 def _publish(pipeline: Pipeline, store: Store, catalog: Catalog, why: str, run_id: str) -> None:
@@ -240,8 +240,8 @@ def _vacuum(store: Store, dataset: str) -> None:
 
 def _empty_out(folder: Path) -> None:
     """Delete the files of all earlier versions, the change feed's included."""
-    with committing(folder):  # a vacuum notes its beginning and its end in the log
-        opened(folder).vacuum(
+    with committing(folder) as table:  # a vacuum notes its beginning and its end in the log
+        table.vacuum(
             retention_hours=0, dry_run=False, enforce_retention_duration=False, full=True, commit_properties=marked()
         )
     forget_missing(folder)

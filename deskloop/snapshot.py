@@ -8,6 +8,7 @@ a table without that column is taken as it is only where no checksum was ever wr
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -27,6 +28,7 @@ class Snapshot:
         schema: of the whole table, `_hash` included.
         files: paths of its data files, relative to the folder.
         record: the table's checksums; None where it has none.
+        table_handle: the open DeltaTable.
     """
 
     folder: Path
@@ -34,6 +36,7 @@ class Snapshot:
     schema: pa.Schema
     files: Sequence[str]
     record: Checksums | None
+    table_handle: Any = None
 
     def batches(self, columns: Sequence[str], rows: int = 65_536) -> Iterator[pa.Table]:
         """Verified rows, at most `rows` at a time; memory holds one file.
@@ -78,6 +81,32 @@ class Snapshot:
                 raise damage(self.folder, f"{path} is missing") from None
             if self.record is not None and self.knows(path) and self.record.files[path][0] != size:
                 raise damage(self.folder, f"{path} has another length than it was written with")
+
+    def check_recorded(self) -> None:
+        """Compare everything that has a checksum, whether or not this commit needs it: files, the feed, the log.
+
+        Raises:
+            DamageError: the first that is missing or is not what was written.
+        """
+        files = self.record.files if self.record is not None else {}
+        for path, (_, known) in files.items():
+            if not (self.folder / path).exists():
+                raise damage(self.folder, f"{path} is missing")
+            if checksums.file_checksum(self.folder / path) != known:
+                raise damage(self.folder, f"{path} does not match its checksum")
+        self.check_log()
+
+    def check_log(self) -> None:
+        """Compare the log's entries; those before a checkpoint may be gone, as Delta deletes old ones.
+
+        Raises:
+            DamageError: one is missing or is not what was written.
+        """
+        log = self.folder / "_delta_log"
+        last = max((int(path.name.partition(".")[0]) for path in log.glob("*.checkpoint*")), default=-1)
+        for number in map(int, self.record.commits if self.record is not None else ()):
+            if number > last or checksums.log_entry(self.folder, number).exists():
+                self._entry(number)
 
     def content(self, path: str) -> bytes:
         """The bytes of a file, compared with its checksum where it has one."""
@@ -190,7 +219,7 @@ def snapshot(folder: Path, version: int | None = None) -> Snapshot:
     schema = pa.schema(table.schema().to_arrow())
     if known is None and HASH not in schema.names and is_marked(folder, at) and not (record and record.writing):
         raise damage(folder, f"{checksums.NAME} is missing, or lacks commit {at}")
-    return Snapshot(folder, at, schema, active_files(table), record)
+    return Snapshot(folder, at, schema, active_files(table), record, table)
 
 
 def state_rows(folder: Path, schema: pa.Schema) -> pa.Table:

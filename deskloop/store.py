@@ -29,8 +29,8 @@ from deskloop import key_checks, zones
 from deskloop.backup.place import remove_leftovers
 from deskloop.catalog import Version
 from deskloop.changes import Changes, net_changes
-from deskloop.checksums import DAMAGED, damage, marked, opened
-from deskloop.commit import committing
+from deskloop.checksums import DAMAGED, damage, marked
+from deskloop.commit import committing, forget_damaged
 from deskloop.digest import row_hashes
 from deskloop.errors import ConfigError, DamageError
 from deskloop.keys import Key, all_keys, current, rotate
@@ -178,7 +178,8 @@ class Store:
         """Whether the tables of a version are still there: their logs, and each file with its size.
 
         Args:
-            thorough: compare every file with its checksum; always done for a table that was found damaged before.
+            thorough: compare each of the version's files with its checksum. Otherwise everything that has a checksum is
+                compared of a table that was found damaged before, and of others nothing but the sizes.
         Raises:
             DamageError: one is not.
         """
@@ -189,9 +190,11 @@ class Store:
         for zone, dataset, at in places:
             found = self.snapshot(zone, dataset, at)
             found.check_sizes()
-            suspect = found.folder / DAMAGED
-            if thorough or suspect.exists():
+            if thorough:
                 found.check()
+            elif (found.folder / DAMAGED).exists():
+                found.check_recorded()
+                (found.folder / DAMAGED).unlink(missing_ok=True)  # it was restored
 
     def delta_version(self, zone: str, dataset: str) -> int:
         """Latest Delta commit, published or not; -1 where there is no table."""
@@ -281,8 +284,7 @@ class Store:
                 actions.append(AddAction(place.name, place.stat().st_size, {}, now, True, rows))
                 given[place.name] = part.checksum
         if actions:
-            with zones.owner_only(zone), committing(folder, given):
-                table = opened(folder)
+            with zones.owner_only(zone), committing(folder, given) as table:
                 table.create_write_transaction(
                     actions, mode="append", schema=table.schema(), commit_properties=marked()
                 )
@@ -304,8 +306,7 @@ class Store:
         """
         zones.check(zone, dataset)
         folder = self.folder(zone, dataset)
-        with zones.owner_only(zone), committing(folder, reads=True):
-            table = opened(folder)
+        with zones.owner_only(zone), committing(folder, reads=True) as table:
             source = as_stream(parts, pa.schema(table.schema().to_arrow()), deleted or ())
             merger = table.merge(
                 source=source,
@@ -352,6 +353,7 @@ def can_stay(folder: Path) -> bool:
         return False
     try:
         found = snapshot(folder)
+        found.check_log()
     except DamageError:
         return False
     return found.record is not None and found.record.version == found.version
@@ -360,7 +362,9 @@ def can_stay(folder: Path) -> bool:
 def _make_way(folder: Path) -> None:
     """Prepare to start a damaged table anew; earlier commits stay if they can."""
     if folder.is_dir():
-        if not can_stay(folder):
+        if can_stay(folder):
+            forget_damaged(folder)
+        else:
             shutil.rmtree(folder)
         (folder / DAMAGED).unlink(missing_ok=True)
 

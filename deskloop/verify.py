@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from deskloop import zones
 from deskloop.catalog import Catalog, Version
-from deskloop.checksums import DAMAGED, expected, file_checksum, load, log_entry
+from deskloop.checksums import DAMAGED, damage, expected, load
 from deskloop.digest import row_hashes, table_digest
 from deskloop.errors import ConfigError, DamageError, remedy
 from deskloop.ledger import Ledger
@@ -97,25 +97,13 @@ def _check_table(folder: Path) -> None:
     Raises:
         DamageError: the first thing that is wrong.
     """
-    marked = folder / DAMAGED
     record = load(folder)
     if record is not None and record.version < 0 and not (folder / "_delta_log").is_dir():
         return  # a run was killed before the first commit
     found = snapshot(folder)
-    for path, (_, known) in record.files.items() if record is not None else ():
-        if not (folder / path).exists():
-            raise DamageError(_place(found), f"{path} is missing")
-        if file_checksum(folder / path) != known:
-            raise DamageError(_place(found), f"{path} does not match its checksum")
-    last = max((int(path.name.partition(".")[0]) for path in folder.glob("_delta_log/*.checkpoint*")), default=-1)
-    for number, (_, known) in record.commits.items() if record is not None else ():
-        entry = log_entry(folder, int(number))
-        if entry.exists() and file_checksum(entry) != known:
-            raise DamageError(_place(found), f"{entry.name} in its log does not match its checksum")
-        if not entry.exists() and int(number) > last:  # Delta deletes old entries before a checkpoint
-            raise DamageError(_place(found), f"{entry.name} is missing from its log")
+    found.check_recorded()
     _check_rows(found)
-    marked.unlink(missing_ok=True)
+    (folder / DAMAGED).unlink(missing_ok=True)
 
 
 def _check_rows(found: Snapshot) -> None:
@@ -124,7 +112,7 @@ def _check_rows(found: Snapshot) -> None:
         return
     for rows in found.batches(found.schema.names):
         if not row_hashes(rows).equals(rows[HASH].combine_chunks()):
-            raise DamageError(_place(found), "rows do not match their hashes")
+            raise damage(found.folder, "rows do not match their hashes")
 
 
 def _check_version(store: Store, version: Version) -> None:
@@ -137,13 +125,7 @@ def _check_version(store: Store, version: Version) -> None:
     found = store.snapshot(version.zone, version.dataset, version.delta_version)
     hashes = pa.chunked_array([batch[HASH].combine_chunks() for batch in found.batches([HASH])], pa.binary())
     if len(hashes) != version.rows or table_digest(hashes) != version.digest:
-        raise DamageError(_place(found), f"its rows do not match the digest of {version.name}")
-
-
-def _place(found: Snapshot) -> str:
-    from deskloop.checksums import damage
-
-    return damage(found.folder, "").place  # marks it, too
+        raise damage(found.folder, f"its rows do not match the digest of {version.name}")
 
 
 def _catalog(store: Store, result: Verification) -> Catalog | None:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from deskloop.catalog import Catalog
-from deskloop.errors import DamageError, DeskloopError
+from deskloop.erase.erase import preview
+from deskloop.erase.search import Asked
+from deskloop.errors import DamageError, DataError, DeskloopError
+from deskloop.zones import allow_raw
 from tests.deskloop import toy
 from tests.deskloop.damage import active, delete, entries, flip, parts, swap, truncate, zero
 from tests.deskloop.toy import Toy, digests, rows, suites
@@ -212,7 +215,53 @@ def test_an_earlier_deskloop_left_no_checksums(pipeline: Toy, built: tuple) -> N
     assert digests(run(damaged)) == built[2]
 
 
-def test_seen(pipeline: Toy) -> None:
-    """Reading again what was only compared costs no work on rows."""
-    run(pipeline)
-    assert toy.seen == []
+def test_a_damaged_change_feed_is_not_followed(pipeline: Toy, built: tuple) -> None:
+    """It is read by the next extension, and by nothing else."""
+    pipeline.write({**LOG, "a": "ONE", "bb": "too long" * 9})
+    pipeline.run(longest=20)
+    feeds = [path for path in parts(pipeline.folder / "store" / "clean" / "assigned") if "_change_data" in path.parts]
+    assert feeds
+    engine = pipeline.engine(longest=20)
+    before, after = engine.catalog.get("assigned@1"), engine.catalog.get("assigned")
+    for path in feeds:
+        flip(path)
+    with pytest.raises(DamageError, match=r"clean/assigned is damaged: _change_data.*does not match its checksum"):
+        engine.store.changes("clean", "assigned", before.delta_version, after.delta_version)
+    pipeline.write(CHANGED)
+    assert digests(run(pipeline)) == built[2]
+
+
+def test_a_staged_part_is_compared_before_it_is_merged(pipeline: Toy) -> None:
+    store = pipeline.engine(longest=20).store
+    at = store.delta_version("clean", "uppered")
+    part = store.write_part(store.staging("clean"), store.read("clean", "uppered", at))
+    flip(Path(part.path))
+    with pytest.raises(DataError, match="is not what was written there a moment ago"):
+        store.merge("clean", "uppered", [part], [])
+    assert store.delta_version("clean", "uppered") == at
+
+
+def test_a_kill_between_a_commit_and_its_checksums_is_made_good(
+    pipeline: Toy, built: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.write(CHANGED)
+    for place in ("deskloop.commit._with_new_commits", "deskloop.catalog.Catalog.publish"):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                run(pipeline)
+    assert digests(run(pipeline)) == built[2]
+
+
+def test_an_erasure_looks_at_no_damaged_table(pipeline: Toy) -> None:
+    flip(active(pipeline.folder / "store" / "clean" / "uppered")[0])
+    with allow_raw("test"), pytest.raises(DamageError, match="clean/uppered is damaged"):
+        preview(pipeline.engine(longest=20).store, Asked(conversations=frozenset({"a"})))
+
+
+def test_nothing_reads_through_a_file_system_in_python() -> None:
+    """Arrow's threads would call into it, and an interpreter that ends just then aborts the process (exit code 134)."""
+    root = Path(toy.__file__).parents[2]
+    files = [path for folder in ("deskloop", "flows", "tasks") for path in (root / folder).rglob("*.py")]
+    forbidden = ("to_pyarrow_dataset", "to_pyarrow_table", "load_cdf")
+    assert [path.name for path in files if any(word in path.read_text() for word in forbidden)] == []
