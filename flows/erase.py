@@ -19,7 +19,8 @@ from deskloop.decide import Decider
 from deskloop.erase import erase as core
 from deskloop.erase.record import pending
 from deskloop.erase.stores import locked, of_pipeline, settle
-from deskloop.errors import DeskloopError, StepError
+from deskloop.errors import DeskloopError
+from deskloop.foreign import translated
 from deskloop.progress import say
 from deskloop.store import Store
 from tasks import sections, stages
@@ -57,7 +58,7 @@ def _guarded() -> Iterator[None]:
     except Exception as error:
         if os.environ.get("DESKLOOP_DEBUG"):
             raise
-        raise StepError("erase", type(error).__name__) from None
+        raise translated(error, "erase") from None
 
 
 @flow(flow_run_name="erase {pipeline}", persist_result=False)

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from deskloop.cli.models import Desk, open_desk
+from deskloop.cli.options import sample_option
 from deskloop.errors import ConfigError, DataError, DeskloopError
+from deskloop.progress import tick
+from deskloop.terminal import echo
 
 if TYPE_CHECKING:
     from deskloop.registry import Model
@@ -23,6 +26,7 @@ HELP = "/reset starts anew, /system TEXT tells the model how to behave, /exit (o
 @click.option(
     "-c", "--config", "file", default="pipeline.yaml", metavar="FILE", show_default=True, help="The pipeline file."
 )
+@sample_option
 @click.option(
     "--model",
     "which",
@@ -36,7 +40,13 @@ HELP = "/reset starts anew, /system TEXT tells the model how to behave, /exit (o
 @click.option("--greedy", is_flag=True, help="Always the likeliest token: the same words get the same reply.")
 @click.option("--raw", is_flag=True, help="Give the model what you write as it is, not scrubbed.")
 def chat_command(
-    file: str, which: str, temperature: float | None, max_new_tokens: int | None, greedy: bool, raw: bool
+    file: str,
+    sample: int | None,
+    which: str,
+    temperature: float | None,
+    max_new_tokens: int | None,
+    greedy: bool,
+    raw: bool,
 ) -> None:
     """Talk to the model in use, with history.
 
@@ -50,8 +60,9 @@ def chat_command(
     """  # fmt: skip
     if greedy and temperature:
         raise ConfigError("--greedy is --temperature 0; give one of them", "the command")
-    desk = open_desk(file)
-    folder, told = _chosen(desk, which, file)
+    desk = open_desk(file, sample)
+    run = f"deskloop run -c {shlex.quote(file)}" + (f" --sample {sample}" if sample else "")
+    folder, told = _chosen(desk, which, run)
     wanted = {"temperature": 0.0 if greedy else temperature, "max_new_tokens": max_new_tokens}
     given = {name: value for name, value in wanted.items() if value is not None}
 
@@ -66,7 +77,7 @@ def chat_command(
     key = Store(desk.pipeline.store).key()[1] if scrub is not None and scrub.replace else b""
     talk = Talk(load_speaker(folder, config), scrub, desk.pipeline.settings.seed, key)
     treated = "goes to it as it is" if raw else "is scrubbed the same way"
-    click.echo(
+    echo(
         f"{told}. It writes names, addresses and numbers as placeholders such as <PERSON_1>; what you write {treated}, "
         "and is not kept.",
         err=True,
@@ -145,34 +156,48 @@ class Talk:
         return list(renumber(written))
 
 
-def _chosen(desk: Desk, which: str, file: str) -> tuple[Path, str]:
+def _chosen(desk: Desk, which: str, run: str) -> tuple[Path, str]:
     """Folder of the model that is meant, and what it is in words.
 
+    Args:
+        run: the command that makes one.
     Raises:
-        ConfigError: there is none. DataError: its folder is gone.
+        ConfigError: there is none.
+        DataError: its files are missing, or not those that were registered.
     """
-    run = f"deskloop run -c {shlex.quote(file)}"
     if which == "base":
-        champion = desk.registry.champion(desk.name)
-        parents = desk.catalog.get(champion.catalog).parents if champion else []
-        own = [desk.catalog.get(one.name) for one in parents if one.dataset == "base"]
-        version = own[0] if own else desk.catalog.latest("base")
-        if version is None:
-            raise ConfigError(f"no base model is made yet; make one with: {run}", "the command")
-        folder, told = desk.folder(version), f"{version.name}, the model before fine-tuning"
-    elif which in ("champion", "candidate"):
+        return _base(desk, run)
+    if which in ("champion", "candidate"):
         model = desk.registry.champion(desk.name)
         if which == "candidate":
             model = desk.registry.challenger(desk.name) or model
         if model is None:
             raise ConfigError(f"no model is in use yet; train one with: {run}", "the command")
-        folder, told = model.folder, _described(desk, model)
     else:
         model = desk.find(which)
-        folder, told = model.folder, _described(desk, model)
-    if not (folder / "config.json").is_file():
-        raise DataError(f"the folder {folder} is missing or incomplete; restore it from a backup, or run: {run}")
-    return folder, told
+    tick("  reading the model")
+    model.check("answer")
+    tick("")
+    return model.folder, _described(desk, model)
+
+
+def _base(desk: Desk, run: str) -> tuple[Path, str]:
+    """The base that the champion was fine-tuned from, or the latest."""
+    from deskloop.models import weights_digest
+
+    champion = desk.registry.champion(desk.name)
+    parents = desk.catalog.get(champion.catalog).parents if champion else []
+    own = [desk.catalog.get(one.name) for one in parents if one.dataset == "base"]
+    version = own[0] if own else desk.catalog.latest("base")
+    if version is None:
+        raise ConfigError(f"no base model is made yet; make one with: {run}", "the command")
+    folder = desk.folder(version)
+    if not (folder / "config.json").is_file() or weights_digest(folder) != version.digest:
+        raise DataError(
+            f"{version.name} cannot answer: the files in {folder} are missing or not those that were published. "
+            "Restore them from a backup."
+        )
+    return folder, f"{version.name}, the model before fine-tuning"
 
 
 def _described(desk: Desk, model: "Model") -> str:
@@ -185,17 +210,17 @@ def _described(desk: Desk, model: "Model") -> str:
 def _by_hand(talk: Talk) -> None:
     import readline  # noqa: F401  lets `input` edit lines; its history stays in memory
 
-    click.echo(HELP, err=True)
+    echo(HELP, err=True)
     for line in _typed():
         if not _obeyed(talk, line):
-            click.echo("agent: ", nl=False)
+            echo("agent: ", nl=False)
             try:
-                talk.reply(line, lambda piece: click.echo(piece, nl=False))
+                talk.reply(line, lambda piece: echo(piece, nl=False))
             except KeyboardInterrupt:
-                click.echo(" [stopped]", nl=False)
+                echo(" [stopped]", nl=False)
             except DeskloopError as error:
-                click.echo(f"[{error}]", nl=False, err=True)
-            click.echo()
+                echo(f"[{error}]", nl=False, err=True)
+            echo()
             _say_unseen(talk)
 
 
@@ -204,7 +229,7 @@ def _typed() -> Iterator[str]:
         try:
             line = input("you:   ").strip()
         except (EOFError, KeyboardInterrupt):
-            click.echo()
+            echo()
             return
         if line == "/exit":
             return
@@ -218,7 +243,7 @@ def _piped(talk: Talk) -> None:
         if line == "/exit":
             return
         if line and not _obeyed(talk, line):
-            click.echo(talk.reply(line))
+            echo(talk.reply(line))
             _say_unseen(talk)
 
 
@@ -230,7 +255,7 @@ def _obeyed(talk: Talk, line: str) -> bool:
     elif command == "/system":
         talk.system = rest.strip()
     elif command.startswith("/"):
-        click.echo(f"no command {command}; {HELP}", err=True)
+        echo(f"no command {command}; {HELP}", err=True)
     else:
         return False
     return True
@@ -238,4 +263,4 @@ def _obeyed(talk: Talk, line: str) -> bool:
 
 def _say_unseen(talk: Talk) -> None:
     if talk.unseen:
-        click.echo(f"(the model no longer sees the first {talk.unseen} turns: its context is full)", err=True)
+        echo(f"(the model no longer sees the first {talk.unseen} turns: its context is full)", err=True)

@@ -2,19 +2,22 @@
 
 import json
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import click
 
 from deskloop.cli.backup import backup_command, restore_command
 from deskloop.cli.erase import erase_command
+from deskloop.cli.groups import Suggesting
 from deskloop.cli.keys import keys_command
+from deskloop.cli.options import load, sample_option
 from deskloop.cli.raw import gc_command, trace_command
+from deskloop.cli.verify import verify_command
 from deskloop.errors import ConfigError
+from deskloop.terminal import echo
 
 
-@click.group("data")
+@click.group("data", cls=Suggesting)
 def data_command() -> None:
     """Versions: log, show, diff, trace; a person erased; backup and restore; retention; keys."""
 
@@ -23,18 +26,17 @@ data_command.add_command(erase_command)
 data_command.add_command(keys_command)
 data_command.add_command(trace_command)
 data_command.add_command(gc_command)
+data_command.add_command(verify_command)
 data_command.add_command(backup_command)
 data_command.add_command(restore_command)
 
 
-def _catalog(pipeline: str) -> tuple[Any, Any]:
+def _catalog(pipeline: str, sample: int | None) -> tuple[Any, Any]:
     from deskloop.catalog import Catalog
-    from deskloop.config import load_pipeline
     from deskloop.erase.record import pending
     from deskloop.store import Store
-    from tasks import sections, stages
 
-    store = Store(load_pipeline(Path(pipeline), stages(), sections()).store)
+    store = Store(load(pipeline, sample).store)
     if pending(store.root / "ledger"):
         raise ConfigError(f"an erasure in {store.root} is not finished; finish it: deskloop data erase", "the store")
     return store, Catalog(store.root / "catalog")
@@ -58,12 +60,13 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON doc
 @data_command.command("log", short_help="List published versions.")
 @click.argument("dataset", required=False)
 @_config
+@sample_option
 @_json
-def log_command(dataset: str | None, pipeline: str, as_json: bool) -> None:
+def log_command(dataset: str | None, pipeline: str, sample: int | None, as_json: bool) -> None:
     """List published versions, the newest last; of one DATASET or of all."""
     from deskloop.tallies import recall
 
-    _, catalog = _catalog(pipeline)
+    _, catalog = _catalog(pipeline, sample)
     chosen = [one for one in catalog.in_order() if dataset in (None, one.dataset)]
     if dataset is not None and not chosen:
         chosen = [catalog.get(dataset)]
@@ -78,7 +81,7 @@ def log_command(dataset: str | None, pipeline: str, as_json: bool) -> None:
         click.echo(json.dumps(rows))
         return
     if not rows:
-        click.echo("nothing is published yet", err=True)
+        echo("nothing is published yet", err=True)
     for one, row in zip(chosen, rows, strict=True):
         when = f"{datetime.fromisoformat(row['published_at']):%Y-%m-%d %H:%M}"
         parents = ", ".join(row["parents"])
@@ -87,7 +90,7 @@ def log_command(dataset: str | None, pipeline: str, as_json: bool) -> None:
         if one.gone:
             told = f"{'expired' if one.details.get('expired') else 'erased':>14}{'':<10}"
         found = f"  recall {_share(row['recall'])}" if row["recall"] else ""
-        click.echo(f"{name:<24} {when}  {told}  {row['why']}  <- {parents or 'sources'}{found}")
+        echo(f"{name:<24} {when}  {told}  {row['why']}  <- {parents or 'sources'}{found}")
 
 
 def _share(found: dict[str, Any]) -> str:
@@ -99,10 +102,11 @@ def _share(found: dict[str, Any]) -> str:
 @data_command.command("show", short_help="Print rows of a version.")
 @click.argument("version", metavar="DATASET[@VERSION]")
 @_config
+@sample_option
 @click.option("-n", "--rows", "limit", type=click.IntRange(min=1), default=5, show_default=True, help="How many rows.")
-def show_command(version: str, pipeline: str, limit: int) -> None:
+def show_command(version: str, pipeline: str, sample: int | None, limit: int) -> None:
     """Print rows of a version as JSON Lines, ordered by row_id."""
-    store, catalog = _catalog(pipeline)
+    store, catalog = _catalog(pipeline, sample)
     found = catalog.get(version)
     if found.kind != "dataset":
         click.echo(json.dumps(found.details))
@@ -110,17 +114,18 @@ def show_command(version: str, pipeline: str, limit: int) -> None:
     _refuse_raw(found)
     table = store.read(found.zone, found.dataset, found.delta_version).sort_by("row_id").slice(0, limit)
     for row in table.to_pylist():
-        click.echo(json.dumps(row, default=str, ensure_ascii=False))
+        echo(json.dumps(row, default=str, ensure_ascii=False))
 
 
 @data_command.command("diff", short_help="Compare two versions by row.")
 @click.argument("old", metavar="DATASET@OLD")
 @click.argument("new", metavar="DATASET@NEW")
 @_config
+@sample_option
 @_json
-def diff_command(old: str, new: str, pipeline: str, as_json: bool) -> None:
+def diff_command(old: str, new: str, pipeline: str, sample: int | None, as_json: bool) -> None:
     """Compare two versions by row: how many are the same, changed, added and gone."""
-    store, catalog = _catalog(pipeline)
+    store, catalog = _catalog(pipeline, sample)
     sides = []
     for name in (old, new):
         found = catalog.get(name)
@@ -140,6 +145,6 @@ def diff_command(old: str, new: str, pipeline: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"same": len(both) - len(changed), **lists}))
         return
-    click.echo(f"same     {len(both) - len(changed):>9,}")
+    echo(f"same     {len(both) - len(changed):>9,}")
     for name, ids in lists.items():
-        click.echo(f"{name:<8} {len(ids):>9,}  {' '.join(ids[:5])}{' ...' if len(ids) > 5 else ''}")
+        echo(f"{name:<8} {len(ids):>9,}  {' '.join(ids[:5])}{' ...' if len(ids) > 5 else ''}")

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from deskloop.cli.flow import run_flow
 from deskloop.errors import ConfigError
 from deskloop.progress import be_quiet, say
+from deskloop.terminal import echo
 
 if TYPE_CHECKING:
     from deskloop.erase.search import Asked
@@ -60,14 +62,12 @@ def erase_command(
     Their older rows are refused from then on; new tickets are not. Without a name it finishes an erasure that was
     interrupted.
     """
-    from deskloop.cli.run import _settle_environment
     from deskloop.config import load_pipeline
     from deskloop.erase import stores
     from tasks import sections
     from tasks import stages as all_stages
 
     be_quiet(quiet)
-    _settle_environment()
     loaded = load_pipeline(Path(pipeline), all_stages(), sections())
     found = stores.of_pipeline(loaded.store)
     unfinished = any(map(stores.is_pending, found))
@@ -122,9 +122,7 @@ def _asked(store: "Store", customers: Sequence[str], conversations: Sequence[str
 
 def _finish(pipeline: str) -> dict[str, Any]:
     """The flow, which gets the file's name alone: whom to erase stands in the stores' journals, as keyed hashes."""
-    from flows.erase import erase
-
-    return {"status": "erased", **erase(pipeline)}
+    return {"status": "erased", **run_flow("erase", pipeline=pipeline)}
 
 
 def _confirmed(document: dict[str, Any], yes: bool, unreadable: bool, as_json: bool) -> bool:
@@ -161,7 +159,7 @@ def _tell(document: Mapping[str, Any], as_json: bool) -> None:
 
 def _show(document: Mapping[str, Any], err: bool = False) -> None:
     """What was found or done, for a person; counts, names and reasons, none of the text."""
-    click.echo("\n".join(_lines(document)), err=err)
+    echo("\n".join(_lines(document)), err=err)
 
 
 def _lines(document: Mapping[str, Any]) -> Iterator[str]:

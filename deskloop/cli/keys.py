@@ -1,13 +1,15 @@
 """`deskloop data keys`: the secret keys behind customer keys, pseudonyms and hashes."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from deskloop.cli.groups import Suggesting
+from deskloop.cli.options import load, sample_option
 from deskloop.errors import ConfigError
 from deskloop.keys import CURRENT
+from deskloop.terminal import echo
 
 if TYPE_CHECKING:
     from deskloop.store import Store
@@ -17,17 +19,18 @@ _config = click.option(
 )
 
 
-@click.group("keys", short_help="The secret keys: list, rotate.")
+@click.group("keys", cls=Suggesting, short_help="The secret keys: list, rotate.")
 def keys_command() -> None:
     """The secret keys behind customer keys, pseudonyms and hashes. No command shows a secret."""
 
 
 @keys_command.command("list", short_help="List the keys.")
 @_config
+@sample_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-def list_command(pipeline: str, as_json: bool) -> None:
+def list_command(pipeline: str, sample: int | None, as_json: bool) -> None:
     """List the keys by id, the one in use first."""
-    store = _store(pipeline)
+    store = _store(pipeline, sample)
     store.prepare()
     rows = [
         {
@@ -43,25 +46,26 @@ def list_command(pipeline: str, as_json: bool) -> None:
         return
     for row in rows:
         times = [f"{name} {str(row[f'{name}_at'])[:16]}" for name in ("made", "retired") if row[f"{name}_at"]]
-        click.echo(f"{row['id']}  {row['state']:<8}  {', '.join(times)}".rstrip())
+        echo(f"{row['id']}  {row['state']:<8}  {', '.join(times)}".rstrip())
 
 
 @keys_command.command("rotate", short_help="Make a new key.")
 @_config
+@sample_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--forget-erasures",
     is_flag=True,
     help="Go on although a lost key is the only way to recognise people who were erased.",
 )
-def rotate_command(pipeline: str, yes: bool, forget_erasures: bool) -> None:
+def rotate_command(pipeline: str, sample: int | None, yes: bool, forget_erasures: bool) -> None:
     """Make a new key; the old one is kept to find what was made under it, as erasures.
 
     Everything keyed is computed again by the next run: customer keys, pseudonyms, hashes, and the ids of conversations
     whose source gives none or a personal one, so that every dataset is new. Those conversations also get new families,
     and may change their split; all others keep theirs.
     """
-    store = _store(pipeline)
+    store = _store(pipeline, sample)
     if not yes:
         click.confirm("The next run computes every dataset again, under a new key. Go on?", abort=True, err=True)
     folder = store.root / "keys"
@@ -70,7 +74,7 @@ def rotate_command(pipeline: str, yes: bool, forget_erasures: bool) -> None:
     else:
         with store.locked():
             key = store.rotate_key()
-    click.echo(f"{key.id} is the key in use; {len(store.keys()) - 1} retired")
+    echo(f"{key.id} is the key in use; {len(store.keys()) - 1} retired")
 
 
 def _given_up(store: "Store", forget_erasures: bool) -> list[str]:
@@ -93,9 +97,7 @@ def _given_up(store: "Store", forget_erasures: bool) -> list[str]:
     return sorted(lost)
 
 
-def _store(pipeline: str) -> "Store":
-    from deskloop.config import load_pipeline
+def _store(pipeline: str, sample: int | None) -> "Store":
     from deskloop.store import Store
-    from tasks import sections, stages
 
-    return Store(load_pipeline(Path(pipeline), stages(), sections()).store)
+    return Store(load(pipeline, sample).store)

@@ -15,13 +15,15 @@ import pyarrow as pa
 from deskloop.errors import ConfigError
 from deskloop.schema import DEFAULTS, RAW_CONVERSATION
 from deskloop.stage import Context, Source, Stage
+from deskloop.terminal import visible
 from tasks.ingest.config import Columns, Customer, IngestConfig, SourceConfig, declared_paths
 from tasks.ingest.containers import checked_files, inputs, read_users, records
 from tasks.ingest.conversation import Reader
 from tasks.ingest.erased import ERASED, is_erased
 from tasks.ingest.identity import content_id, conversation_id
+from tasks.ingest.misread import Misread
 from tasks.ingest.read import File
-from tasks.ingest.record import Record, is_true, lookup
+from tasks.ingest.record import ODD_VALUE, Record, is_true, lookup
 
 __all__ = ["STAGE", "Columns", "Customer", "IngestConfig", "SourceConfig", "ingest", "inputs"]
 
@@ -40,7 +42,7 @@ def ingest(config: IngestConfig, context: Context) -> Iterator[pd.DataFrame]:
         record or None. A rejected row has ids of the form `<file>:<line>` and no other content.
     Raises:
         ConfigError: a file is missing, or a table lacks a declared column; all problems at once.
-        InputError: a file is cut off, damaged or too large to be read as one document.
+        InputError: a file is cut off, damaged or larger than its limits, or a source was read the wrong way.
     """
     files = checked_files(config, context)
     users = read_users(config, context)
@@ -54,6 +56,12 @@ def ingest(config: IngestConfig, context: Context) -> Iterator[pd.DataFrame]:
             if len(rows) == CHUNK_RECORDS or size >= CHUNK_BYTES:
                 yield frame(rows)
                 rows, size = [], 0
+            if admission.count == context.sample:
+                break
+        if admission.count == context.sample:
+            break
+    for misread in admission.misread:
+        misread.check()
     if rows:
         yield frame(rows)
     admission.warn_of_absent_fields()
@@ -77,6 +85,8 @@ class Admission:
             raise ConfigError("ingest needs the project's key to hide customers' ids; none was lent to it")
         self.key, self.labels, self.erased = context.key, labels, context.erased
         self.readers = [Reader(source, config, context.key) for source in config.sources]
+        self.misread = [Misread(index, source, config.max_misread) for index, source in enumerate(config.sources)]
+        self.count = 0
         self.seen: set[str] = set()
         self.occurrences: dict[str, int] = {}
         inside_turns = ("columns.role", "columns.text", "columns.at")
@@ -86,14 +96,26 @@ class Admission:
         ]
 
     def admit(self, file: File, record: Record) -> dict[str, Any]:
-        """The row of a record: kept, or rejected with a reason."""
+        """The row of a record: kept, or rejected with a reason.
+
+        Raises:
+            InputError: so few records of a source could be read that it was read the wrong way.
+        """
+        row = self._admit(file, record)
+        reason = row.get("reject")
+        roles = self.readers[file.index].unknown_roles(record) if reason == "unknown_role" else ()
+        self.misread[file.index].note(file, record, reason, roles)
+        self.count += 1
+        return row
+
+    def _admit(self, file: File, record: Record) -> dict[str, Any]:
         reader = self.readers[file.index]
         value = record.value or {}
         for path in [path for path in self.absent[file.index] if lookup(value, path) is not None]:
             self.absent[file.index].discard(path)
         opt_out = file.source.opt_out
         opted_out = opt_out is not None and is_true(lookup(value, opt_out))
-        found = record.reason or reader.read(record)
+        found = record.reason or _read(reader, record)
         if self.erased is not None and is_erased(self.erased, reader, record, found):
             if not isinstance(found, str):
                 self.seen.add(self._id(found, file))
@@ -114,7 +136,7 @@ class Admission:
         """A misspelt `opt_out` or `known` would go unnoticed in JSON, where every field is optional."""
         for index, paths in enumerate(self.absent):
             if paths:
-                logger.warning("sources[%d]: no record has %s", index, ", ".join(sorted(paths)))
+                logger.warning("sources[%d]: no record has %s", index, ", ".join(map(visible, sorted(paths))))
 
     def _id(self, row: dict[str, Any], file: File) -> str:
         if row["source_id"]:
@@ -155,6 +177,14 @@ def _reject(file: File, record: Record, reason: str) -> dict[str, Any]:
     name = f"{file.label}:{record.number}"
     raw = None if reason in KEEPS_NO_BYTES else record.raw or None
     return {"row_id": name, "conversation_id": name, "reject": reason, "raw": raw}
+
+
+def _read(reader: Reader, record: Record) -> dict[str, Any] | str:
+    """The conversation that a record holds, or a reason: also where one of its values is too odd for any of ours."""
+    try:
+        return reader.read(record)
+    except ODD_VALUE:
+        return "bad_cell"
 
 
 STAGE = Stage(

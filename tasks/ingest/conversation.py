@@ -47,7 +47,7 @@ class Reader:
 
     def __init__(self, source: SourceConfig, config: IngestConfig, key: bytes) -> None:
         columns, customer = source.columns, source.customer
-        self.source, self.key = source, key
+        self.source, self.key, self.max_turns = source, key, config.max_turns
         self.roles = ROLES | {name.strip().casefold(): (role, role == "agent") for name, role in config.roles.items()}
         self.role, self.text = getter((columns.role or "role",)), getter((columns.text or "text",))
         self.at = getter((columns.at,) if columns.at else ("at", "ts", "timestamp"))
@@ -98,7 +98,19 @@ class Reader:
             for text in texts(lookup(value, path))
         ]
 
+    def unknown_roles(self, record: Record) -> list[str]:
+        """The roles of a record's turns that nobody declared, as they are written."""
+        roles = [self.role(turn) for turn in record.turns or [] if isinstance(turn, dict)]
+        return [role for role in roles if isinstance(role, str) and self._role(role) == "unknown_role"]
+
+    def known_roles(self, record: Record) -> list[str]:
+        """Ours of the roles of a record's turns that are declared."""
+        roles = [self._role(self.role(turn)) for turn in record.turns or [] if isinstance(turn, dict)]
+        return [role[0] for role in roles if not isinstance(role, str)]
+
     def _turns(self, raw: list[Any]) -> list[dict[str, Any]] | str:
+        if len(raw) > self.max_turns:
+            return "too_many_turns"
         turns, has_text = [], False
         for turn in raw:
             if not isinstance(turn, dict):

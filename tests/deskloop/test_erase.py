@@ -392,7 +392,7 @@ def test_killed_at_any_write_the_next_one_ends_as_an_undisturbed_one(
         desk.save()
         note_access(desk.folder / "store" / "ledger", own[0]["conversation_id"])
         with monkeypatch.context() as patched:
-            happened = writes(patched, allowed)
+            writes(patched, allowed)
             try:
                 start(desk, customer)
                 done[name] = end(desk)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from deskloop.zones import allow_raw
 from tasks import sections, stages
 
 LOG = Path(__file__).parents[2] / "examples" / "support" / "log"
+MEASURED = 40  # rows that scrub's recall is measured on, a good half of what it would cost otherwise
 STEPS: list[Any] = [
     {
         "ingest": {
@@ -45,12 +47,21 @@ def example_lines(count: int, start: int = 0) -> list[bytes]:
 class Desk:
     """A pipeline in a folder, run again and again."""
 
-    def __init__(self, folder: Path, lines: Sequence[bytes], workers: int = 1) -> None:
+    def __init__(self, folder: Path, lines: Sequence[bytes] | None, workers: int = 1) -> None:
+        """Write the log of a new folder; with `lines` None, take a folder that already has one."""
         self.folder, self.workers = folder, workers
         self.steps = json.loads(json.dumps(STEPS))
         self.extra: dict[str, Any] = {}
-        (folder / "log").mkdir(parents=True)
-        self.write(lines)
+        if lines is not None:
+            (folder / "log").mkdir(parents=True)
+            self.write(lines)
+
+    def copied_to(self, folder: Path) -> "Desk":
+        """The same pipeline, log and store in another folder: what was published there is reused."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        copy = Desk(folder, None, self.workers)
+        copy.steps, copy.extra = json.loads(json.dumps(self.steps)), json.loads(json.dumps(self.extra))
+        return copy
 
     @property
     def file(self) -> Path:
@@ -61,6 +72,7 @@ class Desk:
 
     def save(self) -> None:
         settings = {"name": "desk", "store": "store", "seed": 3, "workers": self.workers, "partition_rows": 64}
+        settings["measured_rows"] = MEASURED
         self.file.write_text(json.dumps({**settings, "steps": self.steps, **self.extra}))
 
     def prepare(self, *overrides: str, rebuild: bool = False, refit: Sequence[str] = ()) -> Run:

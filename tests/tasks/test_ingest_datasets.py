@@ -159,7 +159,6 @@ def test_what_cannot_be_had_is_said_at_once_and_all_together(tmp_path: Path) -> 
         [],
         [b'{"id": "canary", "turns": ['],  # cut off
         [json.dumps(RECORDS[0]).encode(), b"canary"],
-        [json.dumps(RECORDS[0]).encode(), b'{"id": "\xff"}'],
     ],
 )
 def test_a_data_set_that_breaks_off_stops_the_run_because_its_rest_is_unknown(
@@ -189,10 +188,28 @@ def test_broken_records_are_rejected_and_the_others_are_read(tmp_path: Path) -> 
     assert frame["row_id"].tolist() == ["d0", *(f"chats:{n}" for n in range(2, 8)), "d1"]
 
 
+def test_a_cell_that_is_no_utf_8_rejects_its_row_alone(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "chats", "train", [*RECORDS[:2], b'{"id": "\xff"}'])
+    assert collect(tmp_path, source())["reject"].tolist() == [None, None, "invalid_encoding"]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"path": "x.jsonl", "split": "train"}, "split has no meaning"),
+        ({"path": "x.parquet", "encoding": "cp1252"}, "encoding has no meaning"),
+        ({"path": "x", "format": "parquet", "encoding": "utf-8"}, "encoding has no meaning"),
+        ({"path": "hf://datasets/a/b", "encoding": "cp1252"}, "encoding has no meaning"),
+        ({"path": "s3://a/b", "follow_links": True}, "follow_links has no meaning"),
+        ({"path": "x", "format": "openai", "columns": {"customer": "c"}}, r"columns\.customer has no meaning"),
+        (
+            {"path": "x", "format": "zendesk", "columns": {"role": "c", "turns": "t"}},
+            r"columns\.role, columns\.turns has",
+        ),
+        ({"path": "x", "format": "csv", "columns": {"turns": "t"}}, r"columns\.turns has no meaning"),
+        ({"path": "x", "format": "instructions", "columns": {"text": "t"}}, r"columns\.text has no meaning"),
+        ({"path": "x.jsonl", "delimiter": ";"}, "delimiter"),
+        ({"path": "x.jsonl", "sheet": "1"}, "sheet"),
         ({"path": "x", "format": "sharegpt", "users": "u"}, "users has no meaning"),
         ({"path": "x", "format": "zendesk", "separators": ["_"]}, "separators has no meaning"),
         ({"path": "x", "format": "huggingface", "split": "train[:5%]"}, "split"),
