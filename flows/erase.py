@@ -23,12 +23,13 @@ from deskloop.errors import DeskloopError
 from deskloop.foreign import translated
 from deskloop.progress import say
 from deskloop.store import Store
+from flows.results import Withheld
 from tasks import sections, stages
 from tasks.ingest.config import IngestConfig
 from tasks.ingest.erased import still_there
 
 
-@task(task_run_name="erase from {store}", cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="erase from {store}", cache_policy=NO_CACHE, persist_result=False, result_serializer=Withheld())
 def erase_task(store: str) -> dict[str, Any]:
     """Finish the erasure that a store's journal tells of; returns counts and names of versions."""
     own = Store(Path(store))
@@ -37,7 +38,7 @@ def erase_task(store: str) -> dict[str, Any]:
         return core.finish(own, journal, say) if journal is not None else {}
 
 
-@task(task_run_name="look at the sources", cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="look at the sources", cache_policy=NO_CACHE, persist_result=False, result_serializer=Withheld())
 def sources_task(pipeline: str) -> dict[str, int] | None:
     """Which local source files still hold records that are refused now: file -> how many."""
     loaded = load_pipeline(Path(pipeline), stages(), sections())
@@ -61,7 +62,7 @@ def _guarded() -> Iterator[None]:
         raise translated(error, "erase") from None
 
 
-@flow(flow_run_name="erase {pipeline}", persist_result=False)
+@flow(flow_run_name="erase {pipeline}", persist_result=False, result_serializer=Withheld())
 def erase(pipeline: str) -> dict[str, Any]:
     """Finish what is begun in the stores of a pipeline; returns its own counts, and rows by dataset of its samples."""
     found = of_pipeline(load_pipeline(Path(pipeline), stages(), sections()).store)

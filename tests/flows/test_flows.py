@@ -87,6 +87,8 @@ def test_a_failed_step_leaves_a_report_and_no_text(desk: Desk, prefect: Path) ->
     database = sqlite3.connect(next(prefect.rglob("prefect.db")))
     messages = [row[0] or "" for row in database.execute("select state_name || coalesce(state_type, '') from flow_run")]
     assert any("Failed" in message for message in messages)
+    kept = [path.read_bytes() for path in (prefect / "storage").glob("*")]
+    assert not [content for content in kept if len(content) > 1000 or b"pickle" in content]
 
 
 def test_steps_can_be_chosen(desk: Desk) -> None:
