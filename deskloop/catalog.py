@@ -16,10 +16,12 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from deskloop.checksums import marked, opened
+from deskloop.commit import committing
 from deskloop.errors import ConfigError
 from deskloop.refusal import nearest
+from deskloop.snapshot import has_commits, state_rows
 
-_EPOCH = datetime.fromtimestamp(0, UTC)
 _SCHEMA = pa.schema(
     [
         ("dataset", pa.string()),
@@ -59,7 +61,7 @@ class Version:
         why: why it was not reused.
         erased_at: when a person's rows were last taken out of it, or when retention made it `gone`; empty if never.
         gone: it cannot be read any more: an erasure went over it and nothing needed it, or its raw rows have expired
-            (`details["expired"]`).
+            (`details["expired"]`), or its files were damaged (`details["damaged"]`).
     """
 
     dataset: str
@@ -113,13 +115,13 @@ class Catalog:
         self.folder = folder
         self.versions: list[Version] = []
         self.commits: dict[str, int] = {}  # a version's name -> the commit that published it
-        if (folder / "_delta_log").is_dir():
+        if folder.is_dir():
             latest: dict[str, Version] = {}
-            for commit, record in _in_order(folder):
-                one = _read(record)
+            for commit, content in _in_order(folder):
+                version = _build(content)
                 # An erasure appends another record of a version, which takes the place of the first.
-                latest[one.name] = one
-                self.commits.setdefault(one.name, commit)
+                latest[version.name] = version
+                self.commits.setdefault(version.name, commit)
             self.versions = sorted(latest.values(), key=lambda version: version.version)
 
     def find(self, step: str, fingerprint: str) -> list[Version]:
@@ -135,6 +137,10 @@ class Catalog:
     def latest(self, dataset: str) -> Version | None:
         """The newest version of a dataset, if any was published."""
         return max((one for one in self.versions if one.dataset == dataset), key=lambda one: one.version, default=None)
+
+    def find_name(self, name: str) -> Version | None:
+        """The version of this name, whether or not it can still be read."""
+        return next((one for one in self.versions if one.name == name), None)
 
     def get(self, name: str) -> Version:
         """Resolve `dataset` (its latest version) or `dataset@version`.
@@ -180,10 +186,10 @@ class Catalog:
         self.versions.sort(key=lambda version: version.version)
 
     def _append(self, versions: Sequence[Version], now: datetime) -> None:
-        from deltalake import DeltaTable, write_deltalake
+        from deltalake import write_deltalake
 
         # The store's lock keeps other writers off, so that the next commit is ours.
-        commit = DeltaTable(str(self.folder)).version() + 1 if (self.folder / "_delta_log").is_dir() else 0
+        commit = opened(self.folder).version() + 1 if has_commits(self.folder) else 0
         rows = {
             "dataset": [one.dataset for one in versions],
             "version": [one.version for one in versions],
@@ -194,7 +200,9 @@ class Catalog:
                 orjson.dumps(_numbered(one, commit), option=orjson.OPT_SERIALIZE_NUMPY).decode() for one in versions
             ],
         }
-        write_deltalake(str(self.folder), pa.table(rows, schema=_SCHEMA), mode="append")
+        with committing(self.folder):
+            table = pa.table(rows, schema=_SCHEMA)
+            write_deltalake(str(self.folder), table, mode="append", commit_properties=marked())
         for one in versions:
             self.commits.setdefault(one.name, commit)
 
@@ -207,6 +215,11 @@ def _told_gone(version: Version, all_of_it: Sequence[Version]) -> str:
             f"{version.name} went on {when}: it held raw rows that became older than `raw_days`, and only the version "
             f"without them is kept; there are {left}"
         )
+    if version.details.get("damaged"):
+        return (
+            f"{version.name} went on {when}: its files were damaged, and nothing is left to rebuild it from; restore "
+            f"it from a backup (`deskloop data restore`), or use another version; there are {left}"
+        )
     return (
         f"{version.name} went with an erasure on {when}: only versions in use and those that a model "
         f"was made from are kept without the person; there are {left}"
@@ -217,36 +230,11 @@ def _numbered(version: Version, commit: int) -> dict[str, Any]:
     return asdict(version) | {"commit": commit}
 
 
-def _in_order(folder: Path) -> list[tuple[int, str]]:
-    """(commit, record) of every row, the earliest commit first, rows of one commit in their order."""
-    from deltalake import DeltaTable
-
-    columns = ["published_at", "record", "__filename"]
-    table = DeltaTable(str(folder)).to_pyarrow_dataset().to_table(columns=columns)
-    rows: list[tuple[int, datetime, int, str]] = []
-    logged: dict[str, int] | None = None
-    for place, (at, record, path) in enumerate(zip(*(table[name].to_pylist() for name in columns), strict=True)):
-        commit = orjson.loads(record).get("commit")
-        if commit is None:  # of a version of deskloop that did not write it
-            logged = _logged(folder) if logged is None else logged
-            commit = logged.get(Path(path).name, -1)
-        # Rows whose commit is no longer in the log have nothing but their time to be ordered by.
-        rows.append((commit, at if commit < 0 else _EPOCH, place, record))
-    return [(commit, record) for commit, _, _, record in sorted(rows)]
-
-
-def _logged(folder: Path) -> dict[str, int]:
-    """Data file -> the commit that added it, as far as the log still reaches back."""
-    found: dict[str, int] = {}
-    for path in (folder / "_delta_log").glob("*.json"):
-        if path.stem.isdigit():
-            entries = (orjson.loads(line) for line in path.read_bytes().splitlines() if line)
-            found |= {Path(entry["add"]["path"]).name: int(path.stem) for entry in entries if "add" in entry}
-    return found
-
-
-def _read(record: str) -> Version:
-    return _build(orjson.loads(record))
+def _in_order(folder: Path) -> list[tuple[int, dict[str, Any]]]:
+    """(commit, content of the record) of every row, the earliest commit first, rows of one commit in their order."""
+    rows = state_rows(folder, pa.schema([_SCHEMA.field("record")]))
+    contents: list[dict[str, Any]] = [orjson.loads(record) for record in rows["record"].to_pylist()]
+    return sorted(((content["commit"], content) for content in contents), key=lambda pair: pair[0])
 
 
 def _build(content: dict[str, Any]) -> Version:

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from deskloop import expect
+from deskloop.errors import DamageError
 from deskloop.session import Run
 from deskloop.summary import summarize
 
@@ -22,7 +23,7 @@ def conclude(run: Run, error: str | None = None) -> dict[str, Any]:
 
     folder = run.store.root / "reports" / run.id
     folder.mkdir(parents=True, exist_ok=True)
-    document = summarize(run, error)
+    document = _summary(run, error)
     documents = {
         name: entry.versions[0].details["validation"]
         for name, entry in run.entries.items()
@@ -40,6 +41,22 @@ def conclude(run: Run, error: str | None = None) -> dict[str, Any]:
     note.write_text(run.id)
     note.replace(folder.with_name(LATEST))
     return document
+
+
+def _summary(run: Run, error: str | None) -> dict[str, Any]:
+    """The run's document; what is damaged is rebuilt first, unless the run has failed already."""
+    if error is not None:
+        try:
+            return summarize(run, error)
+        except DamageError as damage:
+            run.say(f"  the report has no counts: {damage}")
+            return summarize(run, error, counted=False)
+
+    def summary() -> dict[str, Any]:
+        run.note_rebuilt()
+        return summarize(run)
+
+    return run.engine.mended(summary)
 
 
 def latest_report(store: Path) -> Path | None:

@@ -9,11 +9,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from deskloop import zones
 from deskloop.catalog import Catalog, Parent, Version
 from deskloop.config import Pipeline, Step
 from deskloop.digest import text_digest
 from deskloop.erase import record
 from deskloop.erase.refused import Erased, erasures_digest
+from deskloop.errors import DamageError
 from deskloop.ledger import Ledger
 from deskloop.recipe import recipe_of
 from deskloop.stage import Context
@@ -69,6 +71,9 @@ class Decider:
         self.catalog = Catalog(store.root / "catalog")
         self.ledger = Ledger(store.root / "ledger")
         self.refit, self.rebuild = set(refit), set(rebuild)
+        self.broken: dict[str, str] = {}  # tables to be written anew -> what is wrong with them
+        if self.catalog.versions and not self.ledger.folder.is_dir():
+            raise DamageError("ledger", "the whole folder is missing")
 
     def decide(self, step: Step, parents: Sequence[Version]) -> Decision:
         """Reuse, extend or compute; reads digests and the code, no rows."""
@@ -84,16 +89,37 @@ class Decider:
         told, made_of = [digest for _, digest in inputs], [parent.as_parent() for parent in parents]
         fingerprint = "" if refit else fingerprint_of(recipe, artifact, told, made_of, erasures)
         found = [] if refit or step.name in self.rebuild else self.catalog.find(step.name, fingerprint)
-        if found:
+        broken = self._broken(step, found)
+        if found and not broken:
             order = list(step.datasets.values())
             found.sort(key=lambda one: order.index(one.dataset))
             return Decision("reuse", "nothing it depends on has changed", recipe, artifact, fingerprint, found)
         latest = [self.catalog.latest(name) for name in step.datasets.values()]
         previous = [version for version in latest if version is not None]
-        why = refit or self._why(step, recipe, artifact, parents, previous)
-        if len(previous) == len(latest) and not refit and self._extendable(step, recipe, artifact, parents, previous):
+        why = refit or broken or self._why(step, recipe, artifact, parents, previous)
+        may_extend = len(previous) == len(latest) and not refit and not broken
+        if may_extend and self._extendable(step, recipe, artifact, parents, previous):
             return Decision("extend", why, recipe, artifact, fingerprint, previous)
         return Decision("compute", why, recipe, artifact, fingerprint, previous, refit, inputs)
+
+    def _broken(self, step: Step, found: Sequence[Version]) -> str:
+        """What is wrong with the step's tables, those of `found` or of its latest versions; "" where nothing is.
+
+        Raises:
+            DamageError: of a table that cannot be rebuilt.
+        """
+        latest = [self.catalog.latest(name) for name in step.datasets.values()]
+        for version in found or [one for one in latest if one is not None]:
+            try:
+                if not version.gone:
+                    with zones.for_step(step.stage.zone, step.name):
+                        self.store.check(version)
+            except DamageError as error:
+                if error.zone != "clean":
+                    raise
+                self.broken[error.name] = error.problem
+        told = [f"{name} was damaged: {self.broken[name]}" for name in tables_of(step) if name in self.broken]
+        return "; ".join(told)
 
     def _artifact(
         self, step: Step, recipe: str, equipment: Mapping[str, str | None], parents: Sequence[Version]
@@ -148,6 +174,9 @@ class Decider:
         last = previous[0]
         if step.name in self.rebuild:
             return "rebuild on request"
+        for one in previous:
+            if one.gone and "damaged" in one.details:
+                return str(one.details["damaged"])
         if last.recipe != recipe:
             changed = last.config != step.config.model_dump(mode="json")
             return "its options have changed" if changed else "its code, key or libraries have changed"
@@ -166,7 +195,17 @@ class Decider:
             return False
         if [one.dataset for one in last.parents] != [one.dataset for one in parents]:
             return False
+        if any(one.gone for one in previous):
+            return False
         untouched = all(self.store.delta_version(one.zone, one.dataset) == one.delta_version for one in previous)
         untouched &= self.store.delta_version("clean", step.rejects) == last.rejects_version
-        before = [self.catalog.get(one.name).delta_version for one in last.parents]
-        return untouched and all(old <= new.delta_version for old, new in zip(before, parents, strict=True))
+        before = [self.catalog.find_name(one.name) for one in last.parents]
+        pairs = zip(before, parents, strict=True)
+        return untouched and all(
+            old is not None and not old.gone and old.delta_version <= new.delta_version for old, new in pairs
+        )
+
+
+def tables_of(step: Step) -> list[str]:
+    """Names of the tables that a step writes: its datasets and its rejects."""
+    return [*step.datasets.values(), step.rejects]

@@ -8,20 +8,23 @@ publish  what the step remembers goes to the ledger, then one commit to the cata
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from deskloop import retention, zones
 from deskloop.catalog import Version
+from deskloop.changes import Changes
 from deskloop.config import Pipeline, Step
-from deskloop.decide import Decider, Decision
+from deskloop.decide import Decider, Decision, tables_of
 from deskloop.digest import text_digest
-from deskloop.errors import DataError, InputError
+from deskloop.errors import DamageError, DataError, InputError
+from deskloop.memo import Memo
 from deskloop.partitions import (
     Executor,
     Job,
@@ -32,11 +35,15 @@ from deskloop.partitions import (
     run_partition,
     write_outcome,
 )
+from deskloop.parts import Part, read_part
 from deskloop.progress import tick
 from deskloop.publish import describe, hold_against_expectations, measure_some
+from deskloop.rebuild import check_unrecorded, rebuild, retire, revive
 from deskloop.schema import to_frame
 from deskloop.stage import Context
-from deskloop.store import QUARANTINE, REJECTS, Changes, Part, Store
+from deskloop.store import QUARANTINE, REJECTS, Store
+
+Result = TypeVar("Result")
 
 
 class Engine:
@@ -56,6 +63,9 @@ class Engine:
         self.catalog, self.ledger = self.decider.catalog, self.decider.ledger
         self.rebuild = self.decider.rebuild
         self.flow_run_id = ""
+        self.standing: dict[str, Version] = {}  # step -> what it stands for in this run
+        self.attempted: set[str] = set()  # damaged tables that this run has tried to rebuild
+        self.rebuilt: dict[str, tuple[list[Version], Decision]] = {}  # steps whose damaged tables were rebuilt
 
     def run(self, step: Step, parents: Sequence[Version]) -> tuple[list[Version], Decision]:
         """Bring a step up to date.
@@ -68,6 +78,26 @@ class Engine:
             ExpectationError: a critical expectation failed; nothing was published.
             DataError, InputError, StepError: nothing was published.
         """
+        made = self.mended(lambda: self._bring_up(step, [self.catalog.get(one.name) for one in parents]), step)
+        self.standing[step.name] = made[0][0]
+        return made
+
+    def mended(self, function: Callable[[], Result], under_way: Step | None = None) -> Result:
+        """Call a function that reads versions; rebuild a damaged one that it comes across, and call it again.
+
+        Args:
+            function: resolves the versions that it reads by name, each time: a rebuilt one lies elsewhere.
+            under_way: the step that the function brings up to date.
+        Raises:
+            DamageError: of what cannot be rebuilt.
+        """
+        while True:
+            try:
+                return function()
+            except DamageError as damage:
+                rebuild(self, damage, under_way)
+
+    def _bring_up(self, step: Step, parents: Sequence[Version]) -> tuple[list[Version], Decision]:
         began = time.monotonic()
         decision = self.decider.decide(step, parents)
         if decision.action == "reuse":
@@ -80,14 +110,27 @@ class Engine:
     ) -> tuple[list[Version], Decision]:
         """Make and publish a version that is not there yet."""
         self.store.clear_staging()
+        for parent in parents:
+            check_unrecorded(self.store, parent)
+        changes = self._changes(parents, decision) if decision.action == "extend" else None
+        if decision.action == "extend" and changes is None:
+            why = f"{decision.why}; the changes since then cannot be followed"
+            decision = replace(decision, action="compute", why=why)
+        broken = [name for name in tables_of(step) if name in self.decider.broken]
+        if broken:
+            self._check_rebuildable(step, parents, broken)
+            retire(self, step, broken)
         if decision.refit:
             decision = self._fit(step, parents, decision)
         context = self.decider.context(step, decision.artifact)
+        if Path(context.memo).exists():
+            with Memo(context.memo) as memo:
+                memo.check()
         verdict: pd.DataFrame | None = None
         if step.stage.source is not None:
             outcome = self._from_source(step, context)
-        elif decision.action == "extend":
-            outcome = self._extend(step, parents, decision, context)
+        elif changes is not None:
+            outcome = self._extend(step, parents, changes, context)
         else:
             decision = replace(decision, why=decision.why + self._told_expired(step, parents))
             if step.stage.kind == "table":
@@ -96,7 +139,7 @@ class Engine:
         self.store.clear_staging()
         versions = describe(self.store, step, parents, decision, outcome, (self.run_id, self.flow_run_id))
         if step.stage.measure is not None:
-            measured = measure_some(self.store, self._job(step, context), parents)
+            measured = measure_some(self.store, self._job(step, context), parents, self.pipeline.settings.measured_rows)
             versions = [replace(one, details=one.details | measured) for one in versions]
         versions = hold_against_expectations(self.store, step, versions)
         if step.stage.proof is not None and verdict is not None:
@@ -105,7 +148,8 @@ class Engine:
         if step.stage.remember is not None and verdict is not None:
             self.ledger.remember_families(step.stage.remember(verdict))
         seconds = round(time.monotonic() - began, 3)
-        return self.catalog.publish([replace(one, seconds=seconds) for one in versions]), decision
+        versions = [replace(one, seconds=seconds) for one in versions]
+        return revive(self.catalog, versions) if broken else self.catalog.publish(versions), decision
 
     def _fit(self, step: Step, parents: Sequence[Version], decision: Decision) -> Decision:
         rows = self._read(parents, None)
@@ -206,6 +250,19 @@ class Engine:
         raw = [one.dataset for one in parents if one.zone == zones.RAW]
         return retention.expired_ids(self.ledger.folder, raw) if raw else set()
 
+    def _check_rebuildable(self, step: Step, parents: Sequence[Version], broken: Sequence[str]) -> None:
+        """Refuse to start damaged tables anew where that would lose rows.
+
+        Raises:
+            DataError: raw rows that they were made from have expired.
+        """
+        if self._expired(parents):
+            raise DataError(
+                f"step {step.name!r}: clean/{broken[0]} is damaged ({self.decider.broken[broken[0]]}) and cannot be "
+                f"rebuilt, since raw rows that it was made from have expired; restore it from a backup "
+                f"(`deskloop data restore`)"
+            )
+
     def _told_expired(self, step: Step, parents: Sequence[Version]) -> str:
         """What a step that is made anew cannot make anew, since its raw rows have expired; "" where it can.
 
@@ -253,14 +310,18 @@ class Engine:
         for parent in parents:
             yield from self.store.batches(parent.zone, parent.dataset, parent.delta_version, rows=size)
 
-    def _extend(self, step: Step, parents: Sequence[Version], decision: Decision, context: Context) -> Outcome:
-        """Work on the rows that changed since the last version; everything else stays as it is."""
-        last = decision.versions[0]
-        before = [self.catalog.get(one.name) for one in last.parents]
+    def _changes(self, parents: Sequence[Version], decision: Decision) -> list[Changes] | None:
+        """What has happened to each parent since the last version was made; None where it cannot be followed."""
+        before = [self.catalog.get(one.name) for one in decision.versions[0].parents]
+        pairs = zip(before, parents, strict=True)
         changes = [
-            self.store.changes(new.zone, new.dataset, old.delta_version, new.delta_version)
-            for old, new in zip(before, parents, strict=True)
+            self.store.changes(new.zone, new.dataset, old.delta_version, new.delta_version) for old, new in pairs
         ]
+        found = [one for one in changes if one is not None]
+        return found if len(found) == len(changes) else None
+
+    def _extend(self, step: Step, parents: Sequence[Version], changes: Sequence[Changes], context: Context) -> Outcome:
+        """Work on the rows that changed since the last version; everything else stays as it is."""
         fresh = dict.fromkeys(step.datasets, all(one.only_inserts for one in changes))
         job = self._job(step, context)
         outcome = Outcome()
@@ -311,17 +372,19 @@ class Engine:
         zone = step.stage.zone[1]
         for split, dataset in step.datasets.items():
             parts: list[Part] = outcome.parts.get(split, [])
-            self.store.create(zone, dataset, step.stage.schema)
-            if fresh.get(split):
+            broken = self.decider.broken.pop(dataset, None) is not None
+            self.store.create(zone, dataset, step.stage.schema, afresh=broken)
+            if fresh.get(split) or broken:
                 self.store.append_parts(zone, dataset, parts)
             else:
                 self.store.merge(zone, dataset, parts, None if deleted is None else deleted[split], keep)
-        self.store.create("clean", step.rejects, REJECTS)
+        broken = self.decider.broken.pop(step.rejects, None) is not None
+        self.store.create("clean", step.rejects, REJECTS, afresh=broken)
         self.store.merge("clean", step.rejects, outcome.rejects, gone)
 
     def table(self, version: Version) -> pa.Table:
         """All rows of a version, sorted by row_id."""
-        return self._read([version], None)
+        return self.mended(lambda: self._read([self.catalog.get(version.name)], None))
 
     def _read(self, parents: Sequence[Version], columns: Sequence[str] | None) -> pa.Table:
         """Rows of all parents, sorted by row_id so that nothing depends on how a table was built up."""
@@ -345,7 +408,7 @@ def _affected(changes: Sequence[Changes]) -> set[str]:
 
 def _row_ids(parts: Sequence[Part]) -> list[str]:
     """Ids of the rows in staged parts: of one dataset alone, since a row may have moved to another split."""
-    return [row_id for part in parts for row_id in pq.read_table(part.path, columns=["row_id"])["row_id"].to_pylist()]
+    return [row_id for part in parts for row_id in read_part(part, ["row_id"])["row_id"].to_pylist()]
 
 
 def _without(present: Sequence[str], known: set[str], affected: set[str], again: Sequence[str]) -> list[str]:

@@ -17,6 +17,11 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from deskloop.checksums import marked
+from deskloop.commit import committing, write_state
+from deskloop.errors import DamageError
+from deskloop.snapshot import state_rows
+
 FAMILIES = pa.schema(
     [("conversation_id", pa.string()), ("family", pa.string()), ("split", pa.string()), ("held", pa.bool_())]
 )
@@ -44,16 +49,16 @@ class Ledger:
 
     def remember_families(self, families: pd.DataFrame) -> None:
         """Add or change families in one commit."""
-        from deltalake import DeltaTable, write_deltalake
-
         rows = pa.Table.from_pandas(families, schema=FAMILIES, preserve_index=False)
-        path = str(self.folder / "families")
-        if not (self.folder / "families" / "_delta_log").is_dir():
-            write_deltalake(path, rows, configuration={"delta.dataSkippingNumIndexedCols": "0"})
+        folder = self.folder / "families"
+        if not (folder / "_delta_log").is_dir():
+            write_state(folder, rows)
             return
         changed = "s.family <> t.family OR s.split <> t.split OR s.held <> t.held"
-        merger = DeltaTable(path).merge(rows, "t.conversation_id = s.conversation_id", "s", "t")
-        merger.when_matched_update_all(changed).when_not_matched_insert_all().execute()
+        with committing(folder, reads=True) as table:
+            matching = ("t.conversation_id = s.conversation_id", "s", "t")
+            merger = table.merge(rows, *matching, commit_properties=marked())
+            merger.when_matched_update_all(changed).when_not_matched_insert_all().execute()
 
     def artifact(self, step: str, recipe: str) -> tuple[str, int] | None:
         """(hash, rows it was fitted on) of the latest artifact of a step under a recipe."""
@@ -64,8 +69,6 @@ class Ledger:
 
     def record_artifact(self, step: str, recipe: str, files: Mapping[str, bytes], rows: int, reason: str) -> str:
         """Keep an artifact's files and note it; returns its hash."""
-        from deltalake import write_deltalake
-
         digest = artifact_hash(files)
         target = self.folder / "blobs" / digest
         if not target.exists():
@@ -88,12 +91,20 @@ class Ledger:
             "reason": reason,
             "fitted_at": max([datetime.now(UTC), *(at + timedelta(microseconds=1) for at in times)]),
         }
-        write_deltalake(str(self.folder / "artifacts"), pa.Table.from_pylist([note], schema=_ARTIFACTS), mode="append")
+        write_state(self.folder / "artifacts", pa.Table.from_pylist([note], schema=_ARTIFACTS))
         return digest
 
     def files(self, digest: str) -> dict[str, bytes]:
-        """The files of an artifact: name -> bytes."""
-        return {path.name: path.read_bytes() for path in sorted((self.folder / "blobs" / digest).iterdir())}
+        """The files of an artifact: name -> bytes.
+
+        Raises:
+            DamageError: they are missing, or are not those that the hash was made of.
+        """
+        folder = self.folder / "blobs" / digest
+        files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())} if folder.is_dir() else {}
+        if artifact_hash(files) != digest:
+            raise DamageError(f"ledger/blobs/{digest}", "its files are missing or do not match its name, their hash")
+        return files
 
     def artifacts(self) -> dict[str, str]:
         """Every artifact that there is: hash -> the step that learned it."""
@@ -101,17 +112,12 @@ class Ledger:
 
     def forget_artifact(self, digest: str) -> None:
         """Delete an artifact; its step learns anew in the next run."""
-        from deltalake import DeltaTable
-
-        DeltaTable(str(self.folder / "artifacts")).delete(f"hash = '{digest}'")
+        with committing(self.folder / "artifacts", reads=True) as table:
+            table.delete(f"hash = '{digest}'", commit_properties=marked())
         shutil.rmtree(self.folder / "blobs" / digest, ignore_errors=True)
 
     def _read(self, name: str, schema: pa.Schema) -> pa.Table:
-        from deltalake import DeltaTable
-
-        if not (self.folder / name / "_delta_log").is_dir():
-            return schema.empty_table()
-        return DeltaTable(str(self.folder / name)).to_pyarrow_table(columns=schema.names).cast(schema)
+        return state_rows(self.folder / name, schema)
 
 
 def artifact_hash(files: Mapping[str, bytes]) -> str:

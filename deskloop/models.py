@@ -10,21 +10,25 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from deskloop.catalog import Version
+from deskloop.checksums import file_checksum
 from deskloop.decide import Decider, Decision
 from deskloop.digest import text_digest
 from deskloop.engine import Engine
+from deskloop.errors import DamageError
 from deskloop.recipe import code_digest, library_versions
 from deskloop.stage import StageConfig
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate")
 RECORD = "deskloop.json"
+FILES = "files"  # in a model's details: its files' checksums
+NOT_CHECKED = ("README.md",)
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,9 @@ def decide(engine: Engine | Decider, product: Product, parents: Sequence[Version
     )
     fingerprint = text_digest(recipe, [parent.digest for parent in parents])
     found = engine.catalog.find(product.step, fingerprint) if product.step not in engine.rebuild else []
+    problem = folder_problem(engine.store.root, found[0]) if found and product.kind == "model" else ""
+    if problem:
+        return Decision("compute", f"{place_of(found[0])} was damaged: {problem}", recipe, "", fingerprint, found)
     if found:
         return Decision("reuse", "nothing it depends on has changed", recipe, "", fingerprint, found)
     last = engine.catalog.latest(product.dataset)
@@ -88,9 +95,9 @@ def make_model(
     models = engine.store.root / "models"
     target = models / product.dataset / decision.fingerprint[:16]
     work = models / ".work" / decision.fingerprint[:16]
-    if not target.exists() or product.step in engine.rebuild:
+    damaged = decision.versions[0] if decision.versions else None
+    if not target.exists() or product.step in engine.rebuild or damaged:
         # A folder left by a kill between the rename and the publication is whole, and is adopted instead.
-        shutil.rmtree(target, ignore_errors=True)
         shutil.rmtree(work / "model", ignore_errors=True)
         work.mkdir(parents=True, exist_ok=True)
         details = make(work / "model", work / "checkpoints")
@@ -98,11 +105,20 @@ def make_model(
             orjson.dumps(details, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
         )
         readable(work / "model")
+        if damaged and product.module is None and weights_digest(work / "model") != damaged.digest:
+            raise DamageError(
+                place_of(damaged), f"{decision.why}; making it again gave other weights, on another stack"
+            )
+        shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         (work / "model").rename(target)
-    details = orjson.loads((target / RECORD).read_bytes())
+    details = orjson.loads((target / RECORD).read_bytes()) | {FILES: file_checksums(target)}
     version = _version(engine, product, parents, decision, weights_digest(target), details, began)
-    published = engine.catalog.publish([version])[0]
+    if damaged and damaged.digest == version.digest:
+        published = replace(damaged, why=version.why, details=version.details)
+        engine.catalog.supersede([published])
+    else:
+        published = engine.catalog.publish([version])[0]
     shutil.rmtree(work, ignore_errors=True)
     return published, decision
 
@@ -135,6 +151,43 @@ def readable(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file() and stat.S_IMODE(path.stat().st_mode) != mode:
             path.chmod(mode)
+
+
+def place_of(version: Version) -> str:
+    """How messages name a model's folder."""
+    return f"models/{version.dataset}/{version.fingerprint[:16]}"
+
+
+def file_checksums(folder: Path) -> dict[str, str]:
+    """File name -> BLAKE2b-128 of everything in a model's folder but its card, which each judgement writes anew."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in NOT_CHECKED]
+    return {str(path.relative_to(folder)): file_checksum(path) for path in paths if not path.name.startswith(".card-")}
+
+
+def folder_problem(root: Path, version: Version) -> str:
+    """What is wrong with a model's folder, "" if nothing; reads all of it, about a second for each gigabyte."""
+    folder = root / "models" / version.dataset / version.fingerprint[:16]
+    if not folder.is_dir():
+        return "its folder is missing"
+    expected = version.details.get(FILES)
+    if expected is None:  # of an earlier deskloop
+        return "" if weights_digest(folder) == version.digest else "its weights or tokenizer are others"
+    present = file_checksums(folder)
+    missing = sorted(expected.keys() - present.keys())
+    changed = sorted(name for name in expected.keys() & present.keys() if expected[name] != present[name])
+    told = [*(f"{name} is missing" for name in missing), *(f"{name} does not match its checksum" for name in changed)]
+    return "; ".join(told)
+
+
+def check_folder(root: Path, version: Version) -> None:
+    """Refuse a model whose folder is not what was published.
+
+    Raises:
+        DamageError: names the files.
+    """
+    problem = folder_problem(root, version)
+    if problem:
+        raise DamageError(place_of(version), problem)
 
 
 def weights_digest(folder: Path) -> str:

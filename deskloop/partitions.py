@@ -10,12 +10,12 @@ import signal
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
+from multiprocessing import connection, get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from deskloop import zones
 from deskloop.crash import hush
-from deskloop.errors import DataError, DeskloopError
+from deskloop.errors import DamageError, DataError, DeskloopError
 from deskloop.foreign import translated
 from deskloop.schema import to_frame, to_table
 from deskloop.stage import Context, Stage, StageConfig
@@ -133,6 +133,9 @@ class ProcessPool:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        except DamageError:
+            wait(waiting)  # their parts must not appear after the staging folder was cleared
+            raise
         except BrokenProcessPool:
             raise DataError(
                 f"one of {self.workers} workers was killed, most likely for want of memory; "
@@ -167,7 +170,7 @@ def _follow_parent(lifeline: Connection) -> None:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     def watch() -> None:
-        wait([lifeline])
+        connection.wait([lifeline])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -18,19 +18,21 @@ from typing import Any
 import pyarrow as pa
 
 from deskloop.catalog import Catalog, Parent, Version
+from deskloop.checksums import marked
+from deskloop.commit import committing, forget_missing, write_state
 from deskloop.config import Pipeline
 from deskloop.decide import fingerprint_of
 from deskloop.digest import table_digest
 from deskloop.errors import DataError
+from deskloop.snapshot import state_rows
 from deskloop.store import Store
-from deskloop.zones import RAW, allow_raw
+from deskloop.zones import RAW, allow_raw, owner_only
 
 REASON = "expired"  # of the reject, when the source still holds such a row
 MODE = "expired"  # of a version that retention published
 QUARANTINE = "quarantine"
 _ARRIVALS = pa.schema([("dataset", pa.string()), ("batch", pa.int32()), ("at", pa.timestamp("us", tz="UTC"))])
 _EXPIRED = pa.schema([("dataset", pa.string()), ("row_id", pa.string()), ("at", pa.timestamp("us", tz="UTC"))])
-_PLAIN = {"delta.dataSkippingNumIndexedCols": "0"}
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def expire(
 def expired_ids(ledger: Path, datasets: Iterable[str]) -> set[str]:
     """Ids of rows that retention deleted from raw datasets."""
     wanted = set(datasets)
-    table = _read(ledger / "expired", _EXPIRED)
+    table = state_rows(ledger / "expired", _EXPIRED)
     pairs = zip(table["dataset"].to_pylist(), table["row_id"].to_pylist(), strict=True)
     return {row_id for dataset, row_id in pairs if dataset in wanted}
 
@@ -89,10 +91,10 @@ def expired_ids(ledger: Path, datasets: Iterable[str]) -> set[str]:
 def forget(ledger: Path, row_ids: Iterable[str]) -> int:
     """Take ids off the list, as an erasure must; returns how many."""
     known = set(row_ids)
-    table = _read(ledger / "expired", _EXPIRED)
+    table = state_rows(ledger / "expired", _EXPIRED)
     kept = [row for row in table.to_pylist() if row["row_id"] not in known]
     if len(kept) < table.num_rows:
-        _write(ledger / "expired", pa.Table.from_pylist(kept, schema=_EXPIRED), "overwrite")
+        write_state(ledger / "expired", pa.Table.from_pylist(kept, schema=_EXPIRED), "overwrite")
         _empty_out(ledger / "expired")
     return table.num_rows - len(kept)
 
@@ -103,10 +105,12 @@ def next_batch(ledger: Path, dataset: str, last: int) -> int:
     Args:
         last: the highest number that the dataset holds; its rows may have expired.
     """
-    noted = [row["batch"] for row in _read(ledger / "arrivals", _ARRIVALS).to_pylist() if row["dataset"] == dataset]
+    noted = [
+        row["batch"] for row in state_rows(ledger / "arrivals", _ARRIVALS).to_pylist() if row["dataset"] == dataset
+    ]
     batch = 1 + max(last, *noted, 0)
     row = {"dataset": dataset, "batch": batch, "at": datetime.now(UTC)}
-    _write(ledger / "arrivals", pa.Table.from_pylist([row], schema=_ARRIVALS), "append")
+    write_state(ledger / "arrivals", pa.Table.from_pylist([row], schema=_ARRIVALS))
     return batch
 
 
@@ -116,7 +120,7 @@ def _last_expired(ledger: Path, before: datetime, now: datetime) -> int:
     Numbers are in the order of arrival even where the clock was wrong: a time in the future is left aside, and a batch
     came no earlier than those before it.
     """
-    rows = _read(ledger / "arrivals", _ARRIVALS).to_pylist()
+    rows = state_rows(ledger / "arrivals", _ARRIVALS).to_pylist()
     last, latest = 0, None
     for row in sorted(rows, key=lambda row: row["batch"]):
         if row["at"] <= now:
@@ -166,19 +170,19 @@ def _is_published(store: Store, version: Version) -> bool:
 
 
 def _remember(ledger: Path, due: Sequence[Due], now: datetime) -> None:
-    known = _read(ledger / "expired", _EXPIRED)
+    known = state_rows(ledger / "expired", _EXPIRED)
     there = set(zip(known["dataset"].to_pylist(), known["row_id"].to_pylist(), strict=True))
     pairs = [(one.dataset, row_id) for one in due for row_id in one.row_ids if (one.dataset, row_id) not in there]
     if pairs:
         rows = [{"dataset": dataset, "row_id": row_id, "at": now} for dataset, row_id in pairs]
-        _write(ledger / "expired", pa.Table.from_pylist(rows, schema=_EXPIRED), "append")
+        write_state(ledger / "expired", pa.Table.from_pylist(rows, schema=_EXPIRED))
 
 
 def _delete(store: Store, due: Due, last: int) -> None:
-    from deltalake import DeltaTable
-
+    folder = store.folder(RAW, due.dataset)
     if due.row_ids:
-        DeltaTable(str(store.folder(RAW, due.dataset))).delete(f"batch <= {last}")
+        with owner_only(RAW), committing(folder, reads=True) as table:
+            table.delete(f"batch <= {last}", commit_properties=marked())
 
 
 def _publish(pipeline: Pipeline, store: Store, catalog: Catalog, why: str, run_id: str) -> None:
@@ -236,20 +240,8 @@ def _vacuum(store: Store, dataset: str) -> None:
 
 def _empty_out(folder: Path) -> None:
     """Delete the files of all earlier versions, the change feed's included."""
-    from deltalake import DeltaTable
-
-    DeltaTable(str(folder)).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False, full=True)
-
-
-def _read(folder: Path, schema: pa.Schema) -> pa.Table:
-    from deltalake import DeltaTable
-
-    if not (folder / "_delta_log").is_dir():
-        return schema.empty_table()
-    return DeltaTable(str(folder)).to_pyarrow_table(columns=schema.names).cast(schema)
-
-
-def _write(folder: Path, rows: pa.Table, mode: str) -> None:
-    from deltalake import write_deltalake
-
-    write_deltalake(str(folder), rows, mode=mode, configuration=_PLAIN)
+    with committing(folder) as table:  # a vacuum notes its beginning and its end in the log
+        table.vacuum(
+            retention_hours=0, dry_run=False, enforce_retention_duration=False, full=True, commit_properties=marked()
+        )
+    forget_missing(folder)

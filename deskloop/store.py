@@ -18,43 +18,29 @@ import fcntl
 import os
 import shutil
 import time
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pyarrow as pa
 
 from deskloop import key_checks, zones
+from deskloop.backup.place import remove_leftovers
+from deskloop.catalog import Version
+from deskloop.changes import Changes, net_changes
+from deskloop.checksums import DAMAGED, damage, marked
+from deskloop.commit import committing, forget_damaged
 from deskloop.digest import row_hashes
-from deskloop.errors import ConfigError
+from deskloop.errors import ConfigError, DamageError
 from deskloop.keys import Key, all_keys, current, rotate
+from deskloop.parts import Part, as_stream, write_rows
+from deskloop.snapshot import Snapshot, has_commits, snapshot
 
 REJECTS = pa.schema([("row_id", pa.string()), ("step", pa.string()), ("reason", pa.string())])
 QUARANTINE = pa.schema([("row_id", pa.string()), ("reason", pa.string()), ("raw", pa.binary()), ("batch", pa.int32())])
-_FEED = pa.schema([("_change_type", pa.string()), ("_commit_version", pa.int64())])
 # Statistics would put values of the first columns into the log, where an erasure cannot reach them.
 PROPERTIES = {"delta.enableChangeDataFeed": "true", "delta.dataSkippingNumIndexedCols": "0"}
-
-
-@dataclass(frozen=True)
-class Part:
-    """A Parquet file that a worker wrote, not yet visible to anyone."""
-
-    path: str
-    rows: int
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What happened to a table between two of its commits: whole rows that are new or changed, ids that are gone."""
-
-    upserts: pa.Table
-    deleted: list[str]
-    only_inserts: bool
 
 
 class Store:
@@ -98,12 +84,9 @@ class Store:
         Raises:
             ConfigError: another run has the lock, or an erasure was interrupted.
         """
+        remove_leftovers(self.root)
         self.prepare()
-        with (self.root / ".lock").open("w") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ConfigError(f"another run is working on {self.root}; wait for it to end", "the store") from None
+        with self.alone():
             if not erasing and (self.root / "ledger" / "erasure.json").exists():
                 raise ConfigError(
                     f"an erasure in {self.root} was interrupted; finish it first: deskloop data erase", "the store"
@@ -112,6 +95,20 @@ class Store:
             key_checks.verify_erasures(self.root, keys)
             key_checks.record(self.root, keys)
             self.clear_staging()
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """The lock alone; nothing of the store is made, looked at or cleared.
+
+        Raises:
+            ConfigError: another run has the lock.
+        """
+        with (self.root / ".lock").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ConfigError(f"another run is working on {self.root}; wait for it to end", "the store") from None
             yield
 
     def key(self) -> tuple[str, bytes]:
@@ -157,30 +154,68 @@ class Store:
         return self.root / zone / ".staging"
 
     def exists(self, zone: str, dataset: str) -> bool:
-        """Whether the table has a Delta log."""
-        return (self.folder(zone, dataset) / "_delta_log").is_dir()
+        """Whether the table has a Delta log.
+
+        Raises:
+            DamageError: of the raw zone: it had one.
+        """
+        folder = self.folder(zone, dataset)
+        return has_commits(folder) if zone == zones.RAW else (folder / "_delta_log").is_dir()
+
+    def snapshot(self, zone: str, dataset: str, delta_version: int | None = None) -> Snapshot:
+        """One commit of a table, by default the last one, compared with what was recorded of it.
+
+        Raises:
+            DamageError: its log is not what was written, or there is no such table.
+        """
+        zones.check(zone, dataset)
+        folder = self.folder(zone, dataset)
+        if not (folder / "_delta_log").is_dir():
+            raise damage(folder, "its log is missing" if folder.is_dir() else "the whole table is missing")
+        return snapshot(folder, delta_version)
+
+    def check(self, version: Version, thorough: bool = False) -> None:
+        """Whether the tables of a version are still there: their logs, and each file with its size.
+
+        Args:
+            thorough: compare each of the version's files with its checksum. Otherwise everything that has a checksum is
+                compared of a table that was found damaged before, and of others nothing but the sizes.
+        Raises:
+            DamageError: one is not.
+        """
+        places = [(version.zone, version.dataset, version.delta_version)]
+        places += (
+            [("clean", f"{version.step}.rejects", version.rejects_version)] if version.rejects_version >= 0 else []
+        )
+        for zone, dataset, at in places:
+            found = self.snapshot(zone, dataset, at)
+            found.check_sizes()
+            if thorough:
+                found.check()
+            elif (found.folder / DAMAGED).exists():
+                found.check_recorded()
+                (found.folder / DAMAGED).unlink(missing_ok=True)  # it was restored
 
     def delta_version(self, zone: str, dataset: str) -> int:
         """Latest Delta commit, published or not; -1 where there is no table."""
         zones.check(zone, dataset)
-        return int(_open(self.folder(zone, dataset)).version()) if self.exists(zone, dataset) else -1
+        return self.snapshot(zone, dataset).version if self.exists(zone, dataset) else -1
 
     def read(self, zone: str, dataset: str, delta_version: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Rows of one Delta commit, without `_hash` unless it is asked for."""
-        batches = list(self.batches(zone, dataset, delta_version, columns))
-        return (
-            pa.concat_tables(batches) if batches else self.schema(zone, dataset, delta_version, columns).empty_table()
-        )
+        found = self.snapshot(zone, dataset, delta_version)
+        return found.table(columns or _own(found.schema))
 
     def batches(
         self, zone: str, dataset: str, delta_version: int, columns: Sequence[str] | None = None, rows: int = 65_536
     ) -> Iterator[pa.Table]:
-        """Like `read`, as a stream of tables of at most `rows` rows; bounded memory."""
-        schema = self.schema(zone, dataset, delta_version, columns)
-        data = _open(self.folder(zone, dataset), delta_version).to_pyarrow_dataset()
-        for batch in data.to_batches(columns=schema.names, batch_size=rows):
-            if batch.num_rows:
-                yield pa.Table.from_batches([batch]).cast(schema)
+        """Like `read`, as a stream of tables of at most `rows` rows; memory holds one file.
+
+        Raises:
+            DamageError: a file is missing, or is not what was written.
+        """
+        found = self.snapshot(zone, dataset, delta_version)
+        yield from found.batches(columns or _own(found.schema), rows)
 
     def rows(self, zone: str, dataset: str, delta_version: int, row_ids: Sequence[str]) -> pa.Table:
         """The rows of one Delta commit that have one of these ids, without `_hash`."""
@@ -193,39 +228,42 @@ class Store:
 
     def schema(self, zone: str, dataset: str, delta_version: int, columns: Sequence[str] | None = None) -> pa.Schema:
         """Arrow schema of the table, in the order of `columns`, `_hash` left out by default."""
-        zones.check(zone, dataset)
-        table = pa.schema(_open(self.folder(zone, dataset), delta_version).schema().to_arrow())
-        return pa.schema([table.field(name) for name in columns or table.names if columns or name != "_hash"])
+        table = self.snapshot(zone, dataset, delta_version).schema
+        return pa.schema([table.field(name) for name in columns or _own(table)])
 
     def write_part(self, folder: Path, table: pa.Table) -> Part:
         """Write rows with their hashes as one Parquet file; may run in a worker."""
-        import pyarrow.parquet as pq
+        return write_rows(folder, table.append_column("_hash", row_hashes(table)))
 
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"part-{uuid.uuid4().hex}.parquet"
-        pq.write_table(
-            table.append_column("_hash", row_hashes(table)), path, compression="zstd", write_statistics=False
-        )
-        return Part(str(path), table.num_rows)
+    def create(self, zone: str, dataset: str, schema: pa.Schema, afresh: bool = False) -> None:
+        """Make an empty table, or bring an existing one to `schema` (which then starts anew, empty).
 
-    def create(self, zone: str, dataset: str, schema: pa.Schema) -> None:
-        """Make an empty table, or bring an existing one to `schema` (which then starts anew, empty)."""
+        Args:
+            afresh: start anew in any case, without reading a file that is there; earlier commits stay as far as the
+                log can be read, and go where it cannot.
+        """
         from deltalake import DeltaTable
 
         zones.check(zone, dataset)
-        full = schema.append(pa.field("_hash", pa.binary()))
-        if self.exists(zone, dataset) and self.fits(zone, dataset, schema):
+        folder = self.folder(zone, dataset)
+        if afresh:
+            _make_way(folder)
+        elif self.exists(zone, dataset) and self.fits(zone, dataset, schema):
             return
-        with zones.owner_only(zone):
+        with zones.owner_only(zone), committing(folder):
             DeltaTable.create(
-                str(self.folder(zone, dataset)), schema=full, mode="overwrite", name=dataset, configuration=PROPERTIES
+                str(folder),
+                schema=schema.append(pa.field("_hash", pa.binary())),
+                mode="overwrite",
+                name=dataset,
+                configuration=PROPERTIES,
+                commit_properties=marked(),
             )
 
     def fits(self, zone: str, dataset: str, schema: pa.Schema) -> bool:
         """Whether an existing table has a schema, so that `create` leaves its rows where they are."""
-        zones.check(zone, dataset)
         full = schema.append(pa.field("_hash", pa.binary()))
-        present = pa.schema(_open(self.folder(zone, dataset)).schema().to_arrow())
+        present = self.snapshot(zone, dataset).schema
         return present.names == full.names and all(present.field(f.name).type == f.type for f in full)
 
     def append_parts(self, zone: str, dataset: str, parts: Sequence[Part]) -> int:
@@ -233,26 +271,31 @@ class Store:
         from deltalake.transaction import AddAction
 
         zones.check(zone, dataset)
-        table = _open(self.folder(zone, dataset))
+        folder = self.folder(zone, dataset)
         now = int(time.time() * 1000)
-        actions = []
+        actions, given = [], {}
         for part in parts:
             if part.rows:
-                place = self.folder(zone, dataset) / Path(part.path).name
+                place = folder / Path(part.path).name
                 os.replace(part.path, place)
                 if zone == zones.RAW:
                     place.chmod(0o600)
                 rows = orjson.dumps({"numRecords": part.rows}).decode()
                 actions.append(AddAction(place.name, place.stat().st_size, {}, now, True, rows))
+                given[place.name] = part.checksum
         if actions:
-            with zones.owner_only(zone):
-                table.create_write_transaction(actions, mode="append", schema=table.schema())
+            with zones.owner_only(zone), committing(folder, given) as table:
+                table.create_write_transaction(
+                    actions, mode="append", schema=table.schema(), commit_properties=marked()
+                )
         return self.delta_version(zone, dataset)
 
     def merge(
         self, zone: str, dataset: str, parts: Sequence[Part], deleted: Sequence[str] | None, keep: Sequence[str] = ()
     ) -> int:
         """One MERGE on `row_id`: insert, update where the hash differs, delete; no commit where nothing changes.
+
+        The files that are there are verified first: a merge rewrites them, damage included.
 
         Args:
             parts: rows to have, as staged files.
@@ -262,39 +305,41 @@ class Store:
             The Delta version afterwards.
         """
         zones.check(zone, dataset)
-        table = _open(self.folder(zone, dataset))
-        source = _source(parts, pa.schema(table.schema().to_arrow()), deleted or ())
-        merger = table.merge(source=source, predicate="t.row_id = s.row_id", source_alias="s", target_alias="t")
-        if deleted:
-            merger = merger.when_matched_delete("s._gone")
-        merger = merger.when_matched_update_all("s._hash <> t._hash", except_cols=["_gone", *keep])
-        merger = merger.when_not_matched_insert_all("NOT s._gone", except_cols=["_gone"])
-        if deleted is None:
-            merger = merger.when_not_matched_by_source_delete()
-        with zones.owner_only(zone):
+        folder = self.folder(zone, dataset)
+        with zones.owner_only(zone), committing(folder, reads=True) as table:
+            source = as_stream(parts, pa.schema(table.schema().to_arrow()), deleted or ())
+            merger = table.merge(
+                source=source,
+                predicate="t.row_id = s.row_id",
+                source_alias="s",
+                target_alias="t",
+                commit_properties=marked(),
+            )
+            if deleted:
+                merger = merger.when_matched_delete("s._gone")
+            merger = merger.when_matched_update_all("s._hash <> t._hash", except_cols=["_gone", *keep])
+            merger = merger.when_not_matched_insert_all("NOT s._gone", except_cols=["_gone"])
+            if deleted is None:
+                merger = merger.when_not_matched_by_source_delete()
             merger.execute()
         return self.delta_version(zone, dataset)
 
-    def changes(self, zone: str, dataset: str, start: int, end: int) -> Changes:
+    def changes(self, zone: str, dataset: str, start: int, end: int) -> Changes | None:
         """Net changes after Delta commit `start` up to and including `end`, from the change data feed.
 
         A row that was changed and changed back counts as changed.
+
+        Returns:
+            None where the feed cannot be followed: the table was started anew in between, or an earlier deskloop wrote
+            it without checksums.
+        Raises:
+            DamageError: the feed is not what was written.
         """
         schema = self.schema(zone, dataset, end)
         if start == end:
             return Changes(schema.empty_table(), [], True)
-        feed = pa.table(_open(self.folder(zone, dataset), end).load_cdf(starting_version=start + 1, ending_version=end))
-        feed = feed.select([*schema.names, *_FEED.names]).cast(pa.schema([*schema, *_FEED])).sort_by("_commit_version")
-        last: dict[str, tuple[int, bool]] = {}
-        kinds = feed.column("_change_type").to_pylist()
-        for position, (row_id, kind) in enumerate(zip(feed.column("row_id").to_pylist(), kinds, strict=True)):
-            # Within a commit a row may appear as delete and insert; the insert is what remains.
-            if kind != "update_preimage" and not (kind == "delete" and _same_commit(feed, last.get(row_id), position)):
-                last[row_id] = (position, kind == "delete")
-        kept = sorted(position for position, gone in last.values() if not gone)
-        gone = sorted(row_id for row_id, (_, is_gone) in last.items() if is_gone)
-        upserts = feed.take(pa.array(kept, pa.int64())).select(schema.names).cast(schema)
-        return Changes(upserts, gone, all(kind == "insert" for kind in kinds))
+        feed = self.snapshot(zone, dataset, end).changes(start)
+        return net_changes(feed, schema) if feed is not None else None
 
     def clear_staging(self) -> None:
         """Drop staged parts: they are merged, or were left by a run that was killed; raw ones, if raw may be opened."""
@@ -302,33 +347,27 @@ class Store:
             shutil.rmtree(self.staging(zone), ignore_errors=True)
 
 
-def _open(folder: Path, version: int | None = None) -> Any:
-    from deltalake import DeltaTable
+def can_stay(folder: Path) -> bool:
+    """Whether a damaged table may go on after its rows are replaced: its log is what was written."""
+    if not (folder / "_delta_log").is_dir():
+        return False
+    try:
+        found = snapshot(folder)
+        found.check_log()
+    except DamageError:
+        return False
+    return found.record is not None and found.record.version == found.version
 
-    return DeltaTable(str(folder), version=version)
+
+def _make_way(folder: Path) -> None:
+    """Prepare to start a damaged table anew; earlier commits stay if they can."""
+    if folder.is_dir():
+        if can_stay(folder):
+            forget_damaged(folder)
+        else:
+            shutil.rmtree(folder)
+        (folder / DAMAGED).unlink(missing_ok=True)
 
 
-def _same_commit(feed: pa.Table, earlier: tuple[int, bool] | None, position: int) -> bool:
-    commits = feed.column("_commit_version")
-    return earlier is not None and not earlier[1] and commits[earlier[0]].as_py() == commits[position].as_py()
-
-
-def _source(parts: Sequence[Part], schema: pa.Schema, deleted: Sequence[str]) -> pa.RecordBatchReader:
-    """Staged rows and deletions as one stream with the column `_gone`."""
-    import pyarrow.dataset as ds
-
-    full = schema.append(pa.field("_gone", pa.bool_()))
-
-    def stream() -> Iterator[pa.RecordBatch]:
-        files = [part.path for part in parts if part.rows]
-        if files:
-            for batch in ds.dataset(files, format="parquet").to_batches():
-                table = pa.Table.from_batches([batch]).select(schema.names).cast(schema)
-                table = table.append_column("_gone", pa.array([False] * table.num_rows))
-                yield from table.cast(full).to_batches()
-        if deleted:
-            columns: Mapping[str, pa.Array] = {"row_id": pa.array(deleted), "_gone": pa.array([True] * len(deleted))}
-            arrays = [columns.get(field.name, pa.nulls(len(deleted), field.type)) for field in full]
-            yield pa.RecordBatch.from_arrays(arrays, schema=full)
-
-    return pa.RecordBatchReader.from_batches(full, stream())
+def _own(schema: pa.Schema) -> list[str]:
+    return [name for name in schema.names if name != "_hash"]

@@ -13,11 +13,12 @@ from deskloop.catalog import Version
 from deskloop.session import Entry, Run
 
 
-def summarize(run: Run, error: str | None = None) -> dict[str, Any]:
+def summarize(run: Run, error: str | None = None, counted: bool = True) -> dict[str, Any]:
     """The document of a run, so far as it got.
 
     Args:
         error: the message of the error that ended it, if one did.
+        counted: read the datasets for counts.
     """
     entries = run.entries
     model = entries.get("finetune")
@@ -44,6 +45,15 @@ def summarize(run: Run, error: str | None = None) -> dict[str, Any]:
         "lineage": [_lineage(version) for entry in entries.values() for version in entry.versions],
         "libraries": {key: value for entry in entries.values() for key, value in entry.versions[0].libraries.items()},
     }
+    if counted:
+        document |= _counts(run)
+    return document
+
+
+def _counts(run: Run) -> dict[str, Any]:
+    """What the datasets themselves say, by stage."""
+    document: dict[str, Any] = {}
+    entries = run.entries
     for entry in entries.values():
         stage = entry.versions[0].stage
         if stage == "scrub":

@@ -13,7 +13,7 @@ from deskloop.card import card, write_card
 from deskloop.catalog import Version
 from deskloop.engine import Engine
 from deskloop.errors import DataError
-from deskloop.models import Product, make_evaluation, model_folder
+from deskloop.models import Product, check_folder, make_evaluation, model_folder
 from deskloop.notify import gate_blocked
 from deskloop.registry import CHAMPION, Model, Registry
 from deskloop.schema import ENCODED, to_frame, to_table
@@ -40,6 +40,7 @@ def evaluate_task(run_id: str, base: str, candidate: str, encoded: list[str]) ->
         if opponent is not None:
             run.judged["champion"] = opponent
             models["champion"] = _published(run.engine, opponent)
+            check_folder(run.store.root, models["champion"])
             _check_unseen(run.engine, opponent, models["champion"], test)
 
         def make() -> dict[str, Any]:
@@ -175,8 +176,11 @@ def _check_unseen(engine: Engine, champion: Model, version: Version, test: Versi
 
 
 def _families(engine: Engine, version: Version) -> set[str]:
-    rows: pa.Table = engine.store.read(version.zone, version.dataset, version.delta_version, ["family"])
-    return set(rows["family"].to_pylist())
+    def read() -> pa.Table:
+        now = engine.catalog.get(version.name)
+        return engine.store.read(now.zone, now.dataset, now.delta_version, ["family"])
+
+    return set(engine.mended(read)["family"].to_pylist())
 
 
 def _in_tokens_of(run: Run, folder: Path, test: Version) -> pa.Table | None:

@@ -20,11 +20,12 @@ from deskloop.erase import traces
 from deskloop.erase.record import PREPARED, Journal, erased, record
 from deskloop.erase.refused import conversation_hash, erasures_digest
 from deskloop.erase.rewrite import SCRATCH, Rewritten, files_of, rewrite
-from deskloop.erase.search import MARKS, Asked, Person, again, find, tables
+from deskloop.erase.search import MARKS, QUARANTINE, Asked, Person, again, find, tables
 from deskloop.erase.unreadable import Match, unreadable
 from deskloop.erase.versions import ancestors, counted, kept_versions, models_of, rejects_of, superseded
 from deskloop.ledger import Ledger
 from deskloop.store import Store
+from deskloop.zones import RAW
 
 Say = Callable[[str], None]
 
@@ -79,7 +80,14 @@ class Preview:
 
 
 def preview(store: Store, asked: Asked) -> Preview:
-    """Look for a person and tell what would go; reads every file of every table, changes nothing."""
+    """Look for a person and tell what would go; reads every file of every table, changes nothing.
+
+    Raises:
+        DamageError: a table is damaged: the person could not be recognised in it, or other rows would change.
+    """
+    for zone, name in (*tables(store), (RAW, QUARANTINE)):
+        if store.exists(zone, name):
+            store.snapshot(zone, name).check_recorded()
     person = find(store, asked)
     catalog = Catalog(store.root / "catalog")
     kept = ancestors(catalog, models_of(catalog, kept_versions(store, catalog)))

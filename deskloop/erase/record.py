@@ -15,7 +15,9 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from deskloop.commit import write_state
 from deskloop.erase.refused import Erased, Erasure
+from deskloop.snapshot import state_rows
 
 JOURNAL = "erasure.json"
 PREPARED = "erasure.prepared.json"
@@ -110,11 +112,7 @@ def pending(ledger: Path) -> Journal | None:
 
 def erasures(ledger: Path) -> list[dict[str, Any]]:
     """All erasures, the oldest first, as rows of ERASURES with `rows` and `models` as dicts."""
-    from deltalake import DeltaTable
-
-    if not (ledger / "erasures" / "_delta_log").is_dir():
-        return []
-    table = DeltaTable(str(ledger / "erasures")).to_pyarrow_table(columns=ERASURES.names).cast(ERASURES)
+    table = state_rows(ledger / "erasures", ERASURES)
     rows: list[dict[str, Any]] = table.sort_by([("erased_at", "ascending"), ("id", "ascending")]).to_pylist()
     return [row | {"rows": dict(row["rows"]), "models": dict(row["models"])} for row in rows]
 
@@ -130,8 +128,6 @@ def erased(ledger: Path, keys: tuple[bytes, ...]) -> Erased:
 
 def record(ledger: Path, journal: Journal) -> None:
     """Add an erasure to the ledger, once."""
-    from deltalake import write_deltalake
-
     if any(row["id"] == journal.id for row in erasures(ledger)):
         return
     columns = asdict(journal)
@@ -141,9 +137,4 @@ def record(ledger: Path, journal: Journal) -> None:
         "rows": list(journal.rows.items()),
         "models": list(journal.models.items()),
     }
-    write_deltalake(
-        str(ledger / "erasures"),
-        pa.Table.from_pylist([row], schema=ERASURES),
-        mode="append",
-        configuration={"delta.dataSkippingNumIndexedCols": "0"},
-    )
+    write_state(ledger / "erasures", pa.Table.from_pylist([row], schema=ERASURES))

@@ -4,18 +4,16 @@ Deleting from a Delta table leaves the rows in older files, in the change feed a
 table that never held them leaves nothing, and is put in the old one's place by one rename.
 """
 
-import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from deskloop.digest import table_digest
 from deskloop.erase.search import MARKS, Person, parts, read_part
-from deskloop.store import Part, Store
+from deskloop.parts import Part, write_rows
+from deskloop.store import Store
 
 SCRATCH = ".erase"
 
@@ -121,8 +119,4 @@ def _write(store: Store, scratch: Store, zone: str, name: str, version: int, cho
 
 
 def _part(scratch: Store, zone: str, name: str, rows: pa.Table) -> Part:
-    folder: Path = scratch.staging(zone) / name
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"part-{uuid.uuid4().hex}.parquet"
-    pq.write_table(rows, path, compression="zstd", write_statistics=False)
-    return Part(str(path), rows.num_rows)
+    return write_rows(scratch.staging(zone) / name, rows)

@@ -11,6 +11,7 @@ import orjson
 import pyarrow as pa
 
 from deskloop.catalog import Catalog
+from deskloop.commit import write_state
 from deskloop.erase.refused import record_hash
 from deskloop.erase.rewrite import filtered, scratch_of
 from deskloop.erase.search import QUARANTINE, Person, head, parts, read_part, tables
@@ -44,15 +45,12 @@ def rewrite_quarantine(store: Store, hashes: Iterable[str], keys: Iterable[bytes
 
 def rewrite_families(store: Store, person: Person) -> int:
     """Write the ledger's families to the scratch store without the person's conversations; how many those were."""
-    from deltalake import write_deltalake
-
     families = Ledger(store.root / "ledger").families()
     theirs = families["conversation_id"].isin(person.conversations)
     if theirs.any():
         rows = pa.Table.from_pandas(families[~theirs], schema=FAMILIES, preserve_index=False)
         place = scratch_of(store).root / "ledger" / "families"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_deltalake(str(place), rows, configuration={"delta.dataSkippingNumIndexedCols": "0"})
+        write_state(place, rows)
     return int(theirs.sum())
 
 

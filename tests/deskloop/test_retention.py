@@ -219,3 +219,64 @@ def test_an_erasure_takes_ids_off_the_list(pipeline: Toy) -> None:
     assert forget(ledger, ["bb", "other"]) == 1
     assert expired_ids(ledger, ["logged"]) == {"a", "ccc"}
     assert b'"bb"' not in bytes_of(ledger / "expired")
+
+
+def test_expired_ids_with_slashes_are_not_taken_for_windows_of_others(pipeline: Toy) -> None:
+    """`a/b` was a conversation of its own, and has expired; `a` arrived later."""
+    pipeline.write({"a/b": "elm!"})
+    pipeline.run()
+    collect(pipeline)
+    pipeline.write({"a": "pine"})
+    pipeline.run()
+    assert rows(pipeline, pipeline.run(longest=99)["upper"][1][0])["row_id"].to_pylist() == ["a", "a/b"]
+    pipeline.write({"a": "changed"})
+    extended = pipeline.run(longest=99)
+    assert actions(extended)[:2] == ["compute", "extend"]
+    assert rows(pipeline, extended["upper"][1][0])["row_id"].to_pylist() == ["a", "a/b"]
+
+
+def test_a_deleted_id_with_a_slash_is_not_taken_for_a_window_of_another(pipeline: Toy) -> None:
+    pipeline.write({"c": "pine", "c/d": "elm!"})
+    pipeline.run()
+    pipeline.write({"c": "pine"})
+    shrunk = pipeline.run()
+    assert actions(shrunk)[:2] == ["compute", "extend"]
+    assert rows(pipeline, shrunk["upper"][1][0])["row_id"].to_pylist() == ["c"]
+
+
+def test_rows_whose_deletion_was_not_published_yet_are_kept_by_an_extension(
+    pipeline: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The change feed says that they were deleted: by retention, not at the source."""
+    pipeline.run()
+    with monkeypatch.context() as patch:
+        patch.setattr(retention, "_publish", lambda *one: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            collect(pipeline)
+    pipeline.write({**LOG, "new": "row"})
+    grown = pipeline.run()
+    assert grown["upper"][0] == "extend"
+    assert rows(pipeline, grown["upper"][1][0])["row_id"].to_pylist() == ["a", "bb", "ccc", "new"]
+
+
+def rejects(pipeline: Toy) -> list[str]:
+    store = Store(pipeline.folder / "store")
+    at = store.delta_version("clean", "upper.rejects")
+    return sorted(store.read("clean", "upper.rejects", at, ["row_id"])["row_id"].to_pylist())
+
+
+def test_rejects_of_expired_rows_stay_and_those_of_others_follow_the_options(pipeline: Toy) -> None:
+    pipeline.write({**LOG, "old": "y" * 30})
+    pipeline.run(longest=20)
+    collect(pipeline)
+    pipeline.write({**LOG, "new": "z" * 30, "short": "row"})
+    grown = pipeline.run(longest=20)
+    assert grown["upper"][0] == "extend"
+    assert rejects(pipeline) == ["new", "old"]
+    recomputed = pipeline.run(longest=40)
+    assert recomputed["upper"][0] == "compute"
+    assert rejects(pipeline) == ["old"]
+    (upper,) = recomputed["upper"][1]
+    assert rows(pipeline, upper)["row_id"].to_pylist() == ["a", "bb", "ccc", "new", "short"]
+    assert pipeline.run(longest=2)["upper"][1][0].rejected == 3
+    assert rejects(pipeline) == ["new", "old", "short"]
