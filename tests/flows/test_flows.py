@@ -1,13 +1,16 @@
 """The flows under a real Prefect: the whole way on a small log, twice, and a failure."""
 
+import contextlib
 import json
 import re
+import shutil
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from deskloop.errors import DeskloopError
+from deskloop.errors import DeskloopError, MachineError
 from tests.flows.conftest import MODEL, PREPARED, first_run
 from tests.flows.desk import Desk, example_lines
 
@@ -55,8 +58,6 @@ def test_retrain_twice(trained: Desk, prefect: Path) -> None:
 
 def test_the_same_weights_from_the_same_key(trained: Desk, tmp_path: Path) -> None:
     """P6, to the weights."""
-    import shutil
-
     from flows.retrain import retrain
 
     first = first_run(trained)
@@ -82,6 +83,8 @@ def test_a_failed_step_leaves_a_report_and_no_text(desk: Desk, prefect: Path) ->
     database = sqlite3.connect(next(prefect.rglob("prefect.db")))
     messages = [row[0] or "" for row in database.execute("select state_name || coalesce(state_type, '') from flow_run")]
     assert any("Failed" in message for message in messages)
+    kept = [path.read_bytes() for path in (prefect / "storage").glob("*")]
+    assert not [content for content in kept if len(content) > 1000 or b"pickle" in content]
 
 
 def test_steps_can_be_chosen(desk: Desk) -> None:
@@ -91,3 +94,24 @@ def test_steps_can_be_chosen(desk: Desk) -> None:
     assert list(until["steps"]) == ["ingest", "scrub", "normalize"]
     begin = prepare(str(desk.file), begin="normalize")
     assert list(begin["steps"]) == ["normalize", "dedupe", "split", "encode"]
+
+
+def test_a_full_disk_is_what_a_run_says(tmp_path: Path, prefect: Path) -> None:
+    from flows.prepare import prepare
+
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=500k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("mounting a file system is not permitted here")
+    try:
+        desk = Desk(folder / "desk", example_lines(40))
+        with (folder / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while shutil.disk_usage(folder).free > 40_000:
+                filler.write(bytes(8_192))
+        desk.save()
+        with pytest.raises(MachineError, match="no space is left on the device that holds") as caught:
+            prepare(str(desk.file))
+        assert f"{folder}/desk/store" in str(caught.value)
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
