@@ -1,9 +1,13 @@
 # make demo    the whole way on the example log, everything installed first if it is missing
 # make test    the tests          make check   ruff, mypy, direction of imports
-# make bench   the benchmarks     make lock    pin the dependencies anew
+# make bench   the benchmarks     make lock    pin the dependencies again
 PYTHON ?= python3
-BIN := .venv/bin
-INSTALLED := .venv/.installed
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# torch has no hash in the lock: its build (CPU, CUDA, ROCm) depends on the machine and comes from different indexes, which
+# pip's own settings name (PIP_INDEX_URL, PIP_FIND_LINKS, pip.conf).
+TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
 # What only torch's CUDA build needs; torch pins it itself.
 CUDA := $(shell sed -n 's/^\# left to torch: //p' requirements.lock)
 
@@ -12,11 +16,12 @@ CUDA := $(shell sed -n 's/^\# left to torch: //p' requirements.lock)
 install: $(INSTALLED)
 
 $(INSTALLED): requirements.lock pyproject.toml
-	@echo "installing into .venv (about two minutes) ..." >&2
+	@echo "installing into $(VENV) (about two minutes) ..." >&2
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
 	  || { echo "deskloop needs Python 3.11 to 3.13; name one: make PYTHON=python3.12" >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check $(TORCH)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -42,11 +47,13 @@ format: $(INSTALLED)
 bench: $(INSTALLED)
 	@for script in benchmarks/[a-z]*.py; do $(BIN)/python -m benchmarks.$$(basename $$script .py) || exit 1; done
 
+# With the hashes of every platform's files, so that no index or proxy can substitute others. The lock is complete, hence
+# `--no-deps` at the install.
 lock: $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-annotate --no-header \
-	  --no-emit-package torch $(foreach name,$(CUDA),--no-emit-package $(name)) --quiet -o requirements.lock
-	@sed -i '1i # Pinned by `make lock`. Packages that only torch'"'"'s CUDA build needs are pinned by torch itself:\n# left to torch: $(CUDA)\ntorch==2.13.0' requirements.lock
+	  --generate-hashes --no-emit-package torch $(foreach name,$(CUDA),--no-emit-package $(name)) --quiet -o requirements.lock
+	@sed -i '1i # Pinned by `make lock`, with hashes. torch is installed apart (see Makefile), as are the packages that only its\n# CUDA build needs, which torch pins itself:\n# left to torch: $(CUDA)' requirements.lock
 
 clean:
-	rm -rf .venv build dist examples/*/.deskloop
+	rm -rf $(VENV) build dist examples/*/.deskloop

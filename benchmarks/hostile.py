@@ -81,6 +81,8 @@ KINDS: dict[str, Callable[[int], str]] = {
     "passwords": _repeated("password is "),
     "one password": _repeated("password is hunter2x "),
     "spoken digits": _repeated("one two "),
+    "spoken marks": _repeated("at a dot "),
+    "spoken codes": _repeated("n v dash double "),
     "spoken e-mail": _repeated("jane at example dot com "),
     "ends of e-mail": _repeated("dot com "),
     "account numbers": _repeated("account 12345678 "),

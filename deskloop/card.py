@@ -3,9 +3,8 @@
 The format is Hugging Face's (https://huggingface.co/docs/hub/model-cards): YAML that the hub reads, then Markdown.
 """
 
-import os
 import re
-import tempfile
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,15 +74,12 @@ def card(
 
 def write_card(folder: Path, text: str) -> None:
     """Put a card into a model's folder, whole or not at all; the model's digests do not cover it."""
-    handle, name = tempfile.mkstemp(dir=folder, prefix=".card-")
+    temporary = folder / f".card-{uuid.uuid4().hex}"
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(folder / FILE)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        temporary.write_text(text, encoding="utf-8")  # unlike `tempfile`, this leaves the permissions to the umask
+        temporary.replace(folder / FILE)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _metadata(
@@ -175,7 +171,7 @@ def _figures(figures: Mapping[str, Any], confidence: float | None) -> str:
         return "## Evaluation\n\nNot judged yet.\n"
     cells = []
     for name, one in figures.items():
-        spread = "bits_per_byte_low" in one
+        spread = one.get("bits_per_byte_low") is not None and one.get("bits_per_byte_high") is not None
         interval = f" ({one['bits_per_byte_low']:.3f} to {one['bits_per_byte_high']:.3f})" if spread else ""
         cells.append(
             (
@@ -190,7 +186,7 @@ def _figures(figures: Mapping[str, Any], confidence: float | None) -> str:
         "compare."
     )
     if confidence:
-        text += f" In brackets: the {confidence:.0%} bootstrap interval, families of conversations drawn."
+        text += f" In brackets: the {confidence:.0%} interval over families of conversations."
     return "\n".join(
         ["## Evaluation\n", text + "\n", _table(("model", "bits per byte", "perplexity", "token accuracy"), cells)]
     )
@@ -198,13 +194,13 @@ def _figures(figures: Mapping[str, Any], confidence: float | None) -> str:
 
 def _comparisons(comparisons: Iterable[Mapping[str, Any]]) -> str:
     cells = [
-        (one["against"], f"{one['difference']:+.3f}", f"{one['low']:+.3f} to {one['high']:+.3f}",
+        (one["against"], f"{one['difference']:+.3f}", _range(one),
          f"{one['conversations']:,} conversations in {one['families']:,} families")
         for one in comparisons
     ]  # fmt: skip
     if not cells:
         return ""
-    heading = "This model's bits per byte less the other's, on the same draws; below 0 this one is better.\n"
+    heading = "This model's bits per byte less the other's, on the same families; below 0 is better.\n"
     return "\n".join([heading, _table(("against", "difference", "interval", "measured on"), cells)])
 
 
@@ -258,8 +254,15 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
+def _range(interval: Mapping[str, Any]) -> str:
+    known = interval["low"] is not None and interval["high"] is not None
+    return f"{interval['low']:+.3f} to {interval['high']:+.3f}" if known else "too few families"
+
+
 def _number(value: Any) -> str:
-    return "" if value is None else f"{value:.3f}"
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
 
 
 def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -2,6 +2,9 @@
 
 Everything else of a version is on disk before its row is appended here, in one commit for all datasets of a step.
 Readers resolve `name@version` through it, and through nothing else.
+
+Records are ordered by commit and, within a commit, by row, never by the clock: a clock that was set back must not
+bring an earlier record back. Each record carries the number of its commit, since Delta cleans up its log in time.
 """
 
 from collections.abc import Sequence
@@ -17,8 +20,9 @@ from deskloop.checksums import marked
 from deskloop.commit import committing
 from deskloop.errors import ConfigError
 from deskloop.refusal import nearest
-from deskloop.snapshot import state_rows
+from deskloop.snapshot import has_commits, snapshot
 
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _SCHEMA = pa.schema(
     [
         ("dataset", pa.string()),
@@ -111,18 +115,25 @@ class Catalog:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.versions: list[Version] = []
-        if folder.is_dir():
-            rows = state_rows(folder, pa.schema([_SCHEMA.field(name) for name in ("published_at", "record")]))
-            ordered = sorted(zip(rows["published_at"].to_pylist(), rows["record"].to_pylist(), strict=True))
-            # An erasure appends another record of a version, which takes the place of the first.
-            self.versions = list({one.name: one for one in (_read(record) for _, record in ordered)}.values())
-            self.versions.sort(key=lambda version: version.version)
+        self.commits: dict[str, int] = {}  # a version's name -> the commit that published it
+        if folder.is_dir() and has_commits(folder):
+            latest: dict[str, Version] = {}
+            for commit, record in _in_order(folder):
+                one = _read(record)
+                # An erasure appends another record of a version, which takes the place of the first.
+                latest[one.name] = one
+                self.commits.setdefault(one.name, commit)
+            self.versions = sorted(latest.values(), key=lambda version: version.version)
 
     def find(self, step: str, fingerprint: str) -> list[Version]:
-        """The versions that a step published under this fingerprint; the latest publication; empty if none."""
+        """The readable versions that a step published last under this fingerprint, in one commit; empty if none."""
         found = [one for one in self.versions if (one.step, one.fingerprint, one.gone) == (step, fingerprint, False)]
-        latest = max((one.published_at for one in found), default="")
-        return [one for one in found if one.published_at == latest]
+        latest = max((self.commits[one.name] for one in found), default=-1)
+        return [one for one in found if self.commits[one.name] == latest]
+
+    def in_order(self) -> list[Version]:
+        """All versions in the order of their publication, those of one commit by name."""
+        return sorted(self.versions, key=lambda one: (self.commits[one.name], one.dataset, one.version))
 
     def latest(self, dataset: str) -> Version | None:
         """The newest version of a dataset, if any was published."""
@@ -178,17 +189,23 @@ class Catalog:
     def _append(self, versions: Sequence[Version], now: datetime) -> None:
         from deltalake import write_deltalake
 
+        # The store's lock keeps other writers off, so that the next commit is ours.
+        commit = snapshot(self.folder).version + 1 if has_commits(self.folder) else 0
         rows = {
             "dataset": [one.dataset for one in versions],
             "version": [one.version for one in versions],
             "step": [one.step for one in versions],
             "fingerprint": [one.fingerprint for one in versions],
             "published_at": [now] * len(versions),
-            "record": [orjson.dumps(asdict(one), option=orjson.OPT_SERIALIZE_NUMPY).decode() for one in versions],
+            "record": [
+                orjson.dumps(_numbered(one, commit), option=orjson.OPT_SERIALIZE_NUMPY).decode() for one in versions
+            ],
         }
         with committing(self.folder):
             table = pa.table(rows, schema=_SCHEMA)
             write_deltalake(str(self.folder), table, mode="append", commit_properties=marked())
+        for one in versions:
+            self.commits.setdefault(one.name, commit)
 
 
 def _told_gone(version: Version, all_of_it: Sequence[Version]) -> str:
@@ -208,6 +225,38 @@ def _told_gone(version: Version, all_of_it: Sequence[Version]) -> str:
         f"{version.name} went with an erasure on {when}: only versions in use and those that a model "
         f"was made from are kept without the person; there are {left}"
     )
+
+
+def _numbered(version: Version, commit: int) -> dict[str, Any]:
+    return asdict(version) | {"commit": commit}
+
+
+def _in_order(folder: Path) -> list[tuple[int, str]]:
+    """(commit, record) of every row, the earliest commit first, rows of one commit in their order."""
+    found = snapshot(folder)
+    columns = ["published_at", "record"]
+    tables = [(path, table) for path in found.files for table in found.file_batches(path, columns)]
+    listed = [(*row.values(), path) for path, table in tables for row in table.select(columns).to_pylist()]
+    rows: list[tuple[int, datetime, int, str]] = []
+    logged: dict[str, int] | None = None
+    for place, (at, record, path) in enumerate(listed):
+        commit = orjson.loads(record).get("commit")
+        if commit is None:  # of a version of deskloop that did not write it
+            logged = _logged(folder) if logged is None else logged
+            commit = logged.get(Path(path).name, -1)
+        # Rows whose commit is no longer in the log have nothing but their time to be ordered by.
+        rows.append((commit, at if commit < 0 else _EPOCH, place, record))
+    return [(commit, record) for commit, _, _, record in sorted(rows)]
+
+
+def _logged(folder: Path) -> dict[str, int]:
+    """Data file -> the commit that added it, as far as the log still reaches back."""
+    found: dict[str, int] = {}
+    for path in (folder / "_delta_log").glob("*.json"):
+        if path.stem.isdigit():
+            entries = (orjson.loads(line) for line in path.read_bytes().splitlines() if line)
+            found |= {Path(entry["add"]["path"]).name: int(path.stem) for entry in entries if "add" in entry}
+    return found
 
 
 def _read(record: str) -> Version:

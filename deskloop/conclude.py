@@ -10,6 +10,8 @@ from deskloop.errors import DamageError
 from deskloop.session import Run
 from deskloop.summary import summarize
 
+LATEST = "latest"  # holds the id of the run that ended last: ids begin with the time, and clocks are set back
+
 
 def conclude(run: Run, error: str | None = None) -> dict[str, Any]:
     """Write `reports/<run_id>/`: run.json, index.html, and the Data Docs of every step's validation.
@@ -35,6 +37,9 @@ def conclude(run: Run, error: str | None = None) -> dict[str, Any]:
     page.write_text(render(document), encoding="utf-8")
     document["report"] = str(page)
     (folder / "run.json").write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY))
+    note = folder.with_name(f".{LATEST}")
+    note.write_text(run.id)
+    note.replace(folder.with_name(LATEST))
     return document
 
 
@@ -55,6 +60,10 @@ def _summary(run: Run, error: str | None) -> dict[str, Any]:
 
 
 def latest_report(store: Path) -> Path | None:
-    """The newest run's page, if there is one."""
+    """The page of the run that ended last, if there is one."""
+    noted = store / "reports" / LATEST
+    page = store / "reports" / (noted.read_text() if noted.exists() else "") / "index.html"
+    if page.exists():
+        return page
     pages = sorted((store / "reports").glob("*/index.html"))
     return pages[-1] if pages else None

@@ -20,11 +20,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from deskloop.document import override, read_document, step_name
 from deskloop.errors import ConfigError
+from deskloop.places import check_local
 from deskloop.refusal import kind, nearest, refusals
+from deskloop.samples import is_sample, sample_root
 from deskloop.stage import Stage, StageConfig
 
 STEP_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -43,6 +45,8 @@ class Settings(StageConfig):
     raw_days: int | None = Field(
         None, ge=1, description="days after its arrival until a raw row is deleted; default: raw rows are kept"
     )
+
+    _local = field_validator("store")(check_local)
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,13 @@ class Pipeline:
     @property
     def store(self) -> Path:
         """The store's root; a sample has one of its own, so that it decides nothing for the whole."""
-        root = self.folder / (self.settings.store or f".deskloop/{self.settings.name}")
-        return root if self.sample is None else root.with_name(f"{root.name}-sample-{self.sample}")
+        root = self.own_store
+        return root if self.sample is None else sample_root(root, self.sample)
+
+    @property
+    def own_store(self) -> Path:
+        """The root of the pipeline's own store, sample or not."""
+        return self.folder / (self.settings.store or f".deskloop/{self.settings.name}")
 
     def step(self, name: str) -> Step:
         """A step by name.
@@ -134,9 +143,18 @@ def load_pipeline(
         name: _validate(model, raw_sections[name], name, problems, base=base) for name, model in sections.items()
     }
     problems += _name_problems(content.get("name"), steps)
+    problems += _store_problems(settings)
     if problems or settings is None:
         raise ConfigError(problems, str(file))
     return Pipeline(file, settings, tuple(steps), configs, sample)
+
+
+def _store_problems(settings: Settings | None) -> list[str]:
+    """A store named like a sample's would be taken for one: another pipeline's sample could be the same folder."""
+    if settings is None or not is_sample(Path(settings.store or settings.name)):
+        return []
+    key = "store" if settings.store else "name"
+    return [f"{key}: a name that ends in `-sample-<number>` is reserved for the stores of samples; choose another"]
 
 
 def _steps(

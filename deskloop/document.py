@@ -7,8 +7,13 @@ from typing import Any
 
 import yaml
 
-from deskloop.errors import ConfigError
+from deskloop.errors import ConfigError, InputError
 from deskloop.refusal import kind, nearest
+from deskloop.regular import read_small
+
+MAX_BYTES = 200_000  # of a pipeline file
+MAX_DEPTH = 100
+MAX_NODES = 50_000  # of it, aliases written out
 
 
 def read_document(file: Path) -> dict[str, Any]:
@@ -24,7 +29,9 @@ def read_document(file: Path) -> dict[str, Any]:
             raise ConfigError(f"there is no file {file}{hint}", "the command")
         if file.is_dir():
             raise ConfigError(f"{file} is a folder; name the pipeline file in it", "the command")
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+        content = load_yaml(read_small(file, MAX_BYTES).decode())
+    except InputError as error:
+        raise ConfigError(str(error), "the command") from None
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}", "the command") from None
     except UnicodeDecodeError:
@@ -38,6 +45,60 @@ def read_document(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigError(f"expected keys such as `name` and `steps`, found {kind(content)}", str(file))
     return {str(key): value for key, value in content.items()}
+
+
+def load_yaml(text: str, quick: bool = False, most: int = MAX_NODES) -> Any:
+    """What a YAML document holds, its aliases of a bearable size.
+
+    Args:
+        quick: use LibYAML where it is there, for long files; a later key silently wins.
+        most: values that it may hold with its aliases written out.
+    Raises:
+        yaml.YAMLError: it is no YAML, has a key twice, or holds too much.
+        ValueError, RecursionError: PyYAML lets these through.
+    """
+    kind_of_loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if quick else _UniqueKeys
+    if quick:
+        _check_depth(text, kind_of_loader)
+    loader = kind_of_loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _written_out(node, {}, most) > most:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"with its aliases written out it holds more than {most:,} values", node.start_mark
+            )
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _check_depth(text: str, loader: Any) -> None:
+    """LibYAML's composer crashes on nesting that its parser still reads.
+
+    Raises:
+        RecursionError: nesting is deeper than `MAX_DEPTH`.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise RecursionError
+
+
+def _written_out(node: yaml.Node, sizes: dict[int, int], most: int) -> int:
+    """How many nodes a document has once each alias is replaced by what it stands for."""
+    key = id(node)
+    if key not in sizes:
+        sizes[key] = most + 1  # what contains itself has no end
+        parts: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            parts = [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            parts = node.value
+        sizes[key] = 1 + sum(_written_out(part, sizes, most) for part in parts)
+    return sizes[key]
 
 
 def override(content: dict[str, Any], overrides: Sequence[str], names: Sequence[str]) -> list[str]:
@@ -58,7 +119,7 @@ def _set(content: dict[str, Any], text: str, names: Sequence[str]) -> str | None
     if not equals or not all(keys):
         return f"--set {path}: expected KEY.KEY=VALUE"
     try:
-        value = yaml.load(written, Loader=_UniqueKeys)
+        value = load_yaml(written)
     except (yaml.YAMLError, ValueError, RecursionError):
         return f"--set {path}: the value is not valid YAML"
     options = step_options(content, keys[0]) if len(keys) > 1 and keys[0] not in names else None

@@ -75,6 +75,10 @@ def remedy(place: str) -> str:
     return "It cannot be rebuilt: restore it from a backup (`deskloop data restore`)"
 
 
+class MachineError(DeskloopError):
+    """The machine or a service stopped the command, not the data: disk, permissions, memory, Prefect's server."""
+
+
 class ZoneError(DeskloopError):
     """Something that has no business in the raw zone tried to open it."""
 

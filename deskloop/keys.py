@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -79,9 +79,11 @@ def all_keys(folder: Path) -> list[Key]:
     return [first, *sorted(retired, key=lambda key: (str(key.retired_at), key.id), reverse=True)]
 
 
-def rotate(folder: Path) -> Key:
+def rotate(folder: Path, announce: Callable[[Key], None] = lambda key: None) -> Key:
     """Retire the key in use, if there is one, and make a new one; killed in between, the old one stays in use.
 
+    Args:
+        announce: called with the new key before it is put in use; what it notes must not depend on whether it will be.
     Raises:
         ConfigError: the file of the key in use is damaged.
     """
@@ -90,6 +92,7 @@ def rotate(folder: Path) -> Key:
             old = _read(folder / CURRENT)
             _write(folder / f"hmac-{old.id}.json", replace(old, retired_at=datetime.now(UTC)))
         new = _made()
+        announce(new)
         _write(folder / CURRENT, new)
     return new
 

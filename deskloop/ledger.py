@@ -11,7 +11,7 @@ import hashlib
 import shutil
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -81,13 +81,15 @@ class Ledger:
             except OSError:
                 # Another writer was first with the same content.
                 shutil.rmtree(temporary)
+        # Later than all that is there, also by a clock that was set back: the latest artifact is the last one recorded.
+        times = self._read("artifacts", _ARTIFACTS)["fitted_at"].to_pylist()
         note = {
             "step": step,
             "recipe": recipe,
             "hash": digest,
             "rows": rows,
             "reason": reason,
-            "fitted_at": datetime.now(UTC),
+            "fitted_at": max([datetime.now(UTC), *(at + timedelta(microseconds=1) for at in times)]),
         }
         write_state(self.folder / "artifacts", pa.Table.from_pylist([note], schema=_ARTIFACTS))
         return digest

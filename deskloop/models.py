@@ -6,6 +6,8 @@ A model is a plain Hugging Face folder, `models/<pipeline>/<fingerprint>`. It is
 
 import hashlib
 import shutil
+import stat
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -102,6 +104,7 @@ def make_model(
         (work / "model" / RECORD).write_bytes(
             orjson.dumps(details, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
         )
+        readable(work / "model")
         if damaged and product.module is None and weights_digest(work / "model") != damaged.digest:
             raise DamageError(
                 place_of(damaged), f"{decision.why}; making it again gave other weights, on another stack"
@@ -173,6 +176,18 @@ def check_folder(root: Path, version: Version) -> None:
     problem = folder_problem(root, version)
     if problem:
         raise DamageError(place_of(version), problem)
+
+
+def readable(folder: Path) -> None:
+    """Give every file of a model's folder the permissions that the umask allows; safetensors' own are 0600."""
+    # The umask can only be read by setting it, and that for all threads: a new file tells it as well.
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        probe = Path(scratch, "probe")
+        probe.touch()
+        mode = stat.S_IMODE(probe.stat().st_mode)
+    for path in folder.rglob("*"):
+        if path.is_file() and stat.S_IMODE(path.stat().st_mode) != mode:
+            path.chmod(mode)
 
 
 def weights_digest(folder: Path) -> str:

@@ -9,18 +9,28 @@ from collections.abc import Sequence
 GATE_BLOCKED = "deskloop.gate.blocked"
 
 
-def gate_blocked(run_id: str, pipeline: str, gates: Sequence[str], report: str) -> None:
-    """Say that a candidate was not promoted; the run itself went well.
+def gate_blocked(run_id: str, pipeline: str, gates: Sequence[str], report: str) -> bool:
+    """Send the event that a candidate was not promoted; the run itself went well.
+
+    The event goes to the server in one request and not through Prefect's queue, which is emptied in the background
+    and drops what it cannot deliver: whoever notes that a message went out must know that it did.
 
     Args:
         run_id: the run whose candidate was held back.
         pipeline: its pipeline's name.
         gates: one line for each gate that did not pass: its name, its value and its threshold.
         report: the page that shows why.
+    Returns:
+        Whether a server took it. False without one (`PREFECT_API_URL`): nobody would be told.
     """
-    from prefect.events import emit_event
+    from httpx import HTTPError
+    from prefect.client.orchestration import get_client
+    from prefect.events import Event
+    from prefect.settings import PREFECT_API_URL
 
-    emit_event(
+    if not PREFECT_API_URL.value():
+        return False
+    event = Event(
         event=GATE_BLOCKED,
         resource={
             "prefect.resource.id": f"deskloop.run.{run_id}",
@@ -29,3 +39,9 @@ def gate_blocked(run_id: str, pipeline: str, gates: Sequence[str], report: str) 
         },
         payload={"gates": list(gates), "report": report},
     )
+    try:
+        with get_client(sync_client=True) as client:
+            client.request("POST", "/events", json=[event.model_dump(mode="json")]).raise_for_status()
+    except HTTPError:
+        return False
+    return True

@@ -6,14 +6,17 @@ and returns paths and counts. No customer text travels back, not even in an exce
 
 import atexit
 import os
+import signal
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for_all
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -22,7 +25,8 @@ import pyarrow as pa
 
 from deskloop import zones
 from deskloop.crash import hush
-from deskloop.errors import DamageError, DataError, DeskloopError, StepError
+from deskloop.errors import DamageError, DataError, DeskloopError
+from deskloop.foreign import translated
 from deskloop.schema import to_frame, to_table
 from deskloop.stage import Context, Stage, StageConfig
 from deskloop.store import QUARANTINE, REJECTS, Part, Store
@@ -80,8 +84,12 @@ class Executor(Protocol):
         """Results in any order; `function` and items must be picklable."""
         ...
 
-    def close(self) -> None:
-        """Let the workers go."""
+    def close(self, at_once: bool = False) -> None:
+        """Let the workers go.
+
+        Args:
+            at_once: do not wait for the partitions that they work on.
+        """
         ...
 
 
@@ -92,7 +100,7 @@ class Inline:
         """One after the other."""
         return map(function, items)
 
-    def close(self) -> None:
+    def close(self, at_once: bool = False) -> None:
         """Nothing to let go."""
 
 
@@ -102,6 +110,7 @@ class ProcessPool:
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self._pool: ProcessPoolExecutor | None = None
+        self._lifeline: Connection | None = None
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """In the order of the items; memory holds a few partitions, however many there are. One alone stays here.
@@ -116,18 +125,17 @@ class ProcessPool:
             yield from map(function, first)
             return
         items = chain(first, items)
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"), initializer=_follow_parent)
+        pool = self._started()
         waiting: deque[Future[Result]] = deque()
         try:
             for item in items:
-                waiting.append(self._pool.submit(function, item))
+                waiting.append(pool.submit(function, item))
                 if len(waiting) >= 2 * self.workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         except DamageError:
-            wait(waiting)  # their parts must not appear after the staging folder was cleared
+            wait_for_all(waiting)  # their parts must not appear after the staging folder was cleared
             raise
         except BrokenProcessPool:
             raise DataError(
@@ -135,33 +143,43 @@ class ProcessPool:
                 f"set fewer `workers` or a smaller `partition_rows` in the pipeline file and run again"
             ) from None
 
-    def close(self) -> None:
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            spawn = get_context("spawn")
+            workers_end, self._lifeline = spawn.Pipe(duplex=False)
+            self._pool = ProcessPoolExecutor(self.workers, spawn, _follow_parent, (workers_end,))
+        return self._pool
+
+    def close(self, at_once: bool = False) -> None:
         """End the worker processes."""
         if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+            if at_once and self._lifeline is not None:
+                self._lifeline.close()
+            self._pool.shutdown(wait=not at_once, cancel_futures=True)
             self._pool = None
 
 
-def _follow_parent() -> None:
+def _follow_parent(lifeline: Connection) -> None:
     """End this worker when its parent is gone, killed included; a pool's workers would wait forever.
 
     It also leaves without the destructors of C++ libraries, which now and then abort at the end of a process; and
     counts with one thread, since there is a worker for each core: threads beyond that wait for each other.
+
+    Args:
+        lifeline: the reading end of a pipe whose other end only the parent has; nothing is ever written to it.
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+    def watch() -> None:
+        wait([lifeline])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent acts on it
     hush()
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
     threadpool_limits(1)  # of what is loaded already
     atexit.register(os._exit, 0)
-    parent = parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def run_partition(task: tuple[Job, pa.Table, pa.Table | None]) -> Outcome:
@@ -201,7 +219,12 @@ def guarded(job: Job, ids: list[str], function: Callable[[], Any]) -> Any:
     except Exception as error:
         if os.environ.get("DESKLOOP_DEBUG"):
             raise
-        raise StepError(job.step, type(error).__name__, ids) from None
+        raise translated(error, job.step, ids, _store_of(job)) from None
+
+
+def _store_of(job: Job) -> Path | None:
+    """Root of the store that a job writes to: its parts wait in `<root>/<zone>/.staging/...`."""
+    return next((one.parent.parent for one in job.rejects.parents if one.name == ".staging"), None)
 
 
 def write_outcome(job: Job, result: pd.DataFrame, ids: list[str] | None) -> Outcome:

@@ -66,7 +66,7 @@ def expire(
     datasets = [name for step in steps for name in step.datasets.values() if catalog.latest(name) is not None]
     with allow_raw("expire"):
         store.clear_staging()
-        last = _last_expired(ledger, now - timedelta(days=days))
+        last = _last_expired(ledger, now - timedelta(days=days), now)
         due = [_due(store, name, last) for name in (*datasets, QUARANTINE) if store.exists(RAW, name)]
         if not dry_run:
             _check_worked_on(pipeline, store, catalog, due)
@@ -114,10 +114,20 @@ def next_batch(ledger: Path, dataset: str, last: int) -> int:
     return batch
 
 
-def _last_expired(ledger: Path, before: datetime) -> int:
-    """The highest arrival number whose rows came before a time; 0 where there is none."""
+def _last_expired(ledger: Path, before: datetime, now: datetime) -> int:
+    """The highest arrival number whose rows came before a time; 0 where there is none.
+
+    Numbers are in the order of arrival even where the clock was wrong: a time in the future is left aside, and a batch
+    came no earlier than those before it.
+    """
     rows = state_rows(ledger / "arrivals", _ARRIVALS).to_pylist()
-    return max((row["batch"] for row in rows if row["at"] <= before), default=0)
+    last, latest = 0, None
+    for row in sorted(rows, key=lambda row: row["batch"]):
+        if row["at"] <= now:
+            latest = row["at"] if latest is None else max(latest, row["at"])
+        if latest is not None and latest <= before:
+            last = row["batch"]
+    return int(last)
 
 
 def _due(store: Store, dataset: str, last: int) -> Due:

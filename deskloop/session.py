@@ -17,7 +17,8 @@ from deskloop.config import Pipeline, Step
 from deskloop.crash import hush
 from deskloop.decide import Decision
 from deskloop.engine import Engine
-from deskloop.errors import ConfigError, DeskloopError, StepError
+from deskloop.errors import ConfigError, DeskloopError
+from deskloop.foreign import translated
 from deskloop.partitions import Executor, Inline, ProcessPool
 from deskloop.store import Store
 
@@ -118,6 +119,9 @@ def open_run(
         _open[run_id] = run
         try:
             yield run
+        except BaseException as error:
+            executor.close(at_once=not isinstance(error, Exception))
+            raise
         finally:
             del _open[run_id]
             executor.close()
@@ -145,7 +149,7 @@ def guarded_step(run: Run, name: str) -> Iterator[None]:
     except Exception as error:
         if os.environ.get("DESKLOOP_DEBUG"):
             raise
-        raise StepError(name, type(error).__name__) from None
+        raise translated(error, name, store=run.store.root) from None
     finally:
         run.note_rebuilt()
     run.failed = ""

@@ -42,6 +42,7 @@ class Context:
         families: the ledger's families `(conversation_id, family, split, held)`, for the stage that keeps them.
         memo: an SQLite file for outputs that must not be made twice, as a neural model's; "": nothing is kept.
         erased: whose older rows a source must refuse; None: nobody's.
+        sample: how many records a source reads at most; None: all.
     """
 
     step: str
@@ -52,6 +53,7 @@ class Context:
     artifact: Mapping[str, bytes] = field(default_factory=dict)
     families: pd.DataFrame | None = None
     erased: Erased | None = None
+    sample: int | None = None
 
     def rng(self, *parts: object) -> np.random.Generator:
         """A generator keyed by (seed, step, parts): the same for any batch size, order and worker (P4)."""

@@ -25,14 +25,14 @@ from pathlib import Path
 import orjson
 import pyarrow as pa
 
-from deskloop import zones
+from deskloop import key_checks, zones
 from deskloop.catalog import Version
 from deskloop.changes import Changes, net_changes
 from deskloop.checksums import DAMAGED, damage, marked
 from deskloop.commit import committing, forget_damaged
 from deskloop.digest import row_hashes
 from deskloop.errors import ConfigError, DamageError
-from deskloop.keys import Key, all_keys, current
+from deskloop.keys import Key, all_keys, current, rotate
 from deskloop.parts import Part, as_stream, write_rows
 from deskloop.snapshot import Snapshot, has_commits, snapshot
 
@@ -89,6 +89,9 @@ class Store:
                 raise ConfigError(
                     f"an erasure in {self.root} was interrupted; finish it first: deskloop data erase", "the store"
                 )
+            keys = self.keys()
+            key_checks.verify_erasures(self.root, keys)
+            key_checks.record(self.root, keys)
             self.clear_staging()
             yield
 
@@ -110,19 +113,35 @@ class Store:
         """The HMAC key in use as (id, secret); made on first use.
 
         Raises:
-            ConfigError: the file is damaged or lost; a new key would give every customer a new name.
+            ConfigError: the file is damaged or lost, or holds another key than the data was made under; a new key would
+                give every customer a new name.
         """
         key = current(self.root / "keys", new=not (self.root / "catalog" / "_delta_log").is_dir())
+        key_checks.verify(self.root, [key])
         return key.id, key.secret
 
     def keys(self) -> list[Key]:
         """Every HMAC key, the one in use first, then the retired ones, the latest first.
 
         Raises:
-            ConfigError: a file is damaged or lost.
+            ConfigError: a file is damaged or lost, or holds another key than the store's.
         """
         self.key()
-        return all_keys(self.root / "keys")
+        found = all_keys(self.root / "keys")
+        key_checks.verify(self.root, found)
+        return found
+
+    def rotate_key(self, given_up: Sequence[str] = ()) -> Key:
+        """Retire the key in use, if there is one, and make a new one; the store is locked by the caller.
+
+        Killed in between, either key is in use, and both are the store's.
+
+        Args:
+            given_up: ids of lost keys whose erasures cannot be recognised any more.
+        """
+        key = rotate(self.root / "keys", lambda new: key_checks.announce(self.root, new, given_up))
+        key_checks.record(self.root, self.keys())
+        return key
 
     def folder(self, zone: str, dataset: str) -> Path:
         """Where a dataset's table lies."""

@@ -38,6 +38,7 @@ def summarize(run: Run, error: str | None = None, counted: bool = True) -> dict[
         "metrics": evaluation.get("metrics", {}),
         "comparisons": evaluation.get("comparisons", []),
         "confidence": evaluation.get("confidence"),
+        "margins": _margins(run),
         "decision": run.judged.get("decision"),
         "replies": evaluation.get("replies", []),
         "training": _training(model),
@@ -143,6 +144,13 @@ def _model(run: Run, version: Version) -> dict[str, Any]:
         "folder": str(folder),
         "catalog": version.name,
     }
+
+
+def _margins(run: Run) -> dict[str, float] | None:
+    """What counts as better and as not worse, as shares of the other model's bits per byte."""
+    config = run.pipeline.sections.get("promote")
+    found = config.model_dump(include={"better_by", "margin"}) if config else {}
+    return found or None
 
 
 def _champion(run: Run) -> dict[str, Any] | None:

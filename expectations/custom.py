@@ -120,6 +120,18 @@ class ExpectRecallToBeAtLeast(BatchExpectation):
         return _outcome(recall >= given["min_recall"], recall)
 
 
+class ExpectNoTypeBelowItsFloor(BatchExpectation):
+    """Of the values planted into a sample, enough of each type were found; observed: types that miss their floor."""
+
+    types_below: float | dict[str, Any]
+    success_keys = ("types_below",)
+    args_keys = ("types_below",)
+
+    def _validate(self, metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
+        below = self.configuration.kwargs["types_below"]
+        return _outcome(below == 0, below)
+
+
 class ExpectGroupsToBeBalanced(BatchExpectation):
     """In training, the largest group counts at most `max_ratio` times as much as the smallest; observed: the ratio.
 

@@ -29,7 +29,7 @@ def suite() -> list[Any]:
     """The expectations on `scrubbed`."""
     from great_expectations import expectations as gxe
 
-    from expectations.custom import ExpectRecallToBeAtLeast
+    from expectations.custom import ExpectNoTypeBelowItsFloor, ExpectRecallToBeAtLeast
 
     measured = {name: {"$PARAMETER": name} for name in ("planted", "found", "min_recall")}
     return [
@@ -39,6 +39,11 @@ def suite() -> list[Any]:
         ExpectRecallToBeAtLeast(
             **measured,
             description="Of the values planted into a sample, at least the share `min_recall` was found",
+            severity="critical",
+        ),
+        ExpectNoTypeBelowItsFloor(
+            types_below={"$PARAMETER": "types_below"},
+            description="Of the planted values of each type, at least its share of `min_recall_by_type` was found",
             severity="critical",
         ),
         none_of("raw_columns", "The personal values that the source itself knows stayed in the raw zone"),

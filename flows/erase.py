@@ -18,8 +18,9 @@ from deskloop.config import load_pipeline
 from deskloop.decide import Decider
 from deskloop.erase import erase as core
 from deskloop.erase.record import pending
-from deskloop.erase.stores import of_pipeline
-from deskloop.errors import DeskloopError, StepError
+from deskloop.erase.stores import locked, of_pipeline, settle
+from deskloop.errors import DeskloopError
+from deskloop.foreign import translated
 from deskloop.progress import say
 from deskloop.store import Store
 from tasks import sections, stages
@@ -57,14 +58,18 @@ def _guarded() -> Iterator[None]:
     except Exception as error:
         if os.environ.get("DESKLOOP_DEBUG"):
             raise
-        raise StepError("erase", type(error).__name__) from None
+        raise translated(error, "erase") from None
 
 
 @flow(flow_run_name="erase {pipeline}", persist_result=False)
 def erase(pipeline: str) -> dict[str, Any]:
     """Finish what is begun in the stores of a pipeline; returns its own counts, and rows by dataset of its samples."""
-    root = load_pipeline(Path(pipeline), stages(), sections()).store
-    documents = {one.root.name: erase_task(str(one.root)) for one in of_pipeline(root)}
+    found = of_pipeline(load_pipeline(Path(pipeline), stages(), sections()).store)
+    with locked(found, erasing=True):
+        settle(found)
+    documents = {one.root.name: erase_task(str(one.root)) for one in found}
     first, *samples = documents
     told = {name: documents[name].get("rows", {}) for name in samples if documents[name]}
-    return {**documents[first], "samples": told, "sources": sources_task(pipeline)}
+    # The first store may have been done before the process ended; then its counts were told, and what is left is these.
+    nothing = {"conversations": 0, "rows": {}, "quarantine": 0, "unreadable": [], "related": 0, "models": []}
+    return {**nothing, **documents[first], "samples": told, "sources": sources_task(pipeline)}

@@ -23,7 +23,7 @@ from tasks.encode import encode
 from tasks.evaluate.compare import evaluate
 from tasks.evaluate.config import EvaluateConfig
 from tasks.finetune.products import base_of
-from tasks.promote import PromoteConfig, judge, sentence, told
+from tasks.promote import PromoteConfig, decide, judge, sentence, told
 
 
 @task(task_run_name="evaluate", cache_policy=NO_CACHE, persist_result=False)
@@ -38,7 +38,7 @@ def evaluate_task(run_id: str, base: str, candidate: str, encoded: list[str]) ->
         opponent = _opponent(run, models["candidate"])
         if opponent is not None:
             run.judged["champion"] = opponent
-            models["champion"] = run.engine.catalog.get(opponent.catalog)
+            models["champion"] = _published(run.engine, opponent)
             check_folder(run.store.root, models["champion"])
             _check_unseen(run.engine, opponent, models["champion"], test)
 
@@ -55,7 +55,7 @@ def evaluate_task(run_id: str, base: str, candidate: str, encoded: list[str]) ->
 
 @task(task_run_name="promote", cache_policy=NO_CACHE, persist_result=False)
 def promote_task(run_id: str, candidate: str, evaluation: str, encoded: list[str]) -> None:
-    """Register the candidate, and put it in use if it passes every gate; one write moves all that belongs to it."""
+    """Register the candidate, and promote it if it passes every gate; one write moves all that belongs to it."""
     run = current(run_id)
     config = cast(PromoteConfig, run.pipeline.sections["promote"])
     registry, name = Registry(run.store.root), run.pipeline.settings.name
@@ -64,18 +64,31 @@ def promote_task(run_id: str, candidate: str, evaluation: str, encoded: list[str
         model = _register(run, registry, version, found, encoded)
         in_use = CHAMPION in model.aliases
         gates = judge(found.details, config, taken_out=not in_use and model.promoted_at is not None)
-        failed = [gate for gate in gates if not gate["passed"]]
-        action = "already_champion" if in_use else "blocked" if failed else "promoted" if config.automatic else "kept"
+        action = decide(gates, config, in_use)
+        why = sentence(action, gates)
         if not in_use:
             write_card(model.folder, _card(run, version, found, gates, encoded))
+            model = registry.note_decision(model, why)
         if action == "promoted":
             model = registry.promote(name, model.version, f"run {run.id}")
-        if action == "blocked":
-            gate_blocked(run.id, name, list(map(told, failed)), str(run.store.root / "reports" / run.id / "index.html"))
-        why = sentence(action, gates)
+        if action in ("kept", "blocked"):
+            _announce(run, registry, model, [gate for gate in gates if not gate["passed"]])
         run.judged["model"] = model
         run.judged["decision"] = {"promoted": action == "promoted", "action": action, "why": why, "gates": gates}
     run.say(f"  {'promote':<12} {why}")
+
+
+def _announce(run: Run, registry: Registry, model: Model, failed: list[dict[str, Any]]) -> None:
+    """One message for a candidate and its failed gates, however often a schedule judges it again; none for a sample.
+
+    It is noted after it has been sent: killed in between, the next run sends it again.
+    """
+    names = tuple(sorted(gate["gate"] for gate in failed))
+    if not names or names in model.announced or run.pipeline.sample is not None:
+        return
+    page = run.store.root / "reports" / run.id / "index.html"
+    if gate_blocked(run.id, run.pipeline.settings.name, list(map(told, failed)), str(page)):
+        registry.note_announced(model, names)
 
 
 def _register(run: Run, registry: Registry, version: Version, evaluation: Version, encoded: list[str]) -> Model:
@@ -121,6 +134,23 @@ def _opponent(run: Run, candidate: Version) -> Model | None:
         return champion
     before = [one for one in registry.models(name) if one.version == champion.previous]
     return before[0] if before and before[0].folder.is_dir() else None
+
+
+def _published(engine: Engine, champion: Model) -> Version:
+    """The champion in the catalog.
+
+    Raises:
+        DataError: the catalog has another model under its name: a copy of this store shares the registry.
+    """
+    known = {one.name: one for one in engine.catalog.versions}
+    version = known.get(champion.catalog)
+    if version is None or version.fingerprint != champion.fingerprint:
+        raise DataError(
+            f"the champion, {champion.catalog}, is not the model of that name in this store's catalog: a copy of the "
+            "store seems to share its registry. Give one of them another `name`, or a registry of its own (unset "
+            "MLFLOW_TRACKING_URI); or promote a model of this store with `deskloop models promote`"
+        )
+    return version
 
 
 def _check_unseen(engine: Engine, champion: Model, version: Version, test: Version) -> None:

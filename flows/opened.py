@@ -9,9 +9,11 @@ from prefect.runtime import flow_run
 
 from deskloop.conclude import conclude
 from deskloop.config import load_pipeline
-from deskloop.errors import DataError, DeskloopError, StepError
+from deskloop.errors import DataError, DeskloopError
+from deskloop.foreign import translated
 from deskloop.preflight import preflight
 from deskloop.progress import say
+from deskloop.registry import Registry
 from deskloop.retention import expire
 from deskloop.session import Run, guarded_step, open_run
 from tasks import sections, stages
@@ -41,6 +43,8 @@ def opened(
         if not (training and name in MODEL_STEPS):
             loaded.step(name)
     preflight(loaded, begin, until, training)
+    if training:
+        Registry(loaded.store).check_name(loaded.settings.name)
     with open_run(loaded, say, refit or [], rebuild) as run:
         run.engine.flow_run_id = str(flow_run.get_id() or "")
         try:
@@ -53,7 +57,7 @@ def opened(
             if os.environ.get("DESKLOOP_DEBUG"):
                 raise
             # Prefect writes the message of an error into its database.
-            raise StepError(run.failed or "report", type(error).__name__) from None
+            raise translated(error, run.failed or "report", store=run.store.root) from None
         _expire(run)
 
 

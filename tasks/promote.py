@@ -1,4 +1,9 @@
-"""Decide whether a candidate takes the champion's place: gates on figures that `evaluate` left."""
+"""Decide whether a candidate takes the champion's place: gates on figures that `evaluate` left.
+
+A verdict needs more than a difference beyond the chance of the test split: the same training with another seed gives
+another model, and that alone moves the figure. So "better" and "not worse" are each declared by how much, as a share of
+the other model's bits per byte. `docs/models.md` has the measurements behind the defaults.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -8,21 +13,38 @@ from pydantic import Field
 from deskloop.stage import StageConfig
 
 MEASURE = "bits_per_byte"
+ENOUGH, REPLACED = "enough test families", "not taken out of use before"
 
 
 class PromoteConfig(StageConfig):
     """Config of `promote`."""
 
-    automatic: bool = Field(True, description="put a candidate in use that passes all gates; false: a person does")
+    automatic: bool = Field(True, description="promote a candidate that passes all gates; false: a person does")
     better_than: tuple[Literal["base", "unigram", "bigram"], ...] = Field(
         ("base", "unigram", "bigram"), description="models that the candidate must beat in bits per byte"
     )
     champion: Literal["not_worse", "better"] = Field(
         "not_worse",
-        description="against the model in use, by the paired bootstrap interval of the difference. not_worse: the "
-        "interval does not lie wholly above `tolerance`; better: it lies wholly below 0",
+        description="against the champion, by the paired interval of the difference over test families. not_worse: "
+        "the candidate is worse by less than `margin`; better: it is better by more than `better_by`",
     )
-    tolerance: float = Field(0.0, ge=0, description="bits per byte that a candidate may be worse for certain")
+    margin: float = Field(
+        0.03,
+        ge=0,
+        lt=1,
+        description="non-inferiority margin, as a share of the champion's bits per byte: the whole interval must lie "
+        "below it",
+    )
+    better_by: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="what counts as better, as a share of the other model's bits per byte: the whole interval must lie "
+        "below minus this share",
+    )
+    min_families: int = Field(
+        50, ge=2, description="families that the test split must have; with fewer, a person decides"
+    )
 
 
 def judge(evaluation: Mapping[str, Any], config: PromoteConfig, taken_out: bool = False) -> list[dict[str, Any]]:
@@ -30,58 +52,97 @@ def judge(evaluation: Mapping[str, Any], config: PromoteConfig, taken_out: bool 
 
     Args:
         evaluation: as from `tasks.evaluate.compare.evaluate`.
-        taken_out: this very candidate was in use before, and somebody put another in its place.
+        taken_out: this very candidate was champion before, and somebody put another in its place.
     Returns:
         [{gate, passed, value, threshold, low, high}]: `value` is the candidate's bits per byte less the other's, `low`
-        and `high` its interval where one was computed.
+        and `high` its interval, null where the test split allows none; of the gate on the split's size, its families.
     """
     paired = {found["against"]: found for found in evaluation["comparisons"]}
-    gates = [_better(evaluation["metrics"], paired.get(name), name) for name in config.better_than]
+    metrics = evaluation["metrics"]
+    gates = [_compared("better than", name, metrics, paired, -config.better_by) for name in config.better_than]
     if "champion" in paired:
-        gates.append(_champion(paired["champion"], config))
+        strict = config.champion == "better"
+        rule, share = ("better than", -config.better_by) if strict else ("not worse than", config.margin)
+        gates.append(_compared(rule, "champion", metrics, paired, share))
+    families = min((found.get("families", 0) for found in paired.values()), default=0)
+    gates.append(
+        {
+            "gate": ENOUGH,
+            "passed": families >= config.min_families,
+            "value": families,
+            "threshold": config.min_families,
+        }
+    )
     if taken_out:
-        gates.append({"gate": "not taken out of use before", "passed": False, "value": None, "threshold": None})
+        gates.append({"gate": REPLACED, "passed": False, "value": None, "threshold": None})
     return gates
+
+
+def decide(gates: Sequence[Mapping[str, Any]], config: PromoteConfig, in_use: bool = False) -> str:
+    """What becomes of the candidate: promoted, already_champion, kept (until a person decides), or blocked.
+
+    Args:
+        in_use: the candidate is the champion.
+    """
+    failed = _failed(gates)
+    if in_use:
+        return "already_champion"
+    if not failed:
+        return "promoted" if config.automatic else "kept"
+    return "kept" if ENOUGH in failed and REPLACED not in failed else "blocked"
 
 
 def sentence(action: str, gates: Sequence[Mapping[str, Any]]) -> str:
     """What became of the candidate, and why, in a plain sentence.
 
     Args:
-        action: promoted, already_champion, kept (until a person decides), or blocked.
+        action: as from `decide`.
     """
-    failed = [gate["gate"] for gate in gates if not gate["passed"]]
-    return {
-        "promoted": f"the candidate is now in use: it passed all {len(gates)} gates",
-        "already_champion": "the candidate is the model in use already; nothing had to change",
-        "kept": "the candidate passed all gates and waits for a person (`deskloop models promote`): automatic is false",
-        "blocked": f"the candidate was not put in use: it failed {len(failed)} of {len(gates)} gates "
-        f"({', '.join(failed)})",
-    }[action]
+    failed = _failed(gates)
+    if action == "promoted":
+        return f"the candidate is now the champion: it passed all {len(gates)} gates"
+    if action == "already_champion":
+        return "the candidate is the champion already; nothing had to change"
+    waits = "the candidate waits for a person's decision (`deskloop models promote`)"
+    others = [name for name in failed if name != ENOUGH]
+    told = f"failed {len(others)} of {len(gates)} gates ({', '.join(others)})"
+    if action == "kept" and failed:
+        size = next(gate for gate in gates if gate["gate"] == ENOUGH)
+        few = f"the test split has {size['value']:,} families, and fewer than {size['threshold']:,} decide nothing"
+        return f"{waits}: {few}" + (f"; it also {told}" if others else "")
+    if action == "kept":
+        return f"{waits}: it passed all {len(gates)} gates, and automatic is false"
+    return f"the candidate was not promoted: it {told}"
 
 
 def told(gate: Mapping[str, Any]) -> str:
     """One gate with its figures, for a message."""
+    if gate["gate"] == ENOUGH:
+        return f"{ENOUGH}: {gate['value']:,}; at least {gate['threshold']:,} needed"
     if gate["value"] is None:
         return str(gate["gate"])
-    interval = f", between {gate['low']:+.3f} and {gate['high']:+.3f}" if "low" in gate else ""
-    return f"{gate['gate']}: {gate['value']:+.3f} bits per byte{interval}; allowed up to {gate['threshold']:+.3f}"
+    known = gate.get("low") is not None and gate.get("high") is not None
+    interval = f"between {gate['low']:+.3f} and {gate['high']:+.3f}" if known else "too few families for an interval"
+    measured = f"{gate['value']:+.3f} bits per byte, {interval}"
+    return f"{gate['gate']}: {measured}; all of it below {gate['threshold']:+.3f} needed"
 
 
-def _better(metrics: Mapping[str, Any], paired: Mapping[str, Any] | None, name: str) -> dict[str, Any]:
-    """Certainly better where draws tell, better at all where they do not (the count models)."""
-    if paired is not None:
-        return _gate(f"better than {name}", paired["high"] < 0, paired, 0.0)
-    difference = round(metrics["candidate"][MEASURE] - metrics[name][MEASURE], 6)
-    return {"gate": f"better than {name}", "passed": difference < 0, "value": difference, "threshold": 0.0}
+def _failed(gates: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [gate["gate"] for gate in gates if not gate["passed"]]
 
 
-def _champion(paired: Mapping[str, Any], config: PromoteConfig) -> dict[str, Any]:
-    if config.champion == "better":
-        return _gate("better than champion", paired["high"] < 0, paired, 0.0)
-    return _gate("not worse than champion", paired["low"] <= config.tolerance, paired, config.tolerance)
-
-
-def _gate(name: str, passed: bool, paired: Mapping[str, Any], threshold: float) -> dict[str, Any]:
-    found = {"value": paired["difference"], "low": paired["low"], "high": paired["high"]}
-    return {"gate": name, "passed": passed, "threshold": threshold, **found}
+def _compared(
+    rule: str, name: str, metrics: Mapping[str, Any], paired: Mapping[str, Mapping[str, Any]], share: float
+) -> dict[str, Any]:
+    """A gate that the whole interval of a difference passes by lying below a share of the other's bits per byte."""
+    found = paired.get(name, {})
+    low, high = found.get("low"), found.get("high")
+    threshold = round(share * float(metrics[name][MEASURE]), 6)
+    return {
+        "gate": f"{rule} {name}",
+        "passed": high is not None and high < threshold,
+        "value": found.get("difference"),
+        "threshold": threshold,
+        "low": low,
+        "high": high,
+    }

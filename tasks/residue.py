@@ -2,7 +2,8 @@
 
 It shares no code with scrub's detector, so that one oversight is not made twice. It counts; it names no value.
 
-    known value   what the source knows, by whole tokens, in any case, glued or spread, long words with one edit
+    known value   what the source knows, by whole tokens, in any case, glued or spread, long words with one edit, a
+                  number or an address also said in words
     address       an `@` between word characters, or spelled `[at]`, outside the domains that RFC 2606 reserves
     long number   nine digits or more, also grouped by spaces, dashes, dots, slashes or brackets, or spelled as words;
                   placeholders, dates, prices and the telephone numbers that are reserved for fiction do not count
@@ -19,10 +20,12 @@ from pydantic import AfterValidator
 
 from deskloop.errors import DataError
 from deskloop.placeholders import PLACEHOLDER
+from tasks.residue_said import heard, holds
 
 KNOWN, ADDRESS, NUMBER = "known_value", "email_like", "long_number"
 BREAK = "\x1f"  # stands where a placeholder was and between texts: nothing is read across it
 DIGITS = 9  # of a long number
+SPELLED = 5  # words of a number at least
 EDITED = 8  # letters of a word that is known again with one letter wrong
 SECONDS = 10  # for a pattern of the pipeline file on one conversation
 RUN = 6  # digits that a known number and a number of the text must share
@@ -36,8 +39,12 @@ _HARMLESS = re.compile(
     r"|[$£€¥₹]\s?\d{1,3}(?:[,. ]\d{3}){0,3}(?:[.,]\d\d)?(?!\d|[,. -]\d)"
 )
 _NUMBER = re.compile(rf"\d(?:[ \t\-‐‑‒–—−./()\[\]_]{{0,3}}+\d){{{DIGITS - 1},}}+")
-_SPELLED = "(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple)"
-_WORDS = re.compile(rf"\b{_SPELLED}(?:[\s,.\-]{{1,3}}+{_SPELLED}\b){{{DIGITS - 1},}}+", re.IGNORECASE)
+_SPELLED = (
+    "(?:zero|oh|nought|naught|one|two|three|four|five|six|seven|eight|nine|double|triple|treble|ten|eleven|twelve|twenty"
+    "|thirty|forty|fifty|sixty|seventy|eighty|ninety|(?:thir|four|fif|six|seven|eigh|nine)teen|hundred)"
+)
+_MARK = "(?:(?:dash|hyphen|minus|dot|point|slash|stroke|space)[\\s,.\\-]{1,3}+)?"
+_WORDS = re.compile(rf"\b{_SPELLED}(?:[\s,.\-]{{1,3}}+{_MARK}(?:{_SPELLED}\b|\d)){{{SPELLED - 1},}}+", re.IGNORECASE)
 _ADDRESS = re.compile(
     r"\w@\w|\w\s{0,2}@\s{0,2}\w[\w\-]{0,60}\s{0,2}\.\s{0,2}[^\W\d_]{2}|\w\s?[\[({]\s?at\s?[\])}]\s?\w", re.IGNORECASE
 )
@@ -145,7 +152,7 @@ def _compiled(keep: tuple[str, ...]) -> tuple[Any, ...]:
 
 
 def _long_numbers(text: str, made: bool) -> int:
-    count = sum(1 for _ in _WORDS.finditer(text))
+    count = sum(sum(map(str.isdecimal, heard(match[0]))) >= DIGITS for match in _WORDS.finditer(text))
     if sum(map(str.isdigit, text)) < DIGITS:
         return count
     for match in _NUMBER.finditer(_HARMLESS.sub(BREAK, text)):
@@ -167,7 +174,7 @@ def _known(text: str, known: Mapping[str, Iterable[object] | None]) -> int:
     """How many known values, or parts of a name, are there."""
     words = [(_fold(match[0]), match.start()) for match in _TOKEN.finditer(text)]
     tokens = [word for word, _ in words]
-    stream, distinct = f" {' '.join(tokens)} ", set(tokens)
+    stream, distinct, said = f" {' '.join(tokens)} ", set(tokens), heard(text)
     runs = {"".join(filter(str.isdigit, match[0])) for match in _GROUPED.finditer(text)}
     count = 0
     for entity, values in sorted(known.items()):
@@ -176,7 +183,7 @@ def _known(text: str, known: Mapping[str, Iterable[object] | None]) -> int:
             if not parts or len("".join(parts)) < 3:
                 continue
             named = "PERSON" in entity.upper() or "NAME" in entity.upper()
-            if _whole(parts, stream, distinct, runs, named):
+            if _whole(parts, stream, distinct, runs, named) or (said and holds(said, str(value))):
                 count += 1
             elif named or len(parts) == 1:
                 usual = _ALSO_WORDS if named else frozenset()

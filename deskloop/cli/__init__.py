@@ -1,17 +1,20 @@
 """The command line. `deskloop --help` must be quick, so a command's module is imported when the command is used."""
 
-import difflib
+import contextlib
 import importlib
 import os
 import select
+import signal
 import sys
 from typing import Any
 
 import click
 
 from deskloop import __version__
+from deskloop.cli.groups import Suggesting
 from deskloop.crash import hush
 from deskloop.errors import DeskloopError
+from deskloop.interrupt import MESSAGE, Interrupted, complain, ended_by, exit_code
 
 # command -> (module, one line of help); the help stands here so that listing the commands imports none of them.
 COMMANDS = {
@@ -28,7 +31,7 @@ COMMANDS = {
 }
 
 
-class _Lazy(click.Group):
+class _Lazy(Suggesting):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -47,14 +50,6 @@ class _Lazy(click.Group):
             # Python would complain again on closing stdout.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        near = difflib.get_close_matches(args[0], COMMANDS, n=1) if args[0] not in COMMANDS else []
-        if near:
-            ctx.fail(f"No such command {args[0]!r}; did you mean {near[0]!r}?")
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -76,6 +71,11 @@ def cli(debug: bool) -> None:
 def main(arguments: list[str] | None = None) -> Any:
     """Entry point; turns every error into a line on stderr and an exit code."""
     hush()
+    with ended_by(signal.SIGTERM, signal.SIGHUP):
+        _run(arguments)
+
+
+def _run(arguments: list[str] | None) -> None:
     try:
         code = cli.main(arguments, prog_name="deskloop", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -84,13 +84,19 @@ def main(arguments: list[str] | None = None) -> Any:
     except click.ClickException as error:
         error.show(sys.stderr)
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted; what was published stays, and the next run goes on from there", 130)
+    except click.Abort as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # click replaces every Ctrl-C
+            _leave(error.__cause__)
+        stopped = error.__context__  # at a question: Ctrl-C, the end of the input, or "no"
+        _fail("not confirmed; nothing was changed", exit_code(stopped) if isinstance(stopped, KeyboardInterrupt) else 1)
+    except KeyboardInterrupt as error:
+        _leave(error)
     except Exception as error:
         if os.environ.get("DESKLOOP_DEBUG"):
             raise
-        _fail(f"unexpected {type(error).__name__}; its message is withheld, as it may quote a conversation. "
-              "`deskloop --debug ...` shows it.", 1)  # fmt: skip
+        from deskloop.foreign import explain, withheld
+
+        _fail(explain(error) or withheld(error), 1)
 
 
 def _reader_is_gone() -> bool:
@@ -100,6 +106,16 @@ def _reader_is_gone() -> bool:
     return bool(poll.poll(0))
 
 
+def _leave(error: KeyboardInterrupt) -> None:
+    """End an interrupted command; a signal's at once, since taking the interpreter down takes seconds."""
+    complain(MESSAGE)
+    if isinstance(error, Interrupted):
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os._exit(exit_code(error))
+    sys.exit(exit_code(error))
+
+
 def _fail(message: str, code: int) -> None:
-    print(f"deskloop: {message}", file=sys.stderr)
+    complain(message)
     sys.exit(code)

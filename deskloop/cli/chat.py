@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from deskloop.cli.models import Desk, open_desk
+from deskloop.cli.options import sample_option
 from deskloop.errors import ConfigError, DataError, DeskloopError
+from deskloop.progress import tick
 
 if TYPE_CHECKING:
     from deskloop.registry import Model
@@ -23,6 +25,7 @@ HELP = "/reset starts anew, /system TEXT tells the model how to behave, /exit (o
 @click.option(
     "-c", "--config", "file", default="pipeline.yaml", metavar="FILE", show_default=True, help="The pipeline file."
 )
+@sample_option
 @click.option(
     "--model",
     "which",
@@ -36,7 +39,13 @@ HELP = "/reset starts anew, /system TEXT tells the model how to behave, /exit (o
 @click.option("--greedy", is_flag=True, help="Always the likeliest token: the same words get the same reply.")
 @click.option("--raw", is_flag=True, help="Give the model what you write as it is, not scrubbed.")
 def chat_command(
-    file: str, which: str, temperature: float | None, max_new_tokens: int | None, greedy: bool, raw: bool
+    file: str,
+    sample: int | None,
+    which: str,
+    temperature: float | None,
+    max_new_tokens: int | None,
+    greedy: bool,
+    raw: bool,
 ) -> None:
     """Talk to the model in use, with history.
 
@@ -50,8 +59,9 @@ def chat_command(
     """  # fmt: skip
     if greedy and temperature:
         raise ConfigError("--greedy is --temperature 0; give one of them", "the command")
-    desk = open_desk(file)
-    folder, told = _chosen(desk, which, file)
+    desk = open_desk(file, sample)
+    run = f"deskloop run -c {shlex.quote(file)}" + (f" --sample {sample}" if sample else "")
+    folder, told = _chosen(desk, which, run)
     wanted = {"temperature": 0.0 if greedy else temperature, "max_new_tokens": max_new_tokens}
     given = {name: value for name, value in wanted.items() if value is not None}
 
@@ -145,34 +155,48 @@ class Talk:
         return list(renumber(written))
 
 
-def _chosen(desk: Desk, which: str, file: str) -> tuple[Path, str]:
+def _chosen(desk: Desk, which: str, run: str) -> tuple[Path, str]:
     """Folder of the model that is meant, and what it is in words.
 
+    Args:
+        run: the command that makes one.
     Raises:
-        ConfigError: there is none. DataError: its folder is gone.
+        ConfigError: there is none.
+        DataError: its files are missing, or not those that were registered.
     """
-    run = f"deskloop run -c {shlex.quote(file)}"
     if which == "base":
-        champion = desk.registry.champion(desk.name)
-        parents = desk.catalog.get(champion.catalog).parents if champion else []
-        own = [desk.catalog.get(one.name) for one in parents if one.dataset == "base"]
-        version = own[0] if own else desk.catalog.latest("base")
-        if version is None:
-            raise ConfigError(f"no base model is made yet; make one with: {run}", "the command")
-        folder, told = desk.folder(version), f"{version.name}, the model before fine-tuning"
-    elif which in ("champion", "candidate"):
+        return _base(desk, run)
+    if which in ("champion", "candidate"):
         model = desk.registry.champion(desk.name)
         if which == "candidate":
             model = desk.registry.challenger(desk.name) or model
         if model is None:
             raise ConfigError(f"no model is in use yet; train one with: {run}", "the command")
-        folder, told = model.folder, _described(desk, model)
     else:
         model = desk.find(which)
-        folder, told = model.folder, _described(desk, model)
-    if not (folder / "config.json").is_file():
-        raise DataError(f"the folder {folder} is missing or incomplete; restore it from a backup, or run: {run}")
-    return folder, told
+    tick("  reading the model")
+    model.check("answer")
+    tick("")
+    return model.folder, _described(desk, model)
+
+
+def _base(desk: Desk, run: str) -> tuple[Path, str]:
+    """The base that the champion was fine-tuned from, or the latest."""
+    from deskloop.models import weights_digest
+
+    champion = desk.registry.champion(desk.name)
+    parents = desk.catalog.get(champion.catalog).parents if champion else []
+    own = [desk.catalog.get(one.name) for one in parents if one.dataset == "base"]
+    version = own[0] if own else desk.catalog.latest("base")
+    if version is None:
+        raise ConfigError(f"no base model is made yet; make one with: {run}", "the command")
+    folder = desk.folder(version)
+    if not (folder / "config.json").is_file() or weights_digest(folder) != version.digest:
+        raise DataError(
+            f"{version.name} cannot answer: the files in {folder} are missing or not those that were published. "
+            "Restore them from a backup."
+        )
+    return folder, f"{version.name}, the model before fine-tuning"
 
 
 def _described(desk: Desk, model: "Model") -> str:

@@ -2,19 +2,20 @@
 
 import json
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import click
 
 from deskloop.cli.erase import erase_command
+from deskloop.cli.groups import Suggesting
 from deskloop.cli.keys import keys_command
+from deskloop.cli.options import load, sample_option
 from deskloop.cli.raw import gc_command, trace_command
 from deskloop.cli.verify import verify_command
 from deskloop.errors import ConfigError
 
 
-@click.group("data")
+@click.group("data", cls=Suggesting)
 def data_command() -> None:
     """Versions: log, show, diff, trace; a person erased; retention; keys."""
 
@@ -26,14 +27,12 @@ data_command.add_command(gc_command)
 data_command.add_command(verify_command)
 
 
-def _catalog(pipeline: str) -> tuple[Any, Any]:
+def _catalog(pipeline: str, sample: int | None) -> tuple[Any, Any]:
     from deskloop.catalog import Catalog
-    from deskloop.config import load_pipeline
     from deskloop.erase.record import pending
     from deskloop.store import Store
-    from tasks import sections, stages
 
-    store = Store(load_pipeline(Path(pipeline), stages(), sections()).store)
+    store = Store(load(pipeline, sample).store)
     if pending(store.root / "ledger"):
         raise ConfigError(f"an erasure in {store.root} is not finished; finish it: deskloop data erase", "the store")
     return store, Catalog(store.root / "catalog")
@@ -57,16 +56,16 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON doc
 @data_command.command("log", short_help="List published versions.")
 @click.argument("dataset", required=False)
 @_config
+@sample_option
 @_json
-def log_command(dataset: str | None, pipeline: str, as_json: bool) -> None:
+def log_command(dataset: str | None, pipeline: str, sample: int | None, as_json: bool) -> None:
     """List published versions, the newest last; of one DATASET or of all."""
     from deskloop.tallies import recall
 
-    _, catalog = _catalog(pipeline)
-    chosen = [one for one in catalog.versions if dataset in (None, one.dataset)]
+    _, catalog = _catalog(pipeline, sample)
+    chosen = [one for one in catalog.in_order() if dataset in (None, one.dataset)]
     if dataset is not None and not chosen:
         chosen = [catalog.get(dataset)]
-    chosen.sort(key=lambda one: one.published_at)
     keys = (
         "dataset", "version", "published_at", "rows", "rejected", "mode", "why", "digest", "run_id", "erased_at", "gone"
     )  # fmt: skip
@@ -99,10 +98,11 @@ def _share(found: dict[str, Any]) -> str:
 @data_command.command("show", short_help="Print rows of a version.")
 @click.argument("version", metavar="DATASET[@VERSION]")
 @_config
+@sample_option
 @click.option("-n", "--rows", "limit", type=click.IntRange(min=1), default=5, show_default=True, help="How many rows.")
-def show_command(version: str, pipeline: str, limit: int) -> None:
+def show_command(version: str, pipeline: str, sample: int | None, limit: int) -> None:
     """Print rows of a version as JSON Lines, ordered by row_id."""
-    store, catalog = _catalog(pipeline)
+    store, catalog = _catalog(pipeline, sample)
     found = catalog.get(version)
     if found.kind != "dataset":
         click.echo(json.dumps(found.details))
@@ -117,10 +117,11 @@ def show_command(version: str, pipeline: str, limit: int) -> None:
 @click.argument("old", metavar="DATASET@OLD")
 @click.argument("new", metavar="DATASET@NEW")
 @_config
+@sample_option
 @_json
-def diff_command(old: str, new: str, pipeline: str, as_json: bool) -> None:
+def diff_command(old: str, new: str, pipeline: str, sample: int | None, as_json: bool) -> None:
     """Compare two versions by row: how many are the same, changed, added and gone."""
-    store, catalog = _catalog(pipeline)
+    store, catalog = _catalog(pipeline, sample)
     sides = []
     for name in (old, new):
         found = catalog.get(name)

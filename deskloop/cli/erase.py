@@ -2,12 +2,14 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from deskloop.cli.flow import run_flow
 from deskloop.errors import ConfigError
 from deskloop.progress import be_quiet, say
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from deskloop.erase.search import Asked
     from deskloop.store import Store
 
+LISTED = 20  # unreadable records that a person sees by name
 REASON = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
@@ -41,11 +44,16 @@ REASON = re.compile(r"[A-Za-z0-9_-]{1,40}")
 )
 @click.option("--dry-run", is_flag=True, help="Tell what would go; change nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--unreadable",
+    is_flag=True,
+    help="Also erase if only records that could not be read match, and no conversation; see --dry-run for them.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def erase_command(
     customers: tuple[str, ...], conversations: tuple[str, ...], reason: str, pipeline: str, dry_run: bool, yes: bool,
-    quiet: bool, as_json: bool,
+    unreadable: bool, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Remove customers or conversations from every dataset, version, log, change feed and cache, raw included.
 
@@ -53,15 +61,14 @@ def erase_command(
     Their older rows are refused from then on; new tickets are not. Without a name it finishes an erasure that was
     interrupted.
     """
-    from deskloop.cli.run import _settle_environment
     from deskloop.config import load_pipeline
     from deskloop.erase import stores
     from tasks import sections
     from tasks import stages as all_stages
 
     be_quiet(quiet)
-    _settle_environment()
-    found = stores.of_pipeline(load_pipeline(Path(pipeline), all_stages(), sections()).store)
+    loaded = load_pipeline(Path(pipeline), all_stages(), sections())
+    found = stores.of_pipeline(loaded.store)
     unfinished = any(map(stores.is_pending, found))
     if not customers and not conversations:
         if dry_run or not unfinished:
@@ -71,52 +78,75 @@ def erase_command(
         return
     if not REASON.fullmatch(reason):
         raise ConfigError("--reason: a word of letters, digits, - and _, at most 40, for it stays", "the command")
+    resumed = {}
     if unfinished:
         if dry_run:
             raise ConfigError("an erasure was interrupted; finish it first: deskloop data erase", "the store")
-        say("  finishing the erasure that was interrupted")
-        _finish(pipeline)
+        say("finishing the erasure that was interrupted")
+        resumed = {"resumed": _finish(pipeline)}
+        if not as_json:
+            _show(resumed["resumed"])
     with stores.locked(found) as held:
-        asked = [_asked(store, customers, conversations) for store in held]
+        asked = [_asked(store, customers, conversations, loaded.steps[0].config) for store in held]
         document, previews = stores.look(held, asked)
-        if document["status"] == "found" and not dry_run:
-            if not (yes or _agreed(document, as_json)):
-                raise click.Abort
-            for store, one, preview in zip(held, asked, previews, strict=True):
-                stores.begin(store, one, preview, reason)
-    if document["status"] == "found" and not dry_run:
+        certain = document["status"] == "found" and not dry_run and _confirmed(document, yes, unreadable, as_json)
+        if certain:
+            stores.begin(held, asked, previews, reason)
+    if certain:
         document |= _finish(pipeline)
-    _tell(document, as_json)
+    _tell(document | resumed, as_json)
+    if document["status"] == "unconfirmed":
+        click.get_current_context().exit(2)
 
 
-def _asked(store: "Store", customers: Sequence[str], conversations: Sequence[str]) -> "Asked":
+def _asked(store: "Store", customers: Sequence[str], conversations: Sequence[str], config: Any) -> "Asked":
     """What a store may know those asked for by.
 
+    Args:
+        config: of the pipeline's first step.
     Raises:
         ConfigError: one of them is nobody's id.
     """
+    from tasks.ingest.config import IngestConfig
     from tasks.ingest.erased import asked_for
 
     keys = store.keys()
     try:
-        return asked_for(customers, conversations, [key.secret for key in keys])
+        return asked_for(
+            customers, conversations, [key.secret for key in keys], config if isinstance(config, IngestConfig) else None
+        )
     except ValueError:
         raise ConfigError("--customer or --conversation: one is empty, or a word for nobody", "the command") from None
 
 
 def _finish(pipeline: str) -> dict[str, Any]:
     """The flow, which gets the file's name alone: whom to erase stands in the stores' journals, as keyed hashes."""
-    from flows.erase import erase
-
-    return {"status": "erased", **erase(pipeline)}
+    return {"status": "erased", **run_flow("erase", pipeline=pipeline)}
 
 
-def _agreed(document: Mapping[str, Any], as_json: bool) -> bool:
-    """Ask the person at the terminal."""
-    if as_json:
+def _confirmed(document: dict[str, Any], yes: bool, unreadable: bool, as_json: bool) -> bool:
+    """Ask the person at the terminal; what cannot be asked for and was not confirmed makes the status `unconfirmed`.
+
+    Records that could not be read confirm nothing about whose they are. So where they alone match, `--yes` is not
+    enough.
+    """
+    if as_json and not yes:
         raise ConfigError("--json asks no questions; add --yes or --dry-run", "the command")
+    alone = document["only_unreadable"] and not unreadable
+    if yes and alone:
+        document["status"] = "unconfirmed"
+    if yes:
+        return not alone
     _show(document, err=True)
-    return click.confirm("This cannot be undone. Erase?", default=False, err=True)
+    question = "This cannot be undone. Erase?"
+    if alone:
+        question = (
+            "No conversation of theirs is in the store, only these records that could not be read. Erase them, and "
+            "refuse them from now on?"
+        )
+    if not click.confirm(question, default=False, err=True):
+        raise click.Abort
+    return True
 
 
 def _tell(document: Mapping[str, Any], as_json: bool) -> None:
@@ -127,20 +157,41 @@ def _tell(document: Mapping[str, Any], as_json: bool) -> None:
 
 
 def _show(document: Mapping[str, Any], err: bool = False) -> None:
-    """What was found or done, for a person; counts and names."""
-    lines = [f"{document['status'].replace('_', ' ')}: {document['conversations']:,} conversations"]
-    lines += [f"  {name:<24} {count:>7,} rows" for name, count in document["rows"].items()]
+    """What was found or done, for a person; counts, names and reasons, none of the text."""
+    click.echo("\n".join(_lines(document)), err=err)
+
+
+def _lines(document: Mapping[str, Any]) -> Iterator[str]:
+    status = document["status"]
+    if status == "already_erased":
+        yield "already erased: nothing of theirs is left"
+        return
+    yield f"{status}: {document['conversations']:,} conversations"
+    by = Counter(reason for one in document.get("matched", ()) for reason in one["by"])
+    yield from (f"  by {reason:<21} {count:>7,} conversations" for reason, count in by.most_common())
+    yield from (f"  {name:<24} {count:>7,} rows" for name, count in document["rows"].items())
     if document["quarantine"]:
-        lines.append(f"  {'quarantine':<24} {document['quarantine']:>7,} records that could not be read")
+        yield f"  {'quarantine':<24} {document['quarantine']:>7,} records that could not be read"
+    listed = document["unreadable"]
+    yield from (f"    {shown(one['row_id'])}: {shown(one['why'])}" for one in listed[:LISTED])
+    if len(listed) > LISTED:
+        yield f"    and {len(listed) - LISTED:,} more; --dry-run --json lists all"
     for model in document["models"]:
         state = f" ({', '.join(model['aliases'])})" if model["aliases"] else ""
-        lines.append(f"  model {model['model']}{state} was trained on {model['rows']:,} of these rows")
+        yield f"  model {model['model']}{state} was trained on {model['rows']:,} of these rows"
     if document["related"]:
-        lines.append(
-            f"  {document['related']:,} conversations share a key with these, but name somebody else too: they stay"
-        )
+        yield f"  {document['related']:,} conversations share a key with these, but name somebody else too: they stay"
     for file, count in (document.get("sources") or {}).items():
-        lines.append(f"  {file} still holds {count:,} of their records: the next runs refuse them; the file is yours")
+        yield f"  {shown(file)} still holds {count:,} of their records: the next runs refuse them; the file is yours"
     for name, rows in document["samples"].items():
-        lines.append(f"  {name}: {sum(rows.values()):,} rows")
-    click.echo("\n".join(lines), err=err)
+        yield f"  {name}: {sum(rows.values()):,} rows"
+    if status == "unconfirmed":
+        yield (
+            "nothing was erased: no conversation of theirs is in the store, only records that could not be read. "
+            "Review the list, then add --unreadable to erase them"
+        )
+
+
+def shown(text: str) -> str:
+    """A file's name or a record's id on a terminal: control characters escaped."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

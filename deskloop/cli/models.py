@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from deskloop.cli.groups import Suggesting
+from deskloop.cli.options import load, sample_option
 from deskloop.errors import ConfigError
+from deskloop.progress import tick
 
 if TYPE_CHECKING:
     from deskloop.catalog import Catalog, Version
@@ -35,13 +38,17 @@ class Desk:
         """Where a model of the catalog lies."""
         return self.pipeline.store / "models" / version.dataset / version.fingerprint[:16]
 
-    def details(self, version: str) -> dict[str, Any]:
-        """The figures of an evaluation; empty where there is none."""
-        return dict(self.catalog.get(version).details) if version else {}
+    def details(self, model: "Model") -> dict[str, Any]:
+        """The figures of a model's evaluation; empty where there is none, or where another store's catalog has it."""
+        known = {one.name: one for one in self.catalog.versions}
+        own = known.get(model.catalog)
+        if own is None or own.fingerprint != model.fingerprint or model.evaluation not in known:
+            return {}
+        return dict(known[model.evaluation].details)
 
     def bits_per_byte(self, model: "Model") -> float | None:
         """What a model was judged at, when it was the candidate."""
-        found = self.details(model.evaluation).get("metrics", {}).get("candidate", {}).get("bits_per_byte")
+        found = self.details(model).get("metrics", {}).get("candidate", {}).get("bits_per_byte")
         return None if found is None else float(found)
 
     def find(self, version: str) -> "Model":
@@ -62,18 +69,16 @@ class Desk:
         raise ConfigError(f"no model version {version!r}{told}", "the request")
 
 
-def open_desk(file: str) -> Desk:
-    """A pipeline file with its store.
+def open_desk(file: str, sample: int | None = None) -> Desk:
+    """A pipeline file with its store, or with that of a sample.
 
     Raises:
-        ConfigError: the file was refused.
+        ConfigError: the file was refused, or there has been no such sample.
     """
     from deskloop.catalog import Catalog
-    from deskloop.config import load_pipeline
     from deskloop.registry import Registry
-    from tasks import sections, stages
 
-    pipeline = load_pipeline(Path(file), stages(), sections())
+    pipeline = load(file, sample)
     return Desk(pipeline, Catalog(pipeline.store / "catalog"), Registry(pipeline.store))
 
 
@@ -81,6 +86,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         click.option("-c", "--config", "file", default="pipeline.yaml", metavar="FILE", show_default=True,
                      help="The pipeline file."),
+        sample_option,
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout."),
     ]  # fmt: skip
     for option in reversed(options):
@@ -88,22 +94,31 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group("models")
+@click.group("models", cls=Suggesting)
 def models_command() -> None:
     """The registry: list, promote, rollback."""
 
 
 @models_command.command("list", short_help="List registered versions.")
 @_shared
-def list_command(file: str, as_json: bool) -> None:
-    """List registered versions, the newest first: figures, when in use, data, folder."""
-    desk = open_desk(file)
-    rows = [_row(desk, one) for one in desk.registry.models(desk.name)]
+def list_command(file: str, sample: int | None, as_json: bool) -> None:
+    """List registered versions, the newest first: figures, when in use, why, data, folder.
+
+    Every model's files are read and compared with what was registered.
+    """
+    desk = open_desk(file, sample)
+    models = desk.registry.models(desk.name)
+    rows = []
+    for place, one in enumerate(models, 1):
+        tick(f"  reading model {place} of {len(models)}")
+        rows.append(_row(desk, one) | {"damage": one.damage() or None})
+    tick("")
     if as_json:
         click.echo(json.dumps(rows))
         return
     if not rows:
-        click.echo(f"no model is registered yet; make one with: deskloop run -c {shlex.quote(file)}", err=True)
+        only = f" --sample {sample}" if sample else ""
+        click.echo(f"no model is registered yet; make one with: deskloop run -c {shlex.quote(file)}{only}", err=True)
     for row in rows:
         figure = f"{row['bits_per_byte']:.3f} bits per byte" if row["bits_per_byte"] is not None else "not judged"
         state = ", ".join(row["aliases"]) or ("rolled back" if row["rolled_back"] else "")
@@ -112,20 +127,24 @@ def list_command(file: str, as_json: bool) -> None:
         if row["erased_rows"]:
             click.echo(f"      was trained on {row['erased_rows']:,} rows that have been erased since")
         click.echo(f"      {row['folder']}")
+        for line in _reasons(row):
+            click.echo(f"      {line}")
 
 
 @models_command.command("promote", short_help="Put a version in use.")
 @click.argument("version")
 @click.option("--reason", default="by hand", show_default=True, metavar="TEXT", help="Why; kept with the version.")
 @_shared
-def promote_command(version: str, reason: str, file: str, as_json: bool) -> None:
+def promote_command(version: str, reason: str, file: str, sample: int | None, as_json: bool) -> None:
     """Put VERSION in use at once: a number of `models list`, or a name such as support@3.
 
     A gate that it failed, or an earlier rollback, is told and does not stop it: the decision is yours.
     """
-    desk = open_desk(file)
+    desk = open_desk(file, sample)
     chosen, before = desk.find(version), desk.registry.champion(desk.name)
     failed = _failed_gates(desk, chosen)
+    from tasks.promote import told
+
     champion = desk.registry.promote(desk.name, chosen.version, reason)
     if as_json:
         click.echo(_moved(desk, before, champion, failed))
@@ -133,7 +152,7 @@ def promote_command(version: str, reason: str, file: str, as_json: bool) -> None
     if failed is None:
         click.echo("it was never judged", err=True)
     for gate in failed or ():
-        click.echo(f"it had failed the gate {gate['gate']!r}{_measured(gate)}", err=True)
+        click.echo(f"it had failed the gate {told(gate)}", err=True)
     if chosen.rolled_back:
         click.echo(f"it was rolled back before: {chosen.rolled_back}", err=True)
     _say_moved(before, champion)
@@ -142,12 +161,12 @@ def promote_command(version: str, reason: str, file: str, as_json: bool) -> None
 @models_command.command("rollback", short_help="Put the version before the champion in use again.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; kept with the version that is taken out of use.")
 @_shared
-def rollback_command(reason: str, file: str, as_json: bool) -> None:
+def rollback_command(reason: str, file: str, sample: int | None, as_json: bool) -> None:
     """Put the version before the champion in use again, at once.
 
     The one taken out of use is never put in use again by a run, only by `deskloop models promote`.
     """
-    desk = open_desk(file)
+    desk = open_desk(file, sample)
     before, champion = desk.registry.rollback(desk.name, reason)
     if as_json:
         click.echo(_moved(desk, before, champion, []))
@@ -165,6 +184,8 @@ def _row(desk: Desk, model: "Model") -> dict[str, Any]:
         "registered_at": model.registered_at.isoformat(),
         "promoted_at": model.promoted_at.isoformat() if model.promoted_at else None,
         "previous": model.previous,
+        "reason": model.reason or None,
+        "decision": model.decision or None,
         "rolled_back": model.rolled_back or None,
         "erased_rows": model.erased.get("rows", 0),
         "evaluation": model.evaluation or None,
@@ -182,20 +203,26 @@ def _told(row: dict[str, Any]) -> str:
     return f"{began} {datetime.fromisoformat(row['promoted_at']):%Y-%m-%d %H:%M} UTC{after}"
 
 
+def _reasons(row: dict[str, Any]) -> list[str]:
+    """Why a version stands where it does, and what is wrong with it."""
+    lines = [f"last run: {row['decision']}"] if row["decision"] else []
+    if "champion" in row["aliases"] and row["reason"]:
+        lines.append(f"promoted: {row['reason']}")
+    if row["rolled_back"]:
+        lines.append(f"rolled back: {row['rolled_back']}")
+    if row["damage"]:
+        lines.append(f"DAMAGED: {row['damage']}; restore it from a backup")
+    return lines
+
+
 def _failed_gates(desk: Desk, model: "Model") -> list[dict[str, Any]] | None:
     """The gates that a model does not pass, by the evaluation it was registered with; None: never judged."""
     from tasks.promote import PromoteConfig, judge
 
-    found = desk.details(model.evaluation)
+    found = desk.details(model)
     if "comparisons" not in found:
         return None
     return [gate for gate in judge(found, cast(PromoteConfig, desk.pipeline.sections["promote"])) if not gate["passed"]]
-
-
-def _measured(gate: dict[str, Any]) -> str:
-    if gate.get("value") is None:
-        return ""
-    return f": {gate['value']:.3f}, where {gate['threshold']:.3f} was asked for"
 
 
 def _moved(desk: Desk, before: "Model | None", champion: "Model", failed: list[dict[str, Any]] | None) -> str:

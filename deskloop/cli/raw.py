@@ -2,10 +2,11 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
+
+from deskloop.cli.options import load, sample_option
 
 _config = click.option(
     "-c", "--config", "pipeline", default="pipeline.yaml", metavar="FILE", show_default=True, help="The pipeline file."
@@ -13,25 +14,24 @@ _config = click.option(
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
 
-def _loaded(pipeline: str) -> tuple[Any, Any]:
-    from deskloop.config import load_pipeline
+def _loaded(pipeline: str, sample: int | None) -> tuple[Any, Any]:
     from deskloop.store import Store
-    from tasks import sections, stages
 
-    loaded = load_pipeline(Path(pipeline), stages(), sections())
+    loaded = load(pipeline, sample)
     return loaded, Store(loaded.store)
 
 
 @click.command("trace", short_help="Follow a row back through every dataset.")
 @click.argument("row_id")
 @_config
+@sample_option
 @click.option("--raw", is_flag=True, help="Show the raw row too: personal data; who looked is noted in the ledger.")
 @_json
-def trace_command(row_id: str, pipeline: str, raw: bool, as_json: bool) -> None:
+def trace_command(row_id: str, pipeline: str, sample: int | None, raw: bool, as_json: bool) -> None:
     """Follow a row back to its source: every dataset it went through, what each step did, and the scrubbed text."""
     from deskloop.trace import trace
 
-    loaded, store = _loaded(pipeline)
+    loaded, store = _loaded(pipeline, sample)
     stops = trace(loaded, store, row_id, raw)
     if as_json:
         click.echo(json.dumps([asdict(stop) for stop in stops], default=str, ensure_ascii=False))
@@ -50,13 +50,14 @@ def trace_command(row_id: str, pipeline: str, raw: bool, as_json: bool) -> None:
 
 @click.command("gc", short_help="Delete raw rows older than `raw_days`.")
 @_config
+@sample_option
 @click.option("--dry-run", is_flag=True, help="Count what would go; delete nothing.")
 @_json
-def gc_command(pipeline: str, dry_run: bool, as_json: bool) -> None:
+def gc_command(pipeline: str, sample: int | None, dry_run: bool, as_json: bool) -> None:
     """Delete raw rows that are older than `raw_days`, in every version; what was made from them stays."""
     from deskloop.retention import expire
 
-    loaded, store = _loaded(pipeline)
+    loaded, store = _loaded(pipeline, sample)
     with store.locked():
         counts = expire(loaded, store, dry_run=dry_run)
     if as_json:

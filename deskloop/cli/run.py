@@ -1,13 +1,13 @@
 """`deskloop run`, `prepare` and `plan`."""
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from deskloop.cli.flow import run_flow
 from deskloop.errors import ConfigError, DeskloopError
 from deskloop.progress import be_quiet, say
 
@@ -52,10 +52,7 @@ def run_command(as_json: bool, quiet: bool, **options: Any) -> None:
     Steps are those of the pipeline file, then finetune, evaluate and promote.
     """
     _check(options, ("finetune", "evaluate", "promote"))
-    _settle_environment()
-    from flows.retrain import retrain
-
-    _flow(retrain, as_json, quiet, options)
+    _flow("retrain", as_json, quiet, options)
 
 
 @click.command("prepare")
@@ -64,10 +61,7 @@ def run_command(as_json: bool, quiet: bool, **options: Any) -> None:
 def prepare_command(as_json: bool, quiet: bool, **options: Any) -> None:
     """The data part alone; ends in the data-quality report."""
     _check(options)
-    _settle_environment()
-    from flows.prepare import prepare
-
-    _flow(prepare, as_json, quiet, options)
+    _flow("prepare", as_json, quiet, options)
 
 
 @click.command("plan")
@@ -119,11 +113,11 @@ def _check(options: Mapping[str, Any], more: Sequence[str] = ()) -> None:
     preflight(pipeline, begin, until, training=bool(more) and (until is None or until in more))
 
 
-def _flow(flow: Callable[..., dict[str, Any]], as_json: bool, quiet: bool, options: dict[str, Any]) -> None:
+def _flow(name: str, as_json: bool, quiet: bool, options: dict[str, Any]) -> None:
     be_quiet(quiet)
     arguments = options | {"overrides": list(options["overrides"]), "refit": list(options["refit"])}
     try:
-        document = flow(**arguments)
+        document = run_flow(name, **arguments)
     except DeskloopError as error:
         if as_json and error.document is not None:
             click.echo(json.dumps({key: error.document.get(key) for key in JSON_KEYS}))
@@ -143,12 +137,3 @@ def _tell(document: dict[str, Any]) -> None:
     if document["model"]:
         click.echo(f"model:  {document['model']['folder']}")
     click.echo(f"report: {document['report']}")
-
-
-def _settle_environment() -> None:
-    """Prefect's own log lines are for its server; ours say what happens. Torch's threads wait without spinning, which
-    on a shared machine is what makes it slow."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("DO_NOT_TRACK", "1")

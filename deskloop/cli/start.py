@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
+from deskloop.cli.options import load, sample_option
 from deskloop.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,8 +27,13 @@ if TYPE_CHECKING:
 )
 def init_command(file: str, output: Path) -> None:
     """Look at a log FILE (or a glob in quotes, or a URL) and write a commented pipeline file for it."""
+    from deskloop.places import check_local
     from tasks.ingest.look import pipeline_for
 
+    try:
+        check_local(str(output))
+    except ValueError as error:
+        raise ConfigError(f"--output: {error}", "the command") from None
     if output.exists():
         raise ConfigError(f"{output} is there already; name another file with --output", "the command")
     content = pipeline_for(file, output.parent)
@@ -43,8 +49,10 @@ def init_command(file: str, output: Path) -> None:
 @click.argument("file", type=click.File("rb", lazy=False), default="-")
 @click.option("-c", "--config", "pipeline", metavar="FILE",
               help="Take the options of a pipeline file's scrub step, and its store's key.")  # fmt: skip
+@click.option("--ids", type=click.Choice(["pass", "hash"]), default="pass", show_default=True,
+              help="Opaque identifiers (id, customer_id ...): leave them, or hash them whole (needs -c).")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="No summary on stderr.")
-def scrub_command(file: BinaryIO, pipeline: str | None, quiet: bool) -> None:
+def scrub_command(file: BinaryIO, pipeline: str | None, ids: str, quiet: bool) -> None:
     """Scrub JSON Lines from FILE (or stdin) to stdout, streaming.
 
     \b
@@ -53,19 +61,24 @@ def scrub_command(file: BinaryIO, pipeline: str | None, quiet: bool) -> None:
     out:  the same, scrubbed, without "known", plus
           "spans": [{"turn", "start", "end", "entity"}], offsets of the input
 
-    A line that cannot be read becomes {"id", "error"}. Files that end in .gz are unpacked.
+    A line that cannot be read becomes {"id", "error"}. Files that end in .gz are unpacked. Identifiers are never
+    rewritten in part; one that is personal itself, such as an e-mail address, is hashed whole in either case: under
+    the key of the store that -c names, else under a key that is forgotten when the command ends.
     """
     import gzip
     from collections import Counter
 
     from deskloop.progress import be_quiet, say, tick
-    from tasks.scrub.stream import scrub_stream
+    from tasks.scrub.stream import Identifiers, scrub_stream
 
+    if ids == "hash" and pipeline is None:
+        raise ConfigError("--ids hash needs the key of a store: name a pipeline file with -c", "the command")
     config, key = _scrub_options(pipeline)
+    identifiers = Identifiers(key, always=ids == "hash") if key else Identifiers()
     be_quiet(quiet)
     tally: Counter[str] = Counter()
     source = gzip.GzipFile(fileobj=file) if file.name.endswith(".gz") else file
-    for line in scrub_stream(cast(BinaryIO, source), config, key, tally):
+    for line in scrub_stream(cast(BinaryIO, source), config, key, tally, identifiers):
         sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
         if tally["lines"] % 1000 == 0:
@@ -98,13 +111,12 @@ def _scrub_options(pipeline: str | None) -> "tuple[ScrubConfig, bytes]":
 @click.command("report")
 @click.option("-c", "--config", "pipeline", default="pipeline.yaml", metavar="FILE", show_default=True,
               help="The pipeline file.")  # fmt: skip
-def report_command(pipeline: str) -> None:
+@sample_option
+def report_command(pipeline: str, sample: int | None) -> None:
     """Print where the latest run's page is."""
     from deskloop.conclude import latest_report
-    from deskloop.config import load_pipeline
-    from tasks import sections, stages
 
-    page = latest_report(load_pipeline(Path(pipeline), stages(), sections()).store)
+    page = latest_report(load(pipeline, sample).store)
     if page is None:
         raise ConfigError(f"no run yet; start one with: deskloop run -c {shlex.quote(pipeline)}", "the command")
     click.echo(page)

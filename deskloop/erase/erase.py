@@ -17,10 +17,11 @@ from typing import Any
 
 from deskloop.catalog import Catalog, Version
 from deskloop.erase import traces
-from deskloop.erase.record import Journal, erased, record
+from deskloop.erase.record import PREPARED, Journal, erased, record
 from deskloop.erase.refused import conversation_hash, erasures_digest
 from deskloop.erase.rewrite import SCRATCH, Rewritten, files_of, rewrite
 from deskloop.erase.search import MARKS, QUARANTINE, Asked, Person, again, find, tables
+from deskloop.erase.unreadable import Match, unreadable
 from deskloop.erase.versions import ancestors, counted, kept_versions, models_of, rejects_of, superseded
 from deskloop.ledger import Ledger
 from deskloop.store import Store
@@ -39,7 +40,7 @@ class Preview:
             the person. The latest ones go on under new numbers.
         models: name@version -> rows of the person that it was trained on.
         files: of tables, that hold a row of the person.
-        quarantine: unreadable records that hold something of the person.
+        quarantine: unreadable records that hold an identifier of the person.
         related: conversations that share an e-mail or phone with the person's but name somebody else too; they stay.
     """
 
@@ -50,7 +51,7 @@ class Preview:
     kept: Sequence[str]
     models: Mapping[str, int]
     files: int
-    quarantine: frozenset[bytes]
+    quarantine: Sequence[Match]
     related: int
 
     @property
@@ -58,13 +59,20 @@ class Preview:
         """Whether the store holds nothing of the person."""
         return not self.conversations and not self.quarantine
 
+    @property
+    def only_unreadable(self) -> bool:
+        """Whether nothing but records that could not be read was found, so that nothing confirms whose they are."""
+        return not self.conversations and bool(self.quarantine)
+
     def as_dict(self) -> dict[str, Any]:
         """Counts and names, for the user."""
         return {
             "conversations": self.conversations,
             "rows": dict(self.rows),
             "files": self.files,
+            "matched": [{"conversation_id": name, "by": by} for name, by in sorted(self.person.reasons.items())],
             "quarantine": len(self.quarantine),
+            "unreadable": [one.as_dict() for one in self.quarantine],
             "related": self.related,
             "versions": {"gone": list(self.gone), "kept": list(self.kept)},
             "models": dict(self.models),
@@ -94,13 +102,13 @@ def preview(store: Store, asked: Asked) -> Preview:
         sorted(one.name for one in held if one.name in kept),
         _models(store, catalog, person),
         sum(touched.values()),
-        frozenset(traces.unreadable(store, person, asked.values)),
+        unreadable(store, person, asked),
         len(person.related),
     )
 
 
-def begin(store: Store, asked: Asked, found: Preview, reason: str) -> Journal:
-    """Write the journal: from here on the erasure is certain, and runs keep off the store until it is done.
+def prepare(store: Store, asked: Asked, found: Preview, reason: str) -> Journal:
+    """Write the journal, which `make_certain` puts in force: then runs keep off the store until the erasure is done.
 
     Args:
         found: from `preview`, under the same lock.
@@ -119,11 +127,12 @@ def begin(store: Store, asked: Asked, found: Preview, reason: str) -> Journal:
         customers=sorted(person.customers),
         own=sorted(person.own),
         conversations=sorted(conversation_hash(key, name) for name in names),
-        records=traces.hashed(found.quarantine, key),
+        records=traces.hashed({one.raw for one in found.quarantine}, key),
         rows=dict(found.rows),
         models=dict(found.models),
+        told={"related": found.related, "unreadable": [one.as_dict() for one in found.quarantine]},
     )
-    journal.save(store.root / "ledger")
+    journal.save(store.root / "ledger", PREPARED)
     return journal
 
 
@@ -171,7 +180,7 @@ def _rewrite(store: Store, journal: Journal, say: Say) -> None:
     stale, pieces = traces.learned(store, alone)
     for digest in stale:
         Ledger(store.root / "ledger").forget_artifact(digest)
-    journal.told = {
+    journal.told |= {
         "conversations": len(person.conversations),
         "quarantine": traces.rewrite_quarantine(store, journal.records, keys),
         "families": traces.rewrite_families(store, person),

@@ -20,6 +20,7 @@ from deskloop.erase.refused import Erased, Erasure
 from deskloop.snapshot import state_rows
 
 JOURNAL = "erasure.json"
+PREPARED = "erasure.prepared.json"
 ERASURES = pa.schema(
     [
         ("id", pa.string()),
@@ -68,15 +69,15 @@ class Journal:
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     told: dict[str, Any] = field(default_factory=dict)
 
-    def save(self, ledger: Path) -> None:
+    def save(self, ledger: Path, name: str = JOURNAL) -> None:
         """Write it, whole or not at all, and durably."""
         ledger.mkdir(parents=True, exist_ok=True)
-        temporary = ledger / f".{JOURNAL}"
+        temporary = ledger / f".{name}"
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(orjson.dumps(asdict(self)))
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(ledger / JOURNAL)
+        temporary.replace(ledger / name)
 
     def remove(self, ledger: Path) -> None:
         """The erasure is done."""
@@ -86,6 +87,21 @@ class Journal:
         """What the ledger will hold of it."""
         sets = (frozenset(one) for one in (self.customers, self.own, self.conversations, self.records))
         return Erasure(self.id, datetime.fromisoformat(self.until), *sets)
+
+
+def prepared(ledger: Path) -> bool:
+    """Whether a journal waits to become certain together with those of the other stores."""
+    return (ledger / PREPARED).exists()
+
+
+def make_certain(ledger: Path) -> None:
+    """From here on the erasure that was prepared will be brought to its end."""
+    (ledger / PREPARED).rename(ledger / JOURNAL)
+
+
+def drop_prepared(ledger: Path) -> None:
+    """Forget an erasure that never became certain: its process ended first, and nothing was changed."""
+    (ledger / PREPARED).unlink(missing_ok=True)
 
 
 def pending(ledger: Path) -> Journal | None:

@@ -1,11 +1,10 @@
 """Whose rows: found by keyed hashes in every file of every table, versions of the past and leftovers included."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +16,10 @@ ZONES = ("raw", "clean")
 QUARANTINE = "quarantine"
 
 
+def _nobody(kind: str, text: str) -> frozenset[str]:
+    return frozenset()
+
+
 @dataclass(frozen=True)
 class Asked:
     """What a user asked to erase.
@@ -25,11 +28,17 @@ class Asked:
         customers: customer keys of the ids, e-mails and phones, under every key of the project.
         conversations: conversation ids as a store may hold them.
         values: the ids, e-mails and phones themselves, to be looked for in records that could not be read.
+        kinds: customer key -> what it is of: `id`, `email` or `phone`.
+        identify: (kind, text) -> the customer keys that a store has for it; of kind `conversation`, the names.
+        declared: dotted path of a record -> kinds of what the sources declare to stand there; also `known`.
     """
 
     customers: frozenset[str] = frozenset()
     conversations: frozenset[str] = frozenset()
     values: tuple[str, ...] = field(default=(), repr=False)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    identify: Callable[[str, str], frozenset[str]] = field(default=_nobody, repr=False)
+    declared: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -40,8 +49,10 @@ class Person:
         customers, own: see `deskloop.erase.refused.Erasure`.
         conversations: ids of all their conversations.
         related: conversations that share a customer key with theirs but have others besides: somebody else's.
-        values: entity type -> what the raw rows know of them.
+        values: entity type -> what the raw rows know of them, and of nobody else unless it is one of their keys.
         latest: when their last conversation began.
+        seen: the customer keys asked for that the store has read.
+        reasons: conversation -> by what it is theirs: `id`, `email`, `phone`, `another key` or `conversation id`.
     """
 
     customers: frozenset[str]
@@ -50,6 +61,8 @@ class Person:
     related: frozenset[str] = frozenset()
     values: dict[str, set[str]] = field(default_factory=dict, repr=False)
     latest: datetime | None = None
+    seen: frozenset[str] = frozenset()
+    reasons: dict[str, list[str]] = field(default_factory=dict)
 
     def rows(self, table: pa.Table) -> list[bool]:
         """Which rows of a table are theirs: by conversation, by what they were derived from, by customer key.
@@ -68,6 +81,7 @@ class Person:
         return marked
 
 
+CUSTOMER_TYPES = {"CUSTOMER_ID": "id", "EMAIL_ADDRESS": "email", "PHONE_NUMBER": "phone"}
 MARKS = ("row_id", "conversation_id", "parent_id", "customer_keys")
 
 
@@ -123,8 +137,13 @@ def find(store: Store, asked: Asked) -> Person:
     theirs = {name for name, one in keys.items() if belongs(one, asked.customers, own)}
     related = frozenset(name for name, one in keys.items() if one & mine) - theirs
     theirs |= asked.conversations & _conversations(store)
-    person = Person(asked.customers, own, frozenset(theirs), related - theirs)
-    _know(store, person)
+    seen = asked.customers & set().union(*keys.values())
+    person = Person(asked.customers, own, frozenset(theirs), related - theirs, seen=frozenset(seen))
+    for name in theirs:
+        by = {asked.kinds.get(key, "id") for key in keys.get(name, ()) if key in asked.customers}
+        by |= {"conversation id"} if name in asked.conversations else set()
+        person.reasons[name] = sorted(by) or ["another key"]
+    _know(store, person, asked)
     return person
 
 
@@ -135,7 +154,7 @@ def again(store: Store, customers: Collection[str], hashes: Collection[str], key
         name for name in _conversations(store) if any(conversation_hash(key, name) in wanted for key in keys)
     }  # fmt: skip
     person = Person(frozenset(customers), conversations=frozenset(names))
-    _know(store, person)
+    _know(store, person, Asked())
     return person
 
 
@@ -161,16 +180,26 @@ def _conversations(store: Store) -> set[str]:
     return found
 
 
-def _know(store: Store, person: Person) -> None:
-    """Add what the raw rows know of a person, and when their last conversation began."""
+def _know(store: Store, person: Person, asked: Asked) -> None:
+    """Add what the raw rows know of a person, and when their last conversation began.
+
+    A conversation's row also knows of others: the agent's name, the shop's own address. So a value counts as the
+    person's if it makes one of their customer keys, or if no row of anybody else knows it.
+    """
+    others: dict[str, set[str]] = defaultdict(set)
     for table in _scan(store, (*MARKS, "known", "started_at"), ("raw",)):
         if not {"known", "started_at"} <= set(table.column_names):
             continue
-        for row in table.select(["known", "started_at"]).filter(pa.array(person.rows(table), pa.bool_())).to_pylist():
-            for kind, values in row["known"] or ():
-                person.values.setdefault(kind, set()).update(filter(None, values or ()))
-            started: Any = row["started_at"]
-            person.latest = max(filter(None, (person.latest, started)), default=None)
+        cells = zip(table["known"].to_pylist(), table["started_at"].to_pylist(), person.rows(table), strict=True)
+        for known, started, is_theirs in cells:
+            for kind, values in known or ():
+                (person.values if is_theirs else others).setdefault(kind, set()).update(filter(None, values or ()))
+            if is_theirs:
+                person.latest = max(filter(None, (person.latest, started)), default=None)
+    keys = person.customers | person.own
+    for kind, values in person.values.items():
+        same = CUSTOMER_TYPES.get(kind, "id")
+        values -= {one for one in values & others[kind] if keys.isdisjoint(asked.identify(same, one))}
 
 
 def _scan(store: Store, columns: Sequence[str], zones: Collection[str] = ZONES) -> Iterator[pa.Table]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deskloop import zones
-from deskloop.erase import erase
+from deskloop.erase import erase, record
 from deskloop.erase.record import erasures, pending
 from deskloop.erase.refused import conversation_hash
 from deskloop.erase.search import Asked
@@ -33,11 +33,15 @@ def is_pending(store: Store) -> bool:
 
 
 @contextmanager
-def locked(stores: Sequence[Store]) -> Iterator[list[Store]]:
-    """All of them, runs kept off."""
+def locked(stores: Sequence[Store], erasing: bool = False) -> Iterator[list[Store]]:
+    """All of them, runs kept off.
+
+    Args:
+        erasing: see `Store.locked`.
+    """
     with ExitStack() as stack:
         for store in stores:
-            stack.enter_context(store.locked())
+            stack.enter_context(store.locked(erasing))
         yield list(stores)
 
 
@@ -45,7 +49,8 @@ def look(stores: Sequence[Store], asked: Sequence[Asked]) -> tuple[dict[str, Any
     """What the stores hold of those asked for; changes nothing.
 
     Returns:
-        (counts and names for the user, one preview for each store). `status` is found, or already_erased.
+        (counts and names for the user, one preview for each store). `status` is found, or already_erased;
+        `only_unreadable`: no conversation was found, only records that could not be read.
     Raises:
         ConfigError: nobody has ever heard of them.
     """
@@ -53,8 +58,9 @@ def look(stores: Sequence[Store], asked: Sequence[Asked]) -> tuple[dict[str, Any
         previews = [erase.preview(store, one) for store, one in zip(stores, asked, strict=True)]
     own = previews[0].as_dict()
     samples = {store.root.name: one.as_dict()["rows"] for store, one in list(zip(stores, previews, strict=True))[1:]}
+    alone = any(one.only_unreadable for one in previews) and not any(one.conversations for one in previews)
     models = [{"model": name, "rows": rows, "aliases": []} for name, rows in own["models"].items()]
-    document = {"status": "found", **own, "models": models, "samples": samples}
+    document = {"status": "found", **own, "models": models, "samples": samples, "only_unreadable": alone}
     if all(one.empty for one in previews):
         if not _known(stores[0], asked[0]):
             raise ConfigError(
@@ -64,10 +70,28 @@ def look(stores: Sequence[Store], asked: Sequence[Asked]) -> tuple[dict[str, Any
     return document, previews
 
 
-def begin(store: Store, asked: Asked, found: erase.Preview, reason: str) -> None:
-    """Make an erasure certain; a store without a row of theirs notes whom to refuse, too."""
+def begin(stores: Sequence[Store], asked: Sequence[Asked], found: Sequence[erase.Preview], reason: str) -> None:
+    """Make an erasure certain in all stores or in none; a store without a row of theirs notes whom to refuse, too."""
     with zones.allow_raw("erase"):
-        erase.begin(store, asked, found, reason)
+        for store, one, preview in zip(stores, asked, found, strict=True):
+            erase.prepare(store, one, preview, reason)
+    record.make_certain(stores[0].root / "ledger")
+    settle(stores)
+
+
+def settle(stores: Sequence[Store]) -> None:
+    """Bring a beginning that was cut short to one of its two ends: certain everywhere, or nowhere.
+
+    The first store decides: it was the first to be made certain, and is finished only after all others are certain.
+    """
+    certain = is_pending(stores[0])
+    for store in stores:
+        ledger = store.root / "ledger"
+        if record.prepared(ledger):
+            if certain and store is not stores[0]:
+                record.make_certain(ledger)
+            else:
+                record.drop_prepared(ledger)
 
 
 def _known(store: Store, asked: Asked) -> bool:

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,28 +21,11 @@ from deskloop.placeholders import generalise
 from deskloop.store import Store
 from deskloop.trace import ACCESS
 
-LONG_DIGITS = 6  # digits of a number that can be looked for with other separators
-SHORTEST = 4  # characters of a value that can be looked for
-ALONE = ("CUSTOMER_ID", "EMAIL_ADDRESS", "PHONE_NUMBER")  # types of which a value of one word points to one person
+SHORTEST = 4  # characters of a line that can be looked for
 WORD = re.compile(r"[^\W\d_]{5,}")  # a shorter one may be a piece of anybody's
 NO_WORDS = ("metrics.json", "quota.json", "tokenizer_config.json", "special_tokens_map.json")
 TOKENIZER = "tokenizer.json"
 ERASED = "(erased)"  # what stands in place of an id
-
-
-def unreadable(store: Store, person: Person, asked: Iterable[str]) -> set[bytes]:
-    """The records in the quarantine that hold a value of the person, or an id of their conversations.
-
-    A first name alone, or a value under four characters, points to nobody.
-    """
-    wanted = [value for kind, values in person.values.items() for value in values if kind in ALONE or _points(value)]
-    needles = _needles([*asked, *wanted, *person.conversations])
-    found = set()
-    for path in parts(store, "raw", QUARANTINE) if store.exists("raw", QUARANTINE) and needles is not None else ():
-        for raw in read_part(path, ["raw"])["raw"].to_pylist():
-            if raw is not None and any(needles.search(text) for text in _readings(raw)):  # type: ignore[union-attr]
-                found.add(raw)
-    return found
 
 
 def hashed(records: Iterable[bytes], key: bytes) -> list[str]:
@@ -206,34 +188,3 @@ def _strings(document: Any) -> Iterator[str]:
             stack += one
         elif isinstance(one, str):
             yield one.removeprefix("\u0120").casefold()
-
-
-def _points(value: str) -> bool:
-    """Whether a value of any type points to one person: several words, or a number of some length."""
-    return len(value.split()) > 1 or (len(value) >= LONG_DIGITS and any(map(str.isdecimal, value)))
-
-
-def _needles(values: Iterable[str]) -> re.Pattern[str] | None:
-    """One pattern for all values, numbers with any separators; None where none is long enough."""
-    patterns = set()
-    for value in values:
-        digits = "".join(filter(str.isdecimal, value))
-        if len(digits) >= LONG_DIGITS and not any(map(str.isalpha, value)):
-            patterns.add(r"(?:[0-9]{1,4}[^0-9A-Za-z]{0,3})?" + r"[^0-9A-Za-z]{0,3}".join(digits[-10:]))
-        elif len(value) >= SHORTEST:
-            patterns.add(re.escape(_folded(value)))
-    return re.compile(rf"(?<!\w)(?:{'|'.join(sorted(patterns))})(?!\w)") if patterns else None
-
-
-def _readings(raw: bytes) -> Iterator[str]:
-    """A record's bytes as text: as they are, and with JSON's escapes resolved."""
-    text = raw.decode("utf-8", "replace")
-    yield _folded(text)
-    if "\\u" in text:
-        yield _folded(re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text))
-    if "\ufffd" in text:
-        yield _folded(raw.decode("latin-1"))
-
-
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()

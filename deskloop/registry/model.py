@@ -1,8 +1,8 @@
 """One registered version, read from MLflow's tags.
 
 What a model is made of hangs on its version as tags that are written with it, in one transaction, and never change.
-Four tags may change, each in one write: what last judged it, its promotion, the mark of a rollback, and how many of
-the rows it was trained on have been erased since.
+Six tags may change, each in one write: what last judged it, what was decided, its promotion, the mark of a rollback,
+how many of the rows it was trained on have been erased since, and which failed gates a message has gone out about.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ CATALOG, FOLDER = "deskloop.catalog", "deskloop.folder"
 DATA, DIGEST, LIBRARY = "deskloop.data.", "deskloop.digest.", "deskloop.library."
 JUDGED, PROMOTION, ROLLED_BACK = "deskloop.judged", "deskloop.promotion", "deskloop.rolled_back"
 ERASED = "deskloop.erased_rows"
+DECISION, ANNOUNCED = "deskloop.decision", "deskloop.announced"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class Model:
         rolled_back: when and why it was taken out of use; empty if it was not, or is in use again.
         erased: `rows` that it was trained on and that have been erased since, `at` when, and how many by erasure;
             empty if none.
+        reason: why it was last promoted; empty if it never was.
+        decision: what the last run decided about it, and why; empty if no run has judged it.
+        announced: sets of failed gates that a message has gone out about.
         weights, settings: digests of its weights and tokenizer, and of its settings, when it was registered.
     """
 
@@ -58,25 +62,39 @@ class Model:
     previous: int | None
     rolled_back: str
     erased: dict[str, Any]
+    reason: str
+    decision: str
+    announced: tuple[tuple[str, ...], ...]
     weights: str
     settings: str
 
-    def check(self) -> None:
-        """Whether the folder is still what was registered; reads all of it, about a second for each gigabyte.
+    @property
+    def title(self) -> str:
+        """Name, version and name in the catalog, for a message."""
+        return f"model {self.name} {self.version} ({self.catalog})"
 
+    def damage(self) -> str:
+        """How the folder differs from what was registered, or empty; reads all of it, about a second per gigabyte."""
+        if not (self.folder / "config.json").is_file():
+            return f"its folder {self.folder} is missing or incomplete"
+        try:
+            same = weights_digest(self.folder) == self.weights and settings_digest(self.folder) == self.settings
+        except OSError as error:
+            return f"the files in {self.folder} cannot be read ({error.strerror})"
+        return "" if same else f"the files in {self.folder} are not those that were registered"
+
+    def check(self, purpose: str = "be put in use") -> None:
+        """Refuse a model whose folder is no longer what was registered.
+
+        Args:
+            purpose: what the model cannot do then, for the message.
         Raises:
             DataError: it is missing, or its weights, tokenizer or settings are others.
         """
-        what = f"model {self.name} {self.version} ({self.catalog})"
-        if not (self.folder / "config.json").is_file():
+        if damage := self.damage():
             raise DataError(
-                f"{what} cannot be put in use: its folder {self.folder} is missing or incomplete. Restore it from a "
-                "backup, or choose another version of `deskloop models list`."
-            )
-        if weights_digest(self.folder) != self.weights or settings_digest(self.folder) != self.settings:
-            raise DataError(
-                f"{what} cannot be put in use: the files in {self.folder} are not those that were registered. Restore "
-                "them from a backup, or choose another version of `deskloop models list`."
+                f"{self.title} cannot {purpose}: {damage}. Restore it from a backup, or choose another version of "
+                "`deskloop models list`."
             )
 
 
@@ -163,6 +181,9 @@ def models_of(name: str, root: Path, records: Sequence[Any], aliases: Mapping[st
                 previous=told.before[0][0] if told and told.before else None,
                 rolled_back=mark,
                 erased=orjson.loads(own.get(ERASED, "{}")),
+                reason=told.reason if told else "",
+                decision=own.get(DECISION, ""),
+                announced=tuple(tuple(gates) for gates in orjson.loads(own.get(ANNOUNCED, "[]"))),
                 weights=own[WEIGHTS],
                 settings=own[SETTINGS],
             )

@@ -30,7 +30,9 @@ from deskloop.registry.model import (
     promotion,
     settings_digest,
 )
+from deskloop.registry.ownership import check_owner, mark
 from deskloop.registry.tracking import is_server, log_figures, open_client, registered, start_run, talking
+from deskloop.samples import is_sample
 
 PATIENCE = 60.0  # seconds for another promotion to end
 KEPT = 200  # champions before the present one that a rollback can still find
@@ -39,26 +41,40 @@ KEPT = 200  # champions before the present one that a rollback can still find
 class Registry:
     """Models of one store; opened when it is first used."""
 
-    def __init__(self, store_root: Path, uri: str | None = None) -> None:
-        """Choose the registry.
+    def __init__(self, store_root: Path) -> None:
+        """Choose the registry: the one that MLFLOW_TRACKING_URI names, else `mlflow.db` in the store.
+
+        A sample always keeps its own, so that it neither reads nor changes what others decide by.
 
         Args:
-            store_root: the store's folder; `mlflow.db` lies in it unless a server is named.
-            uri: a tracking server or database; default: MLFLOW_TRACKING_URI, else the store's own.
+            store_root: the store's folder.
         """
         self.root = store_root.absolute()
         self.database = self.root / "mlflow.db"
-        chosen = uri or os.environ.get("MLFLOW_TRACKING_URI")
-        self.uri = chosen or f"sqlite:///{self.database}"
-        self._own = not chosen
+        own = f"sqlite:///{self.database}"
+        self.uri = own if is_sample(self.root) else os.environ.get("MLFLOW_TRACKING_URI") or own
+        self._own = self.uri == own
 
     @cached_property
     def _client(self) -> Any:
         self.root.mkdir(parents=True, exist_ok=True)
         return open_client(self.uri)
 
+    def check_name(self, name: str) -> None:
+        """Refuse early a model name that another store holds on the tracking server; quick without a server.
+
+        Raises:
+            ConfigError: says whose name it is not, and what to do.
+        """
+        if not self._own:
+            self._records(name)
+
     def models(self, name: str) -> list[Model]:
-        """All versions of a model, newest first."""
+        """All versions of a model, newest first.
+
+        Raises:
+            ConfigError: the name belongs to another store on the tracking server.
+        """
         return models_of(name, self.root, *self._records(name))
 
     def champion(self, name: str) -> Model | None:
@@ -178,6 +194,20 @@ class Registry:
             self._tag(found, tags.ERASED, orjson.dumps(mark).decode())
             return self._get(name, found.version)
 
+    def note_decision(self, model: Model, why: str) -> Model:
+        """Keep what the last run decided about a model, and why."""
+        if model.decision == why:
+            return model
+        with self._locked(), talking(self.uri):
+            self._tag(model, tags.DECISION, why)
+            return self._get(model.name, model.version)
+
+    def note_announced(self, model: Model, gates: Sequence[str]) -> None:
+        """Remember that a message about these failed gates of a candidate has gone out."""
+        announced = sorted({*model.announced, tuple(sorted(gates))})
+        with self._locked(), talking(self.uri):
+            self._tag(model, tags.ANNOUNCED, orjson.dumps(announced).decode())
+
     def _take_over(self, chosen: Model, noted: Promotion) -> None:
         self._tag(chosen, tags.PROMOTION, noted.as_tag())
         self._client.set_registered_model_alias(chosen.name, CHAMPION, str(chosen.version))
@@ -201,11 +231,12 @@ class Registry:
     ) -> int:
         client, name = self._client, version.dataset
         known = lineage(version, data, version.libraries)
+        if not client.search_registered_models(f"name = '{name}'"):
+            # MLflow creates a name once: of two stores that try, one gets it and the other is refused.
+            client.create_registered_model(name, tags={} if self._own else mark(self.root))
         run_id = start_run(client, name, version.name, known, tags.FINGERPRINT, self.root / "models" / name)
         log_figures(client, run_id, metrics, parameters, history)
         client.set_terminated(run_id)
-        if not client.search_registered_models(f"name = '{name}'"):
-            client.create_registered_model(name)
         folder = folder.absolute()
         place = folder.relative_to(self.root) if folder.is_relative_to(self.root) else folder
         # A server takes no path of its clients' disks.
@@ -225,7 +256,10 @@ class Registry:
         if self._own and not self.database.exists():
             return [], {}
         with talking(self.uri):
-            return registered(self._client, name, tags.FINGERPRINT)
+            owner, records, aliases = registered(self._client, name, tags.FINGERPRINT)
+        if owner is not None and not self._own:
+            check_owner(name, owner, self.root, self.uri)
+        return records, aliases
 
     def _get(self, name: str, version: int) -> Model:
         models = self.models(name)

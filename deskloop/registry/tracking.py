@@ -89,8 +89,8 @@ def start_run(client: Any, experiment: str, title: str, tags: Mapping[str, str],
     return run_id
 
 
-def registered(client: Any, name: str, ours: str) -> tuple[list[Any], dict[str, int]]:
-    """MLflow's versions of a model that have the tag `ours`, and alias -> version."""
+def registered(client: Any, name: str, ours: str) -> tuple[dict[str, str] | None, list[Any], dict[str, int]]:
+    """A registered model's tags (None: there is no such name), its versions with the tag `ours`, alias -> version."""
     names = client.search_registered_models(f"name = '{name}'")
     records: list[Any] = []
     token = None
@@ -100,7 +100,7 @@ def registered(client: Any, name: str, ours: str) -> tuple[list[Any], dict[str, 
         if not (token := page.token):
             break
     aliases = {alias: int(number) for one in names for alias, number in one.aliases.items()}
-    return [one for one in records if ours in one.tags], aliases
+    return dict(names[0].tags) if names else None, [one for one in records if ours in one.tags], aliases
 
 
 def log_figures(

@@ -58,8 +58,9 @@ def render(run: dict[str, Any]) -> str:
         run: `pipeline`, `run_id`, `status` and `steps` (in order), and as much of `error`, `failed_step`,
             `started_at`, `seconds`, `version`, `entities`, `languages`, `recall`, `annotation`, `augmentation`,
             `classes`, `intents`, `proof`, `training`, `metrics`, `comparisons`, `confidence`, `decision`, `model`,
-            `champion`, `replies`, `lineage`, `libraries`, `data_docs` as the run has, in the types of JSON (no NumPy);
-            not modified; null is the same as missing. A section without data is left out, and the page says so.
+            `champion`, `margins`, `replies`, `lineage`, `libraries`, `data_docs` as the run has, in the types of JSON
+            (no NumPy); not modified; null is the same as missing. A section without data is left out, and the page says
+            so.
     Returns:
         HTML, the style sheet included.
     """

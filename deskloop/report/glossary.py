@@ -35,6 +35,7 @@ FORMS = {  # how a planted value was written: what that means, and its name
     "no_punctuation": ("and without capitals", "Without signs"),
     "misspelled": ("in the value or beside it", "With a letter wrong"),
     "hidden": ("HTML entities, tags, invisible or wide characters", "In disguise"),
+    "spoken": ("numbers digit by digit, in words", "Said aloud"),
 }
 
 MODELS = {
@@ -122,10 +123,11 @@ TERMS = {
 }
 
 GATES = {
-    "better than base": "It predicts the agents' replies better than the model it started from.",
-    "better than unigram": "It beats guessing from how frequent each token is.",
-    "better than bigram": "It beats guessing from the previous token alone.",
-    "better than champion": "It is better than the model in use, beyond what chance explains.",
-    "not worse than champion": "It is not worse than the model in use beyond what chance explains.",
+    "better than base": "It predicts the agents' replies clearly better than the model it started from.",
+    "better than unigram": "It clearly beats guessing from how frequent each token is.",
+    "better than bigram": "It clearly beats guessing from the previous token alone.",
+    "better than champion": "It is clearly better than the model in use.",
+    "not worse than champion": "It is the model in use's equal, or better, within the declared margin.",
+    "enough test families": "The test split is large enough to decide without a person.",
     "not taken out of use before": "Nobody had already replaced this very model by another.",
 }

@@ -62,7 +62,8 @@ def comparison(run: Run) -> dict[str, Any] | None:
     ends = [metrics[name].get(key) for name in order for key in ("bits_per_byte", "bits_per_byte_high")]
     most = max((value for value in ends if _finite(value)), default=0.0)
     shown = [key for key in COLUMNS if any(key in found for found in metrics.values())]
-    pairs = [_pair(pair) for pair in run.get("comparisons") or [] if _finite(pair.get("difference"))]
+    margins = run.get("margins") or {}
+    pairs = [_pair(pair, metrics, margins) for pair in run.get("comparisons") or [] if _finite(pair.get("difference"))]
     return {
         "rows": [_model(name, metrics[name], most) for name in order],
         "columns": [METRICS[key][0] for key in COLUMNS],
@@ -73,6 +74,8 @@ def comparison(run: Run) -> dict[str, Any] | None:
         "families": next((pair["families"] for pair in pairs if pair["families"] is not None), None),
         "conversations": next((pair["conversations"] for pair in pairs if pair["conversations"] is not None), None),
         "confidence": percent(run.get("confidence", 0.95), 0),
+        "better_by": percent(margins["better_by"]) if "better_by" in margins else None,
+        "margin": percent(margins.get("margin", 0.0)),
     }
 
 
@@ -100,18 +103,14 @@ def _model(name: str, found: Mapping[str, Any], most: float) -> dict[str, Any]:
     }
 
 
-def _pair(pair: Mapping[str, Any]) -> dict[str, Any]:
+def _pair(
+    pair: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]], margins: Mapping[str, float]
+) -> dict[str, Any]:
     """The candidate against one other model, and what the interval allows to say."""
     value, interval = float(pair["difference"]), _interval(pair, "")
     name = MODELS.get(pair.get("against", ""), (title(pair.get("against", "")), ""))[0]
-    if interval is None:
-        verdict, told = "warn", "no interval was computed"
-    elif interval[1] < 0:
-        verdict, told = "good", "better beyond chance"
-    elif interval[0] > 0:
-        verdict, told = "bad", "worse beyond chance"
-    else:
-        verdict, told = "warn", "no difference beyond chance"
+    bits = metrics.get(pair.get("against", ""), {}).get("bits_per_byte") or 0.0
+    verdict, told = _verdict(interval, bits * margins.get("better_by", 0.0), bits * margins.get("margin", 0.0))
     spread = f", {_range(interval, 3, sign=True)}" if interval else ""
     return {
         "against": name.lower(),
@@ -124,6 +123,20 @@ def _pair(pair: Mapping[str, Any]) -> dict[str, Any]:
         "families": pair.get("families"),
         "conversations": pair.get("conversations"),
     }
+
+
+def _verdict(interval: tuple[float, float] | None, better_by: float, margin: float) -> tuple[str, str]:
+    """Style class and words; both limits are in bits per byte."""
+    if interval is None:
+        return "warn", "too few families for an interval"
+    low, high = interval
+    if high < -better_by:
+        return "good", "better"
+    if low > margin:
+        return "bad", "worse"
+    if high < margin:
+        return "warn", "not worse"
+    return "warn", "undecided: it may be better, equal or worse" if low < 0 else "undecided: it may be worse"
 
 
 def decision(run: Run) -> dict[str, Any] | None:
@@ -156,18 +169,20 @@ def _named(model: Mapping[str, Any]) -> str | None:
 
 
 def _gate(gate: Mapping[str, Any]) -> dict[str, Any]:
-    """One gate's row; what must hold is told by its name, where it is one of ours."""
+    """One gate's row: a comparison in bits per byte, or a count that has a least value."""
     name, interval, limit = gate.get("gate", ""), _interval(gate, ""), gate.get("threshold")
     needed = number(limit) if limit is not None else None
-    if _finite(limit) and name.startswith("better than"):
-        needed = f"{'all ' if interval else ''}below {decimals(float(limit or 0), 2)}"
-    elif _finite(limit) and name.startswith("not worse than"):
-        needed = f"not {'wholly ' if interval else ''}above {decimals(float(limit or 0), 2)}"
+    compared = name.startswith(("better than", "not worse than"))
+    if _finite(limit) and compared:
+        needed = f"the whole interval below {signed(float(limit or 0))}"
+    elif needed is not None:
+        needed = f"at least {needed}"
+    value = gate.get("value")
     return {
         "gate": title(name),
         "note": GATES.get(name, ""),
         "passed": bool(gate.get("passed")),
-        "value": signed(float(gate["value"])) if _finite(gate.get("value")) else MISSING,
+        "value": MISSING if value is None or not _finite(value) else signed(value) if compared else number(value),
         "interval": _range(interval, 3, sign=True) if interval else None,
         "needed": needed,
     }

@@ -11,7 +11,7 @@ Run = dict[str, Any]
 OUTCOMES = {
     # action: style class, badge, headline
     "promoted": ("good", "✓ in use", "The new model is in use."),
-    "kept": ("warn", "waiting", "The new model passed every gate and waits for a person."),
+    "kept": ("warn", "waiting", "The new model waits for a decision."),
     "blocked": ("warn", "held back", "The new model was not put in use."),
     "already_champion": ("good", "✓ in use", "This model is the one in use already."),
     "not_judged": ("warn", "not judged", "The new model was not judged."),

@@ -143,11 +143,13 @@ def _cut(tokenizer: Any, parts: Sequence[Segment], ids: Sequence[list[int]], max
     """The windows with supervised tokens in them, as columns of ENCODED."""
     tokens = [token for some in ids for token in some]
     labels = [token if part.supervised else UNSEEN for part, some in zip(parts, ids, strict=True) for token in some]
-    labels[:1] = [UNSEEN for _ in labels[:1]]  # nothing predicts a first token
+    unpredicted = labels[:1] not in ([], [UNSEEN])  # nothing predicts a first token
+    labels[:1] = [UNSEEN for _ in labels[:1]]
     turns = [-1 if part.turn is None else part.turn for part, some in zip(parts, ids, strict=True) for _ in some]
     header = turns.count(-1)
     found = cover(turns, max_length)
-    measured = _bytes(tokenizer, parts, ids, exact=len(found) > 1)
+    measured = _bytes(tokenizer, parts, ids, exact=len(found) > 1 or unpredicted)
+    measured[:1] = [0 if unpredicted else size for size in measured[:1]]
     result = []
     for window in found:
         seen = labels[window.new : window.end]

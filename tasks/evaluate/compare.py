@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.evaluate.bootstrap import compared, interval, resampled
+from tasks.evaluate.bootstrap import compared, family_sums, interval, resampling
 from tasks.evaluate.config import EvaluateConfig
 from tasks.evaluate.generation import replies
 from tasks.evaluate.likelihood import score
@@ -30,29 +30,30 @@ def evaluate(
         tests: model -> the same test conversations in its own tokens, for a model with another tokenizer.
     Returns:
         `metrics` {model: {loss, perplexity, bits_per_byte and its interval, token_accuracy, ...}}, `comparisons`
-        [{against, difference, low, high}] in bits per byte, `confidence`, `replies` [{prompt, base, candidate, ...}].
+        [{against, difference, low, high, families, conversations}] of the candidate with every other model, in bits per
+        byte, `confidence`, `replies` [{prompt, base, candidate, ...}].
     """
     own = _shared({name: (tests or {}).get(name, test) for name in models})
     test = own["candidate"]
     scored = {name: score(folder, own[name]) for name, folder in models.items()}
+    scored |= baselines(train, test, _vocabulary(next(iter(models.values()))))
     families = dict(zip(test["conversation_id"].to_pylist(), test["family"].to_pylist(), strict=True))
-    draws = resampled({name: rows for name, (_, rows) in scored.items()}, families, config.resamples, seed)
-    figures = {name: dict(found) for name, (found, _) in scored.items()}
-    for name, values in draws.items():
-        figures[name] |= {f"bits_per_byte_{end}": value for end, value in interval(values, config.confidence).items()}
-    counts = len(set(families.values())), len(families)
+    sums, names = family_sums({name: rows for name, (_, rows) in scored.items()}, families)
+    draws = resampling(len(names), config.resamples, config.confidence, seed)
+    figures: dict[str, dict[str, Any]] = {}
+    for name, (found, _) in scored.items():
+        ends = interval(*sums[name], draws)
+        figures[name] = {**found, **{f"bits_per_byte_{end}": value for end, value in ends.items()}}
     written = {name: replies(folder, config.prompts, config, seed) for name, folder in models.items()}
     return {
-        "metrics": figures | baselines(train, test, _vocabulary(next(iter(models.values())))),
-        "comparisons": [
-            compared(draws, name, config.confidence, *counts) for name in models if name != "candidate"
-        ],
+        "metrics": figures,
+        "comparisons": [compared(sums, name, draws, len(families)) for name in scored if name != "candidate"],
         "confidence": config.confidence,
         "replies": [
             {"prompt": [dict(turn) for turn in prompt], **{name: texts[place] for name, texts in written.items()}}
             for place, prompt in enumerate(config.prompts)
         ],
-    }  # fmt: skip
+    }
 
 
 def _shared(tests: Mapping[str, pa.Table]) -> dict[str, pa.Table]:

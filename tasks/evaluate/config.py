@@ -44,7 +44,7 @@ class EvaluateConfig(StageConfig):
     no_repeat_ngram: int = Field(3, ge=0, description="no sequence of this many tokens twice in a reply; 0: allowed")
 
     resamples: int = Field(2000, ge=100, le=100_000, description="draws of test families behind each interval")
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="of the intervals")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="of the intervals, two-sided")
 
     @field_validator("prompts", mode="before")
     @classmethod

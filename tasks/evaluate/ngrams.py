@@ -1,6 +1,7 @@
 """The simplest language models on the same tokens: what a trained model has to beat."""
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from tasks.evaluate.batches import UNSEEN, columns
@@ -9,7 +10,7 @@ from tasks.evaluate.likelihood import metrics
 ADD = 0.5  # to every count of the unigram model, so that unseen tokens are possible
 
 
-def baselines(train: pa.Table, test: pa.Table, vocabulary: int) -> dict[str, dict[str, float]]:
+def baselines(train: pa.Table, test: pa.Table, vocabulary: int) -> dict[str, tuple[dict[str, float], pd.DataFrame]]:
     """A unigram and a bigram model of the supervised tokens.
 
     The bigram model sees the token before, supervised or not, and interpolates with the unigram by absolute
@@ -19,9 +20,10 @@ def baselines(train: pa.Table, test: pa.Table, vocabulary: int) -> dict[str, dic
         train, test: (n, ENCODED); a training row counts `repeats` times, a test row once.
         vocabulary: tokens of the tokenizer.
     Returns:
-        `unigram` and `bigram`: metrics as of `tasks.evaluate.likelihood.metrics`.
+        `unigram` and `bigram`: metrics, and rows in the table's order, both as of `tasks.evaluate.likelihood.score`.
     """
-    before, tokens, counts = _pairs(train, repeated=True)
+    before, tokens, rows = _pairs(train)
+    counts = columns(train)["repeats"][rows]
     seen = np.bincount(tokens, weights=counts, minlength=vocabulary) + ADD
     unigram = seen / seen.sum()
 
@@ -34,28 +36,27 @@ def baselines(train: pa.Table, test: pa.Table, vocabulary: int) -> dict[str, dic
     followers = np.bincount(contexts, minlength=vocabulary)
     likeliest = _likeliest(contexts, pairs % vocabulary, pair_counts, vocabulary, int(unigram.argmax()))
 
-    before, tokens, _ = _pairs(test, repeated=False)
+    before, tokens, rows = _pairs(test)
     wanted = before * vocabulary + tokens
     place = np.minimum(np.searchsorted(pairs, wanted), max(len(pairs) - 1, 0))
     found = np.where(pairs[place] == wanted, pair_counts[place], 0.0)
     total = context_counts[before]
     kept, left = np.maximum(found - discount, 0), discount * followers[before]
     bigram = np.where(total > 0, (kept + left * unigram[tokens]) / np.maximum(total, 1), unigram[tokens])
-    size = np.asarray(test.column("supervised_bytes").to_numpy())
     return {
-        "unigram": _figures(unigram[tokens], tokens == unigram.argmax(), size),
-        "bigram": _figures(bigram, tokens == likeliest[before], size),
+        "unigram": _scored(test, rows, unigram[tokens], tokens == unigram.argmax()),
+        "bigram": _scored(test, rows, bigram, tokens == likeliest[before]),
     }
 
 
-def _pairs(table: pa.Table, repeated: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each supervised token, the token before it, and how often the row counts; (tokens,) arrays."""
+def _pairs(table: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each supervised token, the token before it, and the row that it stands in; (tokens,) arrays."""
     data = columns(table)
     before = np.concatenate([tokens[:-1] for tokens in data["tokens"]])
     tokens = np.concatenate([labels[1:] for labels in data["labels"]])
-    counts = np.repeat(data["repeats"] if repeated else np.ones(len(table), int), np.maximum(data["lengths"] - 1, 0))
+    rows = np.repeat(np.arange(len(table)), np.maximum(data["lengths"] - 1, 0))
     seen = tokens != UNSEEN
-    return before[seen], tokens[seen], counts[seen]
+    return before[seen], tokens[seen], rows[seen]
 
 
 def _likeliest(contexts: np.ndarray, tokens: np.ndarray, counts: np.ndarray, vocabulary: int, other: int) -> np.ndarray:
@@ -66,6 +67,19 @@ def _likeliest(contexts: np.ndarray, tokens: np.ndarray, counts: np.ndarray, voc
     return result
 
 
-def _figures(probability: np.ndarray, correct: np.ndarray, size: np.ndarray) -> dict[str, float]:
-    nll = -np.log(probability)
-    return metrics({"nll": nll, "tokens": np.array([len(nll)]), "correct": correct, "bytes": size})
+def _scored(
+    test: pa.Table, rows: np.ndarray, probability: np.ndarray, correct: np.ndarray
+) -> tuple[dict[str, float], pd.DataFrame]:
+    """Metrics and rows from the probability of each supervised token and the row that it stands in."""
+    count = len(test)
+    frame = pd.DataFrame(
+        {
+            "row_id": test.column("row_id").to_pylist(),
+            "conversation_id": test.column("conversation_id").to_pylist(),
+            "nll": np.bincount(rows, -np.log(probability), minlength=count),
+            "tokens": np.bincount(rows, minlength=count),
+            "correct": np.bincount(rows, correct, minlength=count).astype(int),
+            "bytes": test.column("supervised_bytes").to_numpy().astype(np.int64),
+        }
+    )
+    return metrics(frame), frame

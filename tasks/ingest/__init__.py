@@ -20,6 +20,7 @@ from tasks.ingest.containers import checked_files, inputs, read_users, records
 from tasks.ingest.conversation import Reader
 from tasks.ingest.erased import ERASED, is_erased
 from tasks.ingest.identity import content_id, conversation_id
+from tasks.ingest.misread import Misread
 from tasks.ingest.read import File
 from tasks.ingest.record import Record, is_true, lookup
 
@@ -40,7 +41,7 @@ def ingest(config: IngestConfig, context: Context) -> Iterator[pd.DataFrame]:
         record or None. A rejected row has ids of the form `<file>:<line>` and no other content.
     Raises:
         ConfigError: a file is missing, or a table lacks a declared column; all problems at once.
-        InputError: a file is cut off, damaged or too large to be read as one document.
+        InputError: a file is cut off, damaged or larger than its limits, or a source was read the wrong way.
     """
     files = checked_files(config, context)
     users = read_users(config, context)
@@ -54,6 +55,12 @@ def ingest(config: IngestConfig, context: Context) -> Iterator[pd.DataFrame]:
             if len(rows) == CHUNK_RECORDS or size >= CHUNK_BYTES:
                 yield frame(rows)
                 rows, size = [], 0
+            if admission.count == context.sample:
+                break
+        if admission.count == context.sample:
+            break
+    for misread in admission.misread:
+        misread.check()
     if rows:
         yield frame(rows)
     admission.warn_of_absent_fields()
@@ -77,6 +84,8 @@ class Admission:
             raise ConfigError("ingest needs the project's key to hide customers' ids; none was lent to it")
         self.key, self.labels, self.erased = context.key, labels, context.erased
         self.readers = [Reader(source, config, context.key) for source in config.sources]
+        self.misread = [Misread(index, source, config.max_misread) for index, source in enumerate(config.sources)]
+        self.count = 0
         self.seen: set[str] = set()
         self.occurrences: dict[str, int] = {}
         inside_turns = ("columns.role", "columns.text", "columns.at")
@@ -86,14 +95,26 @@ class Admission:
         ]
 
     def admit(self, file: File, record: Record) -> dict[str, Any]:
-        """The row of a record: kept, or rejected with a reason."""
+        """The row of a record: kept, or rejected with a reason.
+
+        Raises:
+            InputError: so few records of a source could be read that it was read the wrong way.
+        """
+        row = self._admit(file, record)
+        reason = row.get("reject")
+        roles = self.readers[file.index].unknown_roles(record) if reason == "unknown_role" else ()
+        self.misread[file.index].note(file, record, reason, roles)
+        self.count += 1
+        return row
+
+    def _admit(self, file: File, record: Record) -> dict[str, Any]:
         reader = self.readers[file.index]
         value = record.value or {}
         for path in [path for path in self.absent[file.index] if lookup(value, path) is not None]:
             self.absent[file.index].discard(path)
         opt_out = file.source.opt_out
         opted_out = opt_out is not None and is_true(lookup(value, opt_out))
-        found = record.reason or reader.read(record)
+        found = record.reason or _read(reader, record)
         if self.erased is not None and is_erased(self.erased, reader, record, found):
             if not isinstance(found, str):
                 self.seen.add(self._id(found, file))
@@ -155,6 +176,14 @@ def _reject(file: File, record: Record, reason: str) -> dict[str, Any]:
     name = f"{file.label}:{record.number}"
     raw = None if reason in KEEPS_NO_BYTES else record.raw or None
     return {"row_id": name, "conversation_id": name, "reject": reason, "raw": raw}
+
+
+def _read(reader: Reader, record: Record) -> dict[str, Any] | str:
+    """The conversation that a record holds, or a reason: also where one of its values is too odd for any of ours."""
+    try:
+        return reader.read(record)
+    except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError):
+        return "bad_cell"
 
 
 STAGE = Stage(

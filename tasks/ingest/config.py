@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from deskloop.stage import StageConfig
+from tasks.ingest.unpack import Limits
 
 Paths = Annotated[tuple[str, ...], Field(min_length=1)]
 Format = Literal[
@@ -77,7 +78,9 @@ class SourceConfig(StageConfig):
     )
     metadata: tuple[str, ...] = Field((), description="paths kept as strings in `metadata`")
     encoding: str = Field("utf-8", description="must contain ASCII as it is; a UTF-8 byte order mark is skipped")
-
+    follow_links: bool = Field(
+        False, description="read links of a folder or glob that lead out of it; a path of its own may always be a link"
+    )
     users: str | None = Field(default=None, description="zendesk: a file or glob of the users that comments are of")
     separators: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (), description="context_response: the first ends a turn in a context that is one text, others end a line"
@@ -127,9 +130,32 @@ class IngestConfig(StageConfig):
         {}, description="their role -> ours, added to the built-in ones"
     )
     max_record_bytes: int = Field(10_000_000, ge=1_000, description="bytes; a longer record is rejected")
+    max_turns: int = Field(10_000, ge=1, description="turns of a conversation; a longer one is rejected")
     max_document_bytes: int = Field(
-        200_000_000, ge=1_000, description="bytes, decompressed, of a file that is one JSON array or object"
+        64_000_000, ge=1_000, description="bytes, decompressed, of a file that is one JSON array or object"
     )
+    max_document_memory: int = Field(
+        500_000_000, ge=1_000, description="bytes that such a document would take in memory, estimated"
+    )
+    max_ratio: int = Field(
+        200, ge=1, description="times its own size that a file may hold once unpacked; 4 MB are always allowed"
+    )
+    max_unpacked_bytes: int = Field(
+        100_000_000_000, ge=1_000, description="bytes that a compressed file may hold once unpacked"
+    )
+    max_columns: int = Field(2_000, ge=1, description="columns of a table")
+    max_misread: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="share of a source's records that may be rejected as if it were read the wrong way (invalid_encoding, "
+        "unknown_role and the like); above it, with five or more of them, the run stops",
+    )
+
+    @property
+    def limits(self) -> Limits:
+        """How much a compressed file may hold."""
+        return Limits(self.max_ratio, self.max_unpacked_bytes)
 
 
 def paths_of(value: str | tuple[str, ...] | None) -> tuple[str, ...]:

@@ -97,8 +97,10 @@ def _problems(file: File, config: IngestConfig) -> list[str]:
     kind = container(file)
     try:
         if kind == "dataset":
-            return dataset_problems(file)
-        return csv_shape(file, config)[1] if kind == "csv" else parquet_shape(file)[1] if kind == "parquet" else []
+            return dataset_problems(file, config)
+        return (
+            csv_shape(file, config)[1] if kind == "csv" else parquet_shape(file, config)[1] if kind == "parquet" else []
+        )
     except InputError as error:
         return [str(error)]
 

@@ -36,6 +36,7 @@ ENTITY_TYPES = {
     **dict.fromkeys(("order", "order_id", "order_number"), "ORDER_ID"),
 }
 AMBIGUOUS = frozenset(["name", "order", "account"])  # of a record, not of its customer
+USUAL_IDS = ("conversation_id", "id")  # fields of a conversation's id, where the source declares none
 NO_INTENT = frozenset(["", "none", "null", "nan"])
 EPOCH_TEXT = re.compile(r"-?[0-9]{9,19}([.][0-9]*)?")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,11 +47,11 @@ class Reader:
 
     def __init__(self, source: SourceConfig, config: IngestConfig, key: bytes) -> None:
         columns, customer = source.columns, source.customer
-        self.source, self.key = source, key
+        self.source, self.key, self.max_turns = source, key, config.max_turns
         self.roles = ROLES | {name.strip().casefold(): (role, role == "agent") for name, role in config.roles.items()}
         self.role, self.text = getter((columns.role or "role",)), getter((columns.text or "text",))
         self.at = getter((columns.at,) if columns.at else ("at", "ts", "timestamp"))
-        self.id = getter((columns.conversation_id,) if columns.conversation_id else ("conversation_id", "id"))
+        self.id = getter((columns.conversation_id,) if columns.conversation_id else USUAL_IDS)
         self.intent = getter((columns.intent,) if columns.intent else ("intent", "subflow"))
         self.rating = getter((columns.rating or "rating",))
         started = (columns.started_at,) if columns.started_at else ("started_at", "created_at")
@@ -97,7 +98,19 @@ class Reader:
             for text in texts(lookup(value, path))
         ]
 
+    def unknown_roles(self, record: Record) -> list[str]:
+        """The roles of a record's turns that nobody declared, as they are written."""
+        roles = [self.role(turn) for turn in record.turns or [] if isinstance(turn, dict)]
+        return [role for role in roles if isinstance(role, str) and self._role(role) == "unknown_role"]
+
+    def known_roles(self, record: Record) -> list[str]:
+        """Ours of the roles of a record's turns that are declared."""
+        roles = [self._role(self.role(turn)) for turn in record.turns or [] if isinstance(turn, dict)]
+        return [role[0] for role in roles if not isinstance(role, str)]
+
     def _turns(self, raw: list[Any]) -> list[dict[str, Any]] | str:
+        if len(raw) > self.max_turns:
+            return "too_many_turns"
         turns, has_text = [], False
         for turn in raw:
             if not isinstance(turn, dict):

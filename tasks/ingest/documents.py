@@ -21,6 +21,7 @@ from tasks.ingest.zendesk import page
 
 # What may begin a document rather than a line: "[", "{" alone on its line, or an object whose first value is a list.
 DOCUMENT = re.compile(rb"\s*(\[|\{\s*$|\{\s*\"[^\"]*\"\s*:\s*\[)")
+BYTES_OF_A_VALUE = 72  # in memory, of an empty object in a list; most others take less
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -28,7 +29,7 @@ def json_records(file: File, config: IngestConfig) -> Iterator[Record]:
     """Every record of a JSON Lines file or a JSON document.
 
     Raises:
-        InputError: a document over `max_document_bytes`, or a damaged file.
+        InputError: a document over `max_document_bytes` or `max_document_memory`, or a damaged file.
     """
     document = _document(file, config)
     if document is not None:
@@ -91,15 +92,32 @@ def _document(file: File, config: IngestConfig) -> dict[str, Any] | list[Any] | 
     limit = config.max_document_bytes
     with open_file(file) as stream:
         data = stream.read(limit + 1).removeprefix(b"\xef\xbb\xbf")
-    if len(data) <= limit:
-        value, reason = parse(data, file.source.encoding)
-        return value if reason is None and isinstance(value, dict | list) else None
-    if file.suffix in (".jsonl", ".ndjson"):
-        return None
-    raise InputError(
-        f"{file.label} looks like one JSON document of more than {limit:,} bytes; write it as JSON Lines (one object a "
-        f"line, name ending in .jsonl), or raise `max_document_bytes`"
-    )
+    problem = document_problem(data, config)
+    if problem and file.suffix not in (".jsonl", ".ndjson"):
+        raise InputError(f"{file.label} {problem}")
+    value, reason = (None, "too_large") if problem else parse(data, file.source.encoding)
+    return value if reason is None and isinstance(value, dict | list) else None
+
+
+def document_problem(data: bytes, config: IngestConfig) -> str:
+    """Why a JSON document is too large to be read whole; empty where it is not.
+
+    Args:
+        data: at most one byte more than `max_document_bytes`.
+    """
+    advice = "write it as JSON Lines (one object a line, name ending in .jsonl), or raise"
+    if len(data) > config.max_document_bytes:
+        return (
+            f"looks like one JSON document of more than {config.max_document_bytes:,} bytes; {advice} "
+            f"`max_document_bytes`"
+        )
+    memory = len(data) + BYTES_OF_A_VALUE * sum(map(data.count, (b",", b":", b"[", b"{")))
+    if memory > config.max_document_memory:
+        return (
+            f"looks like one JSON document that would take about {memory:,} bytes in memory, more than "
+            f"{config.max_document_memory:,}; {advice} `max_document_memory`"
+        )
+    return ""
 
 
 def _elements(document: dict[str, Any] | list[Any], source: SourceConfig) -> tuple[list[Any], Mapping[str, Person]]:

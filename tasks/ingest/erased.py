@@ -1,6 +1,6 @@
 """People who were erased: the keyed hashes that a store may know them by, and their older records refused."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -8,8 +8,8 @@ from deskloop.erase.refused import Erased
 from deskloop.erase.search import Asked
 from deskloop.errors import DeskloopError
 from deskloop.stage import Context
-from tasks.ingest.config import IngestConfig
-from tasks.ingest.conversation import Reader
+from tasks.ingest.config import IngestConfig, SourceConfig, declared_paths
+from tasks.ingest.conversation import USUAL_IDS, Reader
 from tasks.ingest.identity import NOBODY, conversation_id, customer_keys, scalar
 from tasks.ingest.record import Record
 
@@ -35,13 +35,16 @@ def is_erased(erased: Erased, reader: Reader, record: Record, found: dict[str, A
     )
 
 
-def asked_for(customers: Sequence[str], conversations: Sequence[str], keys: Iterable[bytes]) -> Asked:
+def asked_for(
+    customers: Sequence[str], conversations: Sequence[str], keys: Iterable[bytes], config: IngestConfig | None = None
+) -> Asked:
     """What a store may know people and conversations by, under every key.
 
     Args:
         customers: ids, e-mails and phones as the source writes them.
         conversations: ids as the source or the store writes them.
         keys: the project's secrets.
+        config: of the step that reads the sources: which fields say whose a record is. None: the usual ones.
     Raises:
         ValueError: a customer is no such thing: empty, or a word for nobody.
     """
@@ -52,8 +55,34 @@ def asked_for(customers: Sequence[str], conversations: Sequence[str], keys: Iter
     who = [(kind, text) for text in texts for kind in _kinds(text)]
     names = {text.strip() for text in conversations}
     names |= {conversation_id(text, key, hide=True) for text in names for key in secrets}
-    hashes = {hashed for key in secrets for hashed in customer_keys(who, key)}
-    return Asked(frozenset(hashes), frozenset(names), tuple(texts))
+    kinds = {hashed: kind for key in secrets for kind, text in who for hashed in customer_keys([(kind, text)], key)}
+
+    def identify(kind: str, text: str) -> frozenset[str]:
+        if kind == "conversation":
+            return frozenset((text, *(conversation_id(text, key, hide=True) for key in secrets)))
+        return frozenset(hashed for key in secrets for hashed in customer_keys([(kind, text)], key))
+
+    return Asked(frozenset(kinds), frozenset(names), tuple(texts), kinds, identify, declared_fields(config))
+
+
+def declared_fields(config: IngestConfig | None) -> dict[str, frozenset[str]]:
+    """Dotted path -> what the sources declare to stand there: `id`, `email`, `phone`, `conversation` or `known`."""
+    config = config or IngestConfig(sources=(SourceConfig(path="-"),))
+    found: dict[str, set[str]] = defaultdict(set)
+    for source in config.sources:
+        reader = Reader(source, config, b"")
+        own = {kind: list(paths) for kind, paths in reader.customer.items()}
+        own["conversation"] = [source.columns.conversation_id] if source.columns.conversation_id else list(USUAL_IDS)
+        own["known"] = [path for name, path in declared_paths(source).items() if name.startswith("known")]
+        own["known"] += ["customer", "known", "known_pii", "requester"] if source.known is None else []
+        if source.format in ("auto", "zendesk"):
+            own["id"] += ["requester_id", "requester.id"]
+            own["email"].append("requester.email")
+            own["phone"].append("requester.phone")
+        for kind, paths in own.items():
+            for path in paths:
+                found[path].add(kind)
+    return {path: frozenset(kinds) for path, kinds in found.items()}
 
 
 def still_there(config: IngestConfig, context: Context) -> dict[str, int] | None:

@@ -11,8 +11,11 @@ from typing import Any
 import fsspec
 
 from deskloop.errors import ConfigError, InputError
+from deskloop.regular import kind_of
 from deskloop.stage import Context
+from deskloop.terminal import visible
 from tasks.ingest.config import IngestConfig, SourceConfig
+from tasks.ingest.folder import files_below, files_matching
 from tasks.ingest.read import KNOWN_SUFFIXES, File, cause, is_local, shown
 
 
@@ -37,7 +40,7 @@ def find_files(config: IngestConfig, context: Context) -> list[File]:
                 problems.append(
                     f"sources[{index}]: {posixpath.basename(file.path)!r} is read by sources[{first}] already"
                 )
-            files.append(file)
+            files.append(replace(file, limits=config.limits))
     if problems:
         raise ConfigError(problems, where=f"step {context.step!r}")
     return _labelled(files)
@@ -48,8 +51,9 @@ def find_users(config: IngestConfig, context: Context, problems: list[str]) -> l
     found: list[File] = []
     for index, source in enumerate(config.sources):
         if source.users is not None:
-            users = SourceConfig(path=source.users, encoding=source.encoding)
-            found += [file for file in _files(index, users, context, problems) if not file.skipped]
+            users = SourceConfig(path=source.users, encoding=source.encoding, follow_links=source.follow_links)
+            files = _files(index, users, context, problems)
+            found += [replace(file, limits=config.limits) for file in files if not file.skipped]
     return _labelled(found)
 
 
@@ -65,9 +69,9 @@ def _files(index: int, source: SourceConfig, context: Context, problems: list[st
         if filesystem.isdir(path):
             if is_local(filesystem) and os.path.commonpath([path, os.path.abspath(context.folder)]) == path:
                 raise InputError("holds the pipeline file and its store too; put the logs into a folder of their own")
-            names = _in_folder(filesystem, path)
+            names = _in_folder(filesystem, path, source.follow_links)
             return [File(name, filesystem, source, "", index, skipped=not _is_known(name)) for name in names]
-        return [File(name, filesystem, source, "", index) for name in _matches(filesystem, path)]
+        return [File(name, filesystem, source, "", index) for name in _matches(filesystem, path, source.follow_links)]
     except (InputError, ValueError, ImportError, OSError) as error:
         reason = str(error) if isinstance(error, InputError) else f"cannot be opened: {cause(error)}"
         problems.append(f"sources[{index}]: {shown(source.path)!r} {reason}")
@@ -80,9 +84,9 @@ def _absolute(path: str, folder: str) -> str:
     return path if "://" in path else os.path.abspath(os.path.join(folder, os.path.expanduser(path)))
 
 
-def _in_folder(filesystem: Any, path: str) -> list[str]:
+def _in_folder(filesystem: Any, path: str, follow_links: bool) -> list[str]:
     """All files below a folder, sorted; what is hidden (`.DS_Store`, `.git/`) is none of its content."""
-    found = sorted(filesystem.find(path))
+    found = files_below(path, follow_links) if is_local(filesystem) else sorted(filesystem.find(path))
     names = [name for name in found if not re.search(r"(^|/)\.", posixpath.relpath(name, path))]
     if not any(map(_is_known, names)):
         raise InputError(f"is a folder without a file that ends in {', '.join(sorted(KNOWN_SUFFIXES))}, packed or not")
@@ -94,11 +98,17 @@ def _is_known(name: str) -> bool:
     return (os.path.splitext(bare)[1] if end in (".gz", ".bz2", ".xz") else end) in KNOWN_SUFFIXES
 
 
-def _matches(filesystem: Any, path: str) -> list[str]:
+def _matches(filesystem: Any, path: str, follow_links: bool) -> list[str]:
     """The files that `path` means, sorted; a name that exists as it is written is no pattern."""
     if filesystem.isfile(path):
         return [path]
-    found = sorted(name for name in filesystem.glob(path) if filesystem.isfile(name)) if _has_magic(path) else []
+    if is_local(filesystem) and os.path.exists(path):
+        raise InputError(f"is {kind_of(os.stat(path).st_mode)}; only regular files are read")
+    found: list[str] = []
+    if _has_magic(path) and is_local(filesystem):
+        found = files_matching(path, follow_links)
+    elif _has_magic(path):
+        found = sorted(name for name in filesystem.glob(path) if filesystem.isfile(name))
     if not found:
         wanted = "matches no file" if _has_magic(path) else "does not exist"
         raise InputError(f"{wanted}{_nearest(filesystem, path)}")
@@ -124,7 +134,8 @@ def _nearest(filesystem: Any, path: str) -> str:
 
 def _labelled(files: Sequence[File]) -> list[File]:
     """Base names, with as many parent folders as it takes to tell them apart."""
-    parts = [shown(file.path).encode("utf-8", "replace").decode().strip("/").split("/") for file in files]
+    # A label is part of row ids and messages, so it holds nothing that a terminal would act on.
+    parts = [[visible(part) for part in shown(file.path).strip("/").split("/")] for file in files]
     depth = 1
     labels = [names[-1] for names in parts]
     while len(set(labels)) < len(labels) and depth < max(map(len, parts)):

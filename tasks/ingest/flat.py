@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from tasks.ingest.config import SourceConfig, declared_paths
+from tasks.ingest.config import IngestConfig, SourceConfig, declared_paths
 from tasks.ingest.formats import pair
 from tasks.ingest.identity import scalar
 from tasks.ingest.read import KEPT_OF_TOO_LONG
@@ -66,6 +66,11 @@ class Group:
         return Record(self.number, value, self.reason, bytes(self.raw), self.turns)
 
 
+def too_wide(label: str, count: int, config: IngestConfig) -> str:
+    """What is wrong with a table of so many columns."""
+    return f"{label} has {count:,} columns; at most {config.max_columns:,} are read (`max_columns`)"
+
+
 def table_shape(
     label: str, header: Sequence[str], nested: Collection[str], source: SourceConfig
 ) -> tuple[Shape, list[str]]:
@@ -84,6 +89,8 @@ def table_shape(
         for key, path in declared_paths(source).items()
         if path not in header and not (path.partition(".")[0] in nested or key in inside)
     ]
+    if len(set(filter(None, header))) < sum(map(bool, header)):
+        problems.append(f"{label} has two columns of one name")
     if lacking and not problems:
         problems = [
             f"{label} needs columns for conversation_id, role and text, for customer and agent, or for context and "

@@ -6,25 +6,32 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
-from deskloop.errors import ConfigError, InputError
-from tasks.ingest.columnar import row_of
+from deskloop.errors import ConfigError, DeskloopError, InputError
+from deskloop.regular import open_regular
+from tasks.ingest.cells import table_rows
 from tasks.ingest.config import IngestConfig, paths_of
-from tasks.ingest.flat import Row, table_records, table_shape
+from tasks.ingest.flat import Row, table_records, table_shape, too_wide
+from tasks.ingest.local import check_dataset_files, dataset_files
 from tasks.ingest.read import File
 from tasks.ingest.record import Record
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+BATCH_ROWS = 100
 LOOKED_AT = 100  # rows, to tell which columns there are
 SECONDS = 10.0  # to wait for the Hub's answer about one data set
 
 
-def dataset_problems(file: File) -> list[str]:
-    """What is wrong with a data set, before anything is read: it is not there, or has no such subset or split."""
+def dataset_problems(file: File, config: IngestConfig) -> list[str]:
+    """What is wrong with a data set, before it is read: it is not there, has no such subset or split, or holds files
+    that are no regular ones or stand for too much."""
     try:
+        if _is_local(file):
+            check_dataset_files(file, config)
         _splits(file)
+    except InputError as error:
+        return [f"{_called(file)} {error}" if str(error).startswith("holds ") else str(error)]
     except ConfigError as error:
         return error.problems
     return []
@@ -38,13 +45,12 @@ def dataset_digest(file: File) -> str:
     """
     if not _is_local(file):
         return _commit(file)
-    folder, total = Path(file.path), hashlib.blake2b(digest_size=32)
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        name = path.relative_to(folder).as_posix()
-        if not re.search(r"(^|/)\.", name):
-            with path.open("rb") as stream:
-                part = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=32))
-            total.update(f"{name}\x1f{part.hexdigest()}\n".encode())
+    total = hashlib.blake2b(digest_size=32)
+    for path in dataset_files(file.path, file.source.follow_links):
+        with open_regular(path) as stream:
+            part = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=32))
+        name = os.path.relpath(path, file.path)
+        total.update(f"{name}\x1f{part.hexdigest()}\n".encode(errors="surrogateescape"))
     return total.hexdigest()
 
 
@@ -62,7 +68,9 @@ def dataset_records(file: File, config: IngestConfig) -> Iterator[Record]:
     shape, problems = table_shape(file.label, header, nested, file.source)
     if problems and head:
         raise ConfigError(problems)
-    yield from table_records(lambda: _rows(file, stream, config), shape, file.source, config.max_record_bytes)
+    yield from table_records(
+        lambda: islice(_rows(file, stream, config), file.most_rows), shape, file.source, config.max_record_bytes
+    )
 
 
 def dataset_rows(file: File, config: IngestConfig) -> Iterator[Row]:
@@ -79,12 +87,17 @@ def _rows(file: File, stream: Callable[[], Any], config: IngestConfig) -> Iterat
     number = 0
     try:
         with _silence():
-            for cells in stream():
-                number += 1
-                yield row_of(number, cells, config.max_record_bytes)
+            for table in stream().with_format("arrow").iter(batch_size=BATCH_ROWS):
+                if table.num_columns > config.max_columns:
+                    raise InputError(too_wide(file.label, table.num_columns, config))
+                for batch in table.combine_chunks().to_batches():
+                    yield from table_rows(batch, number + 1, config.max_record_bytes)
+                    number += batch.num_rows
+    except DeskloopError:
+        raise
     except Exception as error:  # a reader's own, a network's, or Arrow's, whose message may quote a row
         raise InputError(
-            f"{file.label} cannot be read beyond its record {number:,} ({type(error).__name__}); the rest is unknown"
+            f"{file.label} cannot be read beyond its record {number:,} or so ({type(error).__name__}); the rest is unknown"
         ) from None
 
 

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -20,6 +21,7 @@ from tasks.ingest.config import IngestConfig, SourceConfig
 from tasks.ingest.conversation import AMBIGUOUS, ENTITY_TYPES
 from tasks.ingest.fields import LOOKED_AT, TABLE, field_names, turn_list
 from tasks.ingest.files import find_files
+from tasks.ingest.proposals import likely_encoding, likely_roles
 
 # Their name -> ours, for the fields of a CSV or of a record, in lower case.
 NAMES = {
@@ -71,6 +73,9 @@ def pipeline_for(log: str, folder: Path) -> str:
     try:
         files = find_files(config, Context(step="ingest", folder=str(folder)))
         first = next(file for file in files if not file.skipped)
+        encoding = likely_encoding(first, config)
+        if encoding is not None:
+            first = replace(first, source=SourceConfig(path=path, encoding=encoding))
         format, names = field_names(first, config)
     except ConfigError as error:
         plain = [re.sub(r"^sources\[0\]: ", "", problem) for problem in error.problems]
@@ -78,8 +83,19 @@ def pipeline_for(log: str, folder: Path) -> str:
     if not names:
         raise InputError(f"{first.label}: none of its first {LOOKED_AT} records is a JSON object or a row of a table")
     options = _source_options(path, names, format)
+    if encoding is not None:
+        options.insert(1, f"  encoding: {encoding}   # it is not in UTF-8, and its bytes look like this")
     name = _pipeline_name(log.rstrip("/").rpartition("/")[2].split(".")[0])
-    return _TEMPLATE.format(name=name, source="\n".join(f"          {line}" for line in options))
+    roles = _roles_line(*likely_roles(first, SourceConfig.model_validate(yaml.safe_load("\n".join(options))[0])))
+    return _TEMPLATE.format(name=name, source="\n".join(f"          {line}" for line in options), roles=roles)
+
+
+def _roles_line(roles: Mapping[str, str], certain: bool) -> str:
+    """The line for roles of the log's own: declared where they are certain, else as a comment."""
+    if not roles:
+        return "# roles: {bot: agent}           # a role of your log that deskloop has no word for: customer, agent or system"
+    line = f"roles: {_mapping({_quoted(theirs): ours for theirs, ours in roles.items()})}"
+    return f"{line}   # the other side of these conversations" if certain else f"# {line}   # a guess: check it"
 
 
 def _pipeline_name(stem: str) -> str:
@@ -200,7 +216,7 @@ steps:
   - ingest:
       sources:
 {source}
-      # roles: {{bot: agent}}           # a role of your log that deskloop has no word for: customer, agent or system
+      {roles}
   - scrub                            # personal data becomes placeholders such as <PERSON_1>
   - normalize: {{min_turns: 2, max_chars: 20000}}
   - dedupe:                          # duplicates out; families and their splits fixed for good

@@ -12,18 +12,21 @@ import os
 import posixpath
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from deskloop.errors import InputError
+from deskloop.regular import open_regular
 from tasks.ingest.config import SourceConfig
+from tasks.ingest.unpack import NO_LIMITS, Limits, Unpacked
 
 BLOCK = 1 << 20
 KEPT_OF_TOO_LONG = 1 << 16  # bytes of an overlong record that go to the quarantine
 KNOWN_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 FORMAT_SUFFIXES = (*KNOWN_SUFFIXES, ".txt")
+BLANK_LINES = 64  # in a row; those beyond are skipped block by block
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, OSError)
 
 
@@ -37,6 +40,8 @@ class File:
         label: names it in row ids and lineage, without the folder, unique within a run.
         index: of the source, from 0.
         skipped: lies in a folder, and its ending is none that can be read.
+        limits: how much it may hold once unpacked.
+        most_rows: how many rows of a table are read; None: all.
     """
 
     path: str
@@ -45,6 +50,8 @@ class File:
     label: str
     index: int
     skipped: bool = False
+    limits: Limits = NO_LIMITS
+    most_rows: int | None = None
 
     @property
     def suffix(self) -> str:
@@ -82,7 +89,7 @@ def digest(file: File) -> str:
         return hashlib.blake2b(b"unknown_file", digest_size=32).hexdigest()
     try:
         if is_local(file.filesystem):
-            with open(file.path, "rb") as stream:
+            with open_regular(file.path, file.label) as stream:
                 return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
         info = file.filesystem.info(file.path)
         etag = info.get("ETag") or info.get("etag")
@@ -97,32 +104,44 @@ def open_file(file: File) -> Iterator[io.BufferedIOBase]:
     """The decompressed bytes. Compression is told by the first bytes, because suffixes lie after a download.
 
     Raises:
-        InputError: the file cannot be opened, or is cut off or damaged.
+        InputError: the file cannot be opened, is no regular file, is cut off or damaged, or unpacks to more than its
+            limits allow.
     """
     try:
         with ExitStack() as stack:
             local = is_local(file.filesystem)
-            raw = open(file.path, "rb") if local else file.filesystem.open(file.path, "rb")  # noqa: SIM115
+            raw = open_regular(file.path, file.label) if local else file.filesystem.open(file.path, "rb")
             stream = stack.enter_context(io.BufferedReader(raw, BLOCK))
             magic = stream.read(10)
             stream.seek(0)
-            yield stack.enter_context(_decompressed(stream, magic))
+            unpacked = _decompressed(stream, magic)
+            if unpacked is stream:
+                yield stream
+            else:
+                bounded = Unpacked(stack.enter_context(unpacked), stream, file.label, file.limits)
+                yield stack.enter_context(io.BufferedReader(bounded, BLOCK))
     except DAMAGED as error:
         raise InputError(
             f"{file.label} cannot be read to its end ({cause(error)}): what is missing is unknown. Deliver it again"
         ) from None
 
 
-def lines(file: File, limit: int) -> Iterator[Line]:
+def lines(file: File, limit: int, may_skip: Callable[[], bool] = lambda: True) -> Iterator[Line]:
     """The lines of a file, numbered from 1, at most `limit` bytes of one in memory.
 
+    Args:
+        may_skip: whether blank lines mean nothing at this point; long runs of them are then left out.
     Raises:
-        InputError: the file cannot be opened, or is cut off or damaged.
+        InputError: as `open_file`.
     """
-    number = 0
+    number = blank = 0
     with open_file(file) as stream:
         while data := stream.readline(limit + 1):
             number += 1
+            blank = blank + 1 if data.isspace() else 0
+            if blank > BLANK_LINES and may_skip():
+                number += _skip_blank(stream)
+                continue
             if number == 1:
                 data = data.removeprefix(b"\xef\xbb\xbf")
             too_long = len(data) > limit and not data.endswith(b"\n")
@@ -132,6 +151,18 @@ def lines(file: File, limit: int) -> Iterator[Line]:
                     pass
             if data:
                 yield Line(number, data, too_long)
+
+
+def size(file: File) -> int:
+    """Bytes of a file as it is stored.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        return os.stat(file.path).st_size if is_local(file.filesystem) else int(file.filesystem.size(file.path) or 0)
+    except OSError as error:
+        raise InputError(f"{file.label} cannot be read: {cause(error)}") from None
 
 
 def is_local(filesystem: Any) -> bool:
@@ -156,3 +187,16 @@ def _decompressed(stream: io.BufferedReader, magic: bytes) -> io.BufferedIOBase:
     if magic.startswith(b"BZh") and magic.endswith(b"1AY&SY"):  # "BZh" alone may be text
         return bz2.BZ2File(stream)
     return lzma.LZMAFile(stream) if magic.startswith(b"\xfd7zXZ\x00") else stream
+
+
+def _skip_blank(stream: io.BufferedIOBase) -> int:
+    """Skip the blank lines that follow; returns how many."""
+    skipped = 0
+    while ahead := stream.peek():  # type: ignore[attr-defined]
+        end = len(ahead) if ahead.isspace() else len(ahead) - len(ahead.lstrip())
+        end = ahead.rfind(b"\n", 0, end) + 1
+        skipped += ahead.count(b"\n", 0, end)
+        stream.read(end)
+        if not end or end < len(ahead):
+            break
+    return skipped

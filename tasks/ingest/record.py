@@ -67,9 +67,17 @@ def getter(paths: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
 
 def is_true(value: object) -> bool:
     """Whether a flag is set. Anything but an explicit no counts: a doubt is decided for the person who opted out."""
-    if isinstance(value, str):
-        return value.strip().lower() not in ("", "0", "0.0", "false", "f", "no", "n", "off", "none", "null", "nan")
-    return any(map(is_true, value)) if isinstance(value, list) else bool(value)
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        elif isinstance(part, str):
+            if part.strip().lower() not in ("", "0", "0.0", "false", "f", "no", "n", "off", "none", "null", "nan"):
+                return True
+        elif part:
+            return True
+    return False
 
 
 def dump(value: Any) -> bytes:

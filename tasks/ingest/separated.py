@@ -7,13 +7,16 @@ after it are read afresh.
 import csv
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
-from deskloop.errors import ConfigError
+from deskloop.errors import ConfigError, InputError
 from tasks.ingest.config import IngestConfig
-from tasks.ingest.flat import Row, Shape, table_records, table_shape
+from tasks.ingest.flat import Row, Shape, table_records, table_shape, too_wide
 from tasks.ingest.read import File, Line, lines
 from tasks.ingest.record import Record
+
+MAX_LINES = 10_000  # of one row: a stray quote must not hold up millions of short ones
 
 
 class Cells(NamedTuple):
@@ -47,13 +50,15 @@ def csv_shape(file: File, config: IngestConfig) -> tuple[Shape | None, list[str]
         return None, [f"{file.label}: line {first.number}, the header, cannot be read: {first.reason}"]
     header = [name.strip() for name in first.cells]
     shape, problems = table_shape(file.label, header, (), file.source)
-    if any(header.count(name) > 1 for name in header if name):
-        problems.append(f"{file.label} has two columns of one name")
     return shape, problems
 
 
 def read_cells(file: File, config: IngestConfig) -> Iterator[Cells]:
-    """Every row, the header included; blank lines are none."""
+    """Every row, the header included; blank lines are none.
+
+    Raises:
+        InputError: the header has more columns than `max_columns`, or as `lines`.
+    """
     feed = _Feed(file, config)
     first = next((line for line in feed.source if not line.data.isspace()), None)
     if first is None:
@@ -69,6 +74,8 @@ def read_cells(file: File, config: IngestConfig) -> Iterator[Cells]:
             return
         except (csv.Error, _RecordTooLongError):
             cells = []
+        if not width and len(cells) > config.max_columns:
+            raise InputError(too_wide(file.label, len(cells), config))
         head, *rest = feed.taken
         if not rest and (head.data.isspace() or (cells and not any(map(str.strip, cells)))):
             continue
@@ -93,14 +100,17 @@ class _Feed:
     """The lines that csv.reader takes for one row, remembered so that they can be given back."""
 
     def __init__(self, file: File, config: IngestConfig) -> None:
-        self.source = lines(file, config.max_record_bytes)
+        self.taken: list[Line] = []
+        self.source = lines(file, config.max_record_bytes, may_skip=lambda: not self.taken)
         self.encoding, self.limit = file.source.encoding, config.max_record_bytes
         self.pending: deque[Line] = deque()
         self.begin()
 
     def begin(self) -> None:
-        """Forget the row before."""
-        self.taken: list[Line] = []
+        """Forget the row before, and blank lines that it gave back."""
+        while self.pending and self.pending[0].data.isspace():
+            self.pending.popleft()
+        self.taken = []
         self.undecodable: set[int] = set()
         self.size = 0
 
@@ -111,7 +121,7 @@ class _Feed:
         line = self.pending.popleft() if self.pending else next(self.source)
         self.taken.append(line)
         self.size += len(line.data)
-        if line.too_long or self.size > self.limit:
+        if line.too_long or self.size > self.limit or len(self.taken) > MAX_LINES:
             raise _RecordTooLongError
         try:
             return line.data.decode(self.encoding)
@@ -123,7 +133,7 @@ class _Feed:
 def _rows(file: File, config: IngestConfig) -> Iterator[Row]:
     rows = read_cells(file, config)
     header = [name.strip() for name in next(rows).cells]
-    for row in rows:
+    for row in islice(rows, file.most_rows):
         value = {name: cell for name, cell in zip(header, row.cells, strict=False) if cell.strip()}
         yield Row(row.number, value, row.reason, row.raw)
 

@@ -15,6 +15,7 @@ from tasks.residue import residues
 from tasks.scrub.config import ScrubConfig
 from tasks.scrub.known import entity_name
 from tasks.scrub.language import UNKNOWN, identify
+from tasks.scrub.opaque import names_identifier
 from tasks.scrub.placeholders import Conversation, replace_values
 from tasks.scrub.quality import measure
 
@@ -41,7 +42,12 @@ def scrub(conversations: pd.DataFrame, config: ScrubConfig, context: Context) ->
     metadata = [dict(cell) if isinstance(cell, dict) else {} for cell in _column(conversations, "metadata")]
     known = [cell if isinstance(cell, dict) else None for cell in _column(conversations, "known")]
     batch = [
-        Conversation([*(turn["text"] for turn in said), *extra.values()], values, [turn["role"] for turn in said])
+        Conversation(
+            [*(turn["text"] for turn in said), *extra.values()],
+            values,
+            [turn["role"] for turn in said],
+            [at for at, name in enumerate(extra, len(said)) if names_identifier(name)],
+        )
         for said, extra, values in zip(turns, metadata, known, strict=True)
     ]
     replace_values(batch, config, context.key, context.folder)

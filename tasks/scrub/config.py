@@ -3,7 +3,7 @@
 import difflib
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from deskloop.stage import StageConfig
 from tasks.scrub.recognizers import PREDEFINED
@@ -33,6 +33,26 @@ DEFAULT_ENTITIES = (
     "US_PASSPORT",
     "US_SSN",
 )
+
+
+# Other names of types, as sources use them.
+SYNONYMS = {
+    "EMAIL": "EMAIL_ADDRESS",
+    "E_MAIL": "EMAIL_ADDRESS",
+    "PHONE": "PHONE_NUMBER",
+    "TELEPHONE": "PHONE_NUMBER",
+    "CARD_NUMBER": "CREDIT_CARD",
+    "IBAN": "IBAN_CODE",
+    "SSN": "US_SSN",
+}
+# What the layers besides Presidio's recognizers find, whatever `entities` lists.
+OTHERS = (
+    "ABA_ROUTING_NUMBER", "ACCOUNT_NUMBER", "ADDRESS", "AGE", "BOOKING_NUMBER", "CARD_EXPIRY", "CLAIM_NUMBER",
+    "CUSTOMER_ID", "DATE_OF_BIRTH", "LICENSE_PLATE", "LOCATION", "MEMBER_ID", "NATIONAL_ID", "ORDER_NUMBER", "PASSWORD",
+    "PERSON", "PIN", "POLICY_NUMBER", "REFERENCE_NUMBER", "SECURITY_ANSWER", "STREET_ADDRESS", "USERNAME", "ZIP_CODE",
+)  # fmt: skip
+FINDABLE = frozenset([*PREDEFINED, *OTHERS])
+DEFAULT_FLOOR = 0.6  # recall of each type
 
 
 class ScrubConfig(StageConfig):
@@ -69,6 +89,11 @@ class ScrubConfig(StageConfig):
     min_recall: float = Field(
         0.8, ge=0.0, le=1.0, description="least share of planted identifiers that must be found, else the run stops"
     )
+    min_recall_by_type: dict[Literal["default"] | EntityType, Annotated[float, Field(ge=0.0, le=1.0)]] = Field(
+        default_factory=dict,
+        description="entity type, or default (0.6): least share of the planted identifiers of that type that must be "
+        "found, else the run stops; judged by the upper end of the 95% interval, so that a few misses decide nothing",
+    )
     languages: tuple[Language, ...] = Field(("en",), min_length=1, description="ISO 639-1 codes that are expected")
     unknown_language: Literal["scrub", "reject"] = Field(
         "scrub", description="conversations identified as another language: scrub them as well, or reject them"
@@ -89,6 +114,10 @@ class ScrubConfig(StageConfig):
         """(type or `default`, mode), ordered."""
         return tuple(sorted(self.replace.items()))
 
+    def floor(self, entity: str) -> float:
+        """The least recall of a type."""
+        return self.min_recall_by_type.get(entity, self.min_recall_by_type.get("default", DEFAULT_FLOOR))
+
     @field_validator("entities")
     @classmethod
     def _known_entities(cls, entities: tuple[str, ...]) -> tuple[str, ...]:
@@ -97,6 +126,29 @@ class ScrubConfig(StageConfig):
             nearest = difflib.get_close_matches(unknown[0].upper(), PREDEFINED, n=1, cutoff=0.0)
             raise ValueError(f"no entity type {', '.join(unknown)}; did you mean {nearest[0]}?")
         return tuple(sorted(set(entities)))
+
+    @model_validator(mode="after")
+    def _replaced_types(self) -> "ScrubConfig":
+        """Refuse the type that is a typo or another name: sources may declare types of their own, but not those."""
+        own = {"default", *FINDABLE, *self.patterns, *self.deny}
+        for name in self.replace.keys() - own:
+            nearest = SYNONYMS.get(name) or next(iter(difflib.get_close_matches(name, FINDABLE, n=1, cutoff=0.85)), "")
+            if nearest:
+                raise ValueError(f"replace: nothing is found as {name}; did you mean {nearest}?")
+        return self
+
+    @model_validator(mode="after")
+    def _floors_of_planted_types(self) -> "ScrubConfig":
+        from tasks.scrub.quality import planted_types
+
+        planted = planted_types(self)
+        for name in self.min_recall_by_type:
+            if name != "default" and name not in planted:
+                raise ValueError(
+                    f"min_recall_by_type: no {name} is planted, so that its floor has no effect; planted are "
+                    f"{', '.join(planted) or 'none'}"
+                )
+        return self
 
     @field_validator("patterns")
     @classmethod

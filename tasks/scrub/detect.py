@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from deskloop.errors import DataError
-from deskloop.placeholders import PLACEHOLDER
 from tasks.scrub import adapted
 from tasks.scrub.config import ScrubConfig
 from tasks.scrub.patterns.context import forgetting
 from tasks.scrub.patterns.engine import Engine
 from tasks.scrub.recognizers import build
+from tasks.scrub.shield import SHIELD, shield
 from tasks.scrub.span import Span
+from tasks.scrub.spoken import back, written
 
 CORE, MARGIN = 1500, 300  # characters: a finding belongs to the piece in whose core it starts
-SHIELD = "\ue000"  # stands for a placeholder's characters: neither letter, digit nor space to any pattern
 
 
 def detect(texts: Sequence[str], config: ScrubConfig, folder: str = ".") -> list[list[Span]]:
@@ -33,12 +33,14 @@ def detect(texts: Sequence[str], config: ScrubConfig, folder: str = ".") -> list
         config: entities, patterns, deny lists, what is kept, the detector and the threshold of patterns.
         folder: where a relative path in the config starts.
     Returns:
-        n lists of spans, ordered by start; spans of one text may overlap.
+        n lists of spans, ordered by start; spans of one text may overlap. What is said in words is found as what it
+        would be in figures, and covers all of its words.
     Raises:
         ConfigError: the recognizers' file or the detector cannot be used.
         DataError: a pattern of the pipeline file takes too long on a text.
     """
-    distinct = list(dict.fromkeys(texts))
+    views = {text: view for text in dict.fromkeys(texts) if (view := written(text))}
+    distinct = list(dict.fromkeys([*texts, *(view.text for view in views.values())]))
     file = str(Path(folder) / config.recognizers) if config.recognizers else ""
     rules = build(config.entities, config.pattern_items, config.deny_items, file)
     found, denied = (_searched(distinct, engine, config.threshold) for engine in (rules.patterns, rules.denied))
@@ -48,12 +50,9 @@ def detect(texts: Sequence[str], config: ScrubConfig, folder: str = ".") -> list
     if config.keep:
         found = [_unkept(text, spans, config.keep) for text, spans in zip(distinct, found, strict=True)]
     merged = {text: sorted(one | other) for text, one, other in zip(distinct, found, denied, strict=True)}
+    for text, view in views.items():
+        merged[text] = sorted({*merged[text], *filter(None, map(back(view), merged[view.text]))})
     return [list(merged[text]) for text in texts]
-
-
-def shield(text: str) -> str:
-    """The text with its placeholders covered, so that nothing is found in them; offsets stay."""
-    return PLACEHOLDER.sub(lambda match: SHIELD * len(match[0]), text) if "<" in text else text
 
 
 def _layers(texts: Sequence[str], config: ScrubConfig, folder: str) -> Iterator[list[list[Span]]]:

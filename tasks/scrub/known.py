@@ -11,31 +11,26 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from tasks.normalize.english import dictionary
+from tasks.scrub.config import SYNONYMS
 from tasks.scrub.decode import decode
-from tasks.scrub.detect import SHIELD, shield
 from tasks.scrub.dialogue.words import is_usual
 from tasks.scrub.near import Near
+from tasks.scrub.shield import SHIELD, shield
 from tasks.scrub.span import Span
+from tasks.scrub.spoken import back, plain, said, written
 from tasks.scrub.variants import variants
 
 PERSON = "PERSON"  # the type whose values' parts are names by themselves
 SCORE, NEAR = 2.0, 1.5  # above every pattern; a misspelled value less than one that is as known
 PART_LETTERS = 3  # a part of a name that is shorter is an initial, or a word
+SHORT_PART = 2  # of a name that the source declares: "Li" is one, "Do" may be anything
 PHONE = "PHONE_NUMBER"
 COUNTRY = 4  # digits of a country's code at most, its zeros included
 SPLIT_DIGITS = 5  # a number this long may also be written in groups
+CODED, CODE_DIGITS = range(6, 33), 4  # letters and digits of a code that is looked for inside of a longer one; digits
 LONGEST = 500  # characters of a value that is read word by word: its beginnings are kept, the square of its length
 
 _PERSON = re.compile(r"PERSON|^(?:FULL|FIRST|LAST|GIVEN|FAMILY|CUSTOMER|AGENT|CONTACT)?_?NAME$|SURNAME")
-_SYNONYMS = {
-    "EMAIL": "EMAIL_ADDRESS",
-    "E_MAIL": "EMAIL_ADDRESS",
-    "PHONE": "PHONE_NUMBER",
-    "TELEPHONE": "PHONE_NUMBER",
-    "CARD_NUMBER": "CREDIT_CARD",
-    "IBAN": "IBAN_CODE",
-    "SSN": "US_SSN",
-}
 _EXACT = frozenset(["PASSWORD", "PIN", "USERNAME"])  # a letter more or less makes another one
 _TYPED = frozenset(["ACCOUNT_NUMBER", "CREDIT_CARD", "IBAN_CODE", PHONE, "US_BANK_NUMBER", "US_SSN"])
 _WORD = re.compile(r"[^\W_]+")
@@ -69,12 +64,12 @@ class Value(NamedTuple):
 def entity_name(name: str) -> str:
     """Any name as an entity type, by detection's names where it means one: `customer name 2` becomes `PERSON`."""
     entity = re.sub(r"[^A-Z]+", "_", name.upper()).strip("_") or "KNOWN"
-    return PERSON if _PERSON.search(entity) else _SYNONYMS.get(entity, entity)
+    return PERSON if _PERSON.search(entity) else SYNONYMS.get(entity, entity)
 
 
 def key(text: str) -> str:
-    """What equal values share: digits for a number however it is grouped, else the letters and digits, case folded."""
-    parts = "".join(_WORD.findall(text))
+    """What equal values share: the letters and digits, case folded, however they are grouped, typed or said."""
+    parts = "".join(_WORD.findall(plain(text)))
     return parts.casefold() or text.strip()
 
 
@@ -98,17 +93,15 @@ def known_values(known: Mapping[str, Iterable[Any] | None] | None) -> list[Value
 def _with_parts(values: dict[str, Value]) -> list[Value]:
     whole = dict(values)
     for value in whole.values():
-        for part in name_parts(value) if value.type == PERSON else ():
+        for part in name_parts(value, SHORT_PART) if value.type == PERSON else ():
             values.setdefault(key(part), Value(value.type, part, value.key, part=True))
     return list(values.values())
 
 
-def name_parts(value: Value) -> list[str]:
-    """The words of a name that stand for the person by themselves."""
-    parts = _WORD.findall(value.text)
-    return [
-        part for part in parts if len(part) >= PART_LETTERS and part.isalpha() and not _TITLES.fullmatch(part.lower())
-    ]
+def name_parts(value: Value, least: int = PART_LETTERS) -> list[str]:
+    """The words of a name that stand for the person by themselves; one of `SHORT_PART` letters is no usual word."""
+    parts = [part for part in _WORD.findall(value.text) if part.isalpha() and not _TITLES.fullmatch(part.lower())]
+    return [part for part in parts if len(part) >= PART_LETTERS or (len(part) >= least and not is_usual(part.lower()))]
 
 
 def find_known(texts: Sequence[str], values: Sequence[Value]) -> list[list[Span]]:
@@ -126,7 +119,7 @@ def find_values(texts: Sequence[str], values: Sequence[Value]) -> list[list[tupl
         n lists of (span, the key of its value); they may overlap.
     """
     search = _search(tuple(values))
-    return [search.find(shield(text)) for text in texts]
+    return [search.find(text) for text in texts]
 
 
 @lru_cache(maxsize=64)
@@ -139,7 +132,7 @@ class _Search:
 
     def __init__(self, values: Sequence[Value]) -> None:
         self._by_key = {key(value.text): value for value in reversed(values)}
-        texts = [value.text for value in values]
+        texts = [plain(value.text) for value in values]
         for value in values:
             for text in variants(value.type, value.text) if not value.part else ():
                 if key(text) not in self._by_key:
@@ -149,6 +142,10 @@ class _Search:
         self._numbers = {
             digits for digits in self._by_key if digits.isdecimal() and SPLIT_DIGITS <= len(digits) <= LONGEST
         }
+        self._coded = {
+            text for text in self._by_key if len(text) in CODED and sum(map(str.isdecimal, text)) >= CODE_DIGITS
+        }
+        self._lengths = sorted({len(text) for text in self._coded})
         self._starts = {digits[:end] for digits in self._numbers for end in range(1, len(digits))}
         self._symbols = [
             value for value in self._by_key.values() if len(value.text) > LONGEST or not _WORD.search(value.text)
@@ -157,6 +154,28 @@ class _Search:
         self._phones = {digits for digits in self._numbers if self._by_key[digits].type == PHONE}
 
     def find(self, text: str) -> list[tuple[Span, str]]:
+        """The occurrences in a text, as it stands and as what is said in it would be written."""
+        found = self._read(shield(text))
+        view = written(text)
+        if view:
+            source = back(view)
+            moved = [(source(span), value) for span, value in self._read(shield(view.text))]
+            found += [(span, value) for span, value in moved if span]
+            found += [
+                (Span(start, end, value.type, SCORE), value.key)
+                for run, start, end in said(view)
+                for value in self._inside(key(run))
+            ]
+        return found
+
+    def _inside(self, run: str) -> Iterator[Value]:
+        """The values in a number that was said, of whose words nothing tells where one number ends."""
+        for length in self._lengths:
+            for start in range(len(run) - length + 1):
+                if run[start : start + length] in self._coded:
+                    yield self._by_key[run[start : start + length]]
+
+    def _read(self, text: str) -> list[tuple[Span, str]]:
         """The occurrences in a text whose placeholders are shielded."""
         matches = [*_runs(_tokens(text, _WORD, self._word), text, _GAP, self._by_key, self._prefixes)]
         if self._numbers:

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from deskloop.placeholders import PLACEHOLDER, entity_type
@@ -18,11 +18,12 @@ from tasks.scrub.decode import Decoded, decode, resolve
 from tasks.scrub.detect import detect
 from tasks.scrub.dialogue import answers
 from tasks.scrub.known import LONGEST, PERSON, Value, find_values, key, known_values, name_parts
+from tasks.scrub.opaque import CERTAIN, all_or_nothing
 from tasks.scrub.replacement import Replacement, hide_masks, put, replacement
 from tasks.scrub.span import Span
+from tasks.scrub.spoken import back, plain, written
 
 ROUNDS = 25  # two are usual: one that finds, one that finds no more
-CERTAIN = 1.0  # score of what a checksum proves or the source knows
 LOOSE = ("ADDRESS", "LOCATION", "PERSON")  # guesses whose ends are guesses too
 # Letters and digits of a detected value that is looked for in the other turns as well.
 SPREAD, SPREAD_OF = 4, {PERSON: 2, "PIN": 3, "SECURITY_ANSWER": 3}
@@ -43,6 +44,7 @@ class Conversation:
         texts: Iterable[str | None],
         known: Mapping[str, Iterable[Any] | None] | None = None,
         roles: Sequence[str] = (),
+        ids: Collection[int] = (),
     ) -> None:
         """Decode the texts.
 
@@ -50,9 +52,12 @@ class Conversation:
             texts: of the turns, then of everything else that is text, as metadata.
             known: what the source knows to be personal in it, by type.
             roles: who says each of the turns, which come first; the texts after them are said by no one.
+            ids: which of those are identifiers, by their names.
         """
         texts = list(texts)
         self._roles = list(roles)
+        self._ids = frozenset(ids)
+        self._beside = range(len(self._roles), len(texts)) if self._roles else sorted(self._ids)
         self.texts: list[Decoded] = [decode(text or "") for text in texts]
         self.pending = list(range(len(self.texts)))
         self._inputs = [text or "" for text in texts]
@@ -85,7 +90,7 @@ class Conversation:
             spans[index] = [span for span in found if made.mode(span.type) != "keep"]
         if config.dialogue and self._roles:
             said = [(role, text.text) for role, text in zip(self._roles, self.texts, strict=False)]
-            for found, more in zip(spans, answers(said), strict=False):
+            for found, more in zip(spans, _answers(said), strict=False):
                 found += (span for span in more if made.mode(span.type) != "keep")
         self._search(spans, [value for value in self._known if made.mode(value.type) != "keep"])
         settled = self._settled(spans)
@@ -100,10 +105,13 @@ class Conversation:
             self.texts[index] = resolve(text.edit(edits))
 
     def _settled(self, spans: Sequence[Sequence[Span]]) -> list[list[Span]]:
-        return [
+        settled = [
             settle(_with_marks(text.text, span) for span in self._carved(text.text, found))
             for text, found in zip(self.texts, spans, strict=True)
         ]
+        for index in self._beside:
+            settled[index] = all_or_nothing(self.texts[index].text, settled[index], index in self._ids)
+        return settled
 
     def _carved(self, text: str, spans: Sequence[Span]) -> list[Span]:
         """The spans with what is certain cut out of guesses of another type, so that each keeps its name.
@@ -142,7 +150,10 @@ class Conversation:
     def _learn(self, settled: Sequence[Sequence[Span]]) -> None:
         """Remember the values found: type by the surest finding, whole names before their parts."""
         found = [
-            (-span.score, Value(span.type, text.text[span.start : span.end], key(text.text[span.start : span.end])))
+            (
+                -span.score,
+                Value(span.type, plain(text.text[span.start : span.end]), key(text.text[span.start : span.end])),
+            )
             for text, spans in zip(self.texts, settled, strict=True)
             for span in spans
         ]
@@ -186,6 +197,17 @@ class Conversation:
             if self._inputs[index][start:end] != text.text[span.start : span.end]:
                 spans.append({"turn": index, "start": start, "end": end, "entity": span.type})
         return spans
+
+
+def _answers(said: Sequence[tuple[str, str]]) -> list[list[Span]]:
+    """What the dialogue gives away, with what is said in words read as figures as well."""
+    spans = answers(said)
+    views = [written(text) for _, text in said]
+    if any(views):
+        read = [(role, view.text if view else text) for (role, text), view in zip(said, views, strict=True)]
+        for found, more, view in zip(spans, answers(read), views, strict=True):
+            found += filter(None, map(back(view), more)) if view else more
+    return spans
 
 
 def _with_marks(text: str, span: Span) -> Span:

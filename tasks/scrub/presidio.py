@@ -14,16 +14,9 @@ find here.
 from collections.abc import Sequence
 from typing import Any
 
-from tasks.scrub.config import ScrubConfig
+from tasks.scrub.config import OTHERS, ScrubConfig
 from tasks.scrub.decode import decode
 from tasks.scrub.detect import detect
-
-# Types that are found whatever the config lists: by name, by grammar, by what stands before a value.
-OTHERS = (
-    "ACCOUNT_NUMBER", "ADDRESS", "AGE", "BOOKING_NUMBER", "CLAIM_NUMBER", "CUSTOMER_ID", "DATE_OF_BIRTH",
-    "LICENSE_PLATE", "LOCATION", "MEMBER_ID", "NATIONAL_ID", "PASSWORD", "PERSON", "PIN", "POLICY_NUMBER",
-    "STREET_ADDRESS", "USERNAME", "ZIP_CODE",
-)  # fmt: skip
 
 
 def supported(config: ScrubConfig) -> list[str]:

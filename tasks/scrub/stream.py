@@ -2,37 +2,62 @@
 
 In: `{"id", "text" or "turns": [{"role", "text"}], "known"?: {type: [values]}}`. Out: the same object scrubbed, without
 `known`, plus `"spans": [{"turn", "start", "end", "entity"}]` in character offsets of the input's texts (`turn` is 0
-for `text`). Strings in any other field are scrubbed too, `id` and `role` excepted, without spans; numbers stay. A line
-that cannot be used becomes `{"id", "error"}`, and the stream goes on.
+for `text`). Strings in any other field are scrubbed too, `role` excepted, without spans; numbers stay. A line that
+cannot be used becomes `{"id", "error"}`, and the stream goes on.
+
+Identifiers (`id`, `customer_id`, `ticketId` ...) are never rewritten in part. An opaque one passes, or is hashed whole
+where that is asked for; one that is personal itself, such as an e-mail address, is always hashed whole.
 """
 
 import itertools
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import orjson
 
 from tasks.scrub.config import ScrubConfig
+from tasks.scrub.opaque import hashed, names_identifier
 from tasks.scrub.placeholders import Conversation, replace_values
 
 BATCH = 256  # lines
 CHUNK = 1 << 20  # bytes that are read at a time, at most
-BODY = frozenset(["id", "text", "turns", "spans"])
+BODY = frozenset(["text", "turns", "spans"])
+
+Visit = Callable[[str, Any], Any]  # (the name of a field, a string in it or an identifier) -> what replaces it
+
+
+@dataclass(frozen=True)
+class Identifiers:
+    """What becomes of identifiers.
+
+    Attributes:
+        key: secret bytes for hashes; without it those of one process compare with no others.
+        always: hash opaque identifiers too, numbers included.
+    """
+
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    always: bool = False
 
 
 @dataclass(frozen=True)
 class _Line:
-    """One line: its object, how many of its conversation's texts are turns, and the conversation (None: an error)."""
+    """One line: its object (with an `error`: what is said of it), how many of its texts are turns, its conversation."""
 
     content: dict[str, Any]
-    turns: int = 0
-    conversation: Conversation | None = None
+    turns: int
+    conversation: Conversation
+    error: bool = False
 
 
 def scrub_lines(
-    lines: Iterable[bytes], config: ScrubConfig, key: bytes = b"", tally: Counter[str] | None = None
+    lines: Iterable[bytes],
+    config: ScrubConfig,
+    key: bytes = b"",
+    tally: Counter[str] | None = None,
+    identifiers: Identifiers | None = None,
 ) -> Iterator[bytes]:
     """Scrub JSON Lines in their order: one line out for each line in that is not blank.
 
@@ -41,26 +66,33 @@ def scrub_lines(
         config: what is personal; languages are not looked at.
         key: secret bytes for pseudonyms and hashes.
         tally: counts `lines`, `errors` and each entity type found; changed in place.
+        identifiers: what becomes of them; by default, opaque ones pass.
     Yields:
         JSON objects, each with a line feed.
     Raises:
         DataError: a pattern of the pipeline file takes too long on a text.
     """
-    waiting = iter(lines)
+    waiting, counts = iter(lines), Counter[str]() if tally is None else tally
+    identifiers = identifiers or (Identifiers(key) if key else Identifiers())
     while batch := list(itertools.islice(waiting, BATCH)):
-        yield from _scrub_batch(batch, config, key, Counter() if tally is None else tally)
+        yield from _scrub_batch(batch, config, key, counts, identifiers)
 
 
 def scrub_stream(
-    file: BinaryIO, config: ScrubConfig, key: bytes = b"", tally: Counter[str] | None = None
+    file: BinaryIO,
+    config: ScrubConfig,
+    key: bytes = b"",
+    tally: Counter[str] | None = None,
+    identifiers: Identifiers | None = None,
 ) -> Iterator[bytes]:
     """Like `scrub_lines`, on lines as they arrive: what a pipe holds goes out before more is waited for.
 
     Args:
         file: binary and buffered (it has `read1`).
     """
+    identifiers = identifiers or (Identifiers(key) if key else Identifiers())
     for batch in _arriving(file):
-        yield from scrub_lines(batch, config, key, tally)
+        yield from scrub_lines(batch, config, key, tally, identifiers)
 
 
 def _arriving(file: Any) -> Iterator[list[bytes]]:
@@ -75,14 +107,16 @@ def _arriving(file: Any) -> Iterator[list[bytes]]:
     yield [b"".join(pieces)]
 
 
-def _scrub_batch(lines: Sequence[bytes], config: ScrubConfig, key: bytes, tally: Counter[str]) -> Iterator[bytes]:
+def _scrub_batch(
+    lines: Sequence[bytes], config: ScrubConfig, key: bytes, tally: Counter[str], identifiers: Identifiers
+) -> Iterator[bytes]:
     batch = [_parse(line) for line in lines if line.strip()]
-    replace_values([line.conversation for line in batch if line.conversation is not None], config, key)
+    replace_values([line.conversation for line in batch], config, key)
     for line in batch:
-        result = _scrubbed(line)
+        result = _scrubbed(line, identifiers)
         tally["lines"] += 1
-        tally["errors"] += line.conversation is None
-        tally.update(span["entity"] for span in result.get("spans", ()) if line.conversation is not None)
+        tally["errors"] += line.error
+        tally.update(span["entity"] for span in result.get("spans", ()) if not line.error)
         yield orjson.dumps(result, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -90,18 +124,26 @@ def _parse(line: bytes) -> _Line:
     try:
         content = orjson.loads(line)
     except orjson.JSONDecodeError:
-        return _Line({"id": None, "error": "invalid_json"})
+        return _error(None, "invalid_json")
     error = _problem(content)
     if error:
         identity = content.get("id") if isinstance(content, dict) else None
-        return _Line({"id": identity if isinstance(identity, str | int) else None, "error": error})
+        return _error(identity if isinstance(identity, str | int) else None, error)
     known = content.pop("known", None)
     turns = content.get("turns")
     texts = [content["text"]] if turns is None else [turn.get("text") for turn in turns]
     roles = ["customer"] if turns is None else [_role(turn) for turn in turns]
-    others: list[str] = []
-    _visit_others(content, others.append)
-    return _Line(content, len(texts), Conversation([*texts, *others], known, roles))
+    others: list[tuple[str, str]] = []
+    _visit_others(content, lambda name, value: others.append((name, str(value))))
+    ids = [at for at, (name, _) in enumerate(others, len(texts)) if names_identifier(name)]
+    values = [value for _, value in others]
+    return _Line(content, len(texts), Conversation([*texts, *values], known, roles, ids))
+
+
+def _error(identity: str | int | None, error: str) -> _Line:
+    content = {"id": identity, "error": error}
+    others = [] if identity is None else [str(identity)]
+    return _Line(content, 0, Conversation(others, ids=range(len(others))), error=True)
 
 
 def _role(turn: dict[str, Any]) -> str:
@@ -128,12 +170,21 @@ def _is_turn(turn: Any) -> bool:
     return isinstance(turn, dict) and isinstance(turn.get("text"), str | None)
 
 
-def _scrubbed(line: _Line) -> dict[str, Any]:
-    if line.conversation is None:
-        return line.content
+def _scrubbed(line: _Line, identifiers: Identifiers) -> dict[str, Any]:
     texts = line.conversation.texts
-    others = iter(texts[line.turns :])
-    result = _visit_others(line.content, lambda _: next(others).text)
+    places = iter(range(line.turns, len(texts)))
+
+    def treat(name: str, value: Any) -> Any:
+        place = next(places)
+        if not names_identifier(name):
+            return texts[place].text
+        personal = bool(line.conversation.spans[place])
+        return hashed(str(value), identifiers.key) if personal or identifiers.always else value
+
+    if line.error:
+        identity = line.content["id"]
+        return line.content if identity is None else {**line.content, "id": treat("id", identity)}
+    result = _visit_others(line.content, treat)
     if line.content.get("turns") is None:
         result["text"] = texts[0].text
     else:
@@ -144,20 +195,21 @@ def _scrubbed(line: _Line) -> dict[str, Any]:
     return result
 
 
-def _visit_others(content: dict[str, Any], visit: Callable[[str], object]) -> dict[str, Any]:
-    """The object with `visit` applied to every string that is neither a text nor an id nor a role; a copy."""
-    result = {name: value if name in BODY else _visit(value, visit) for name, value in content.items()}
+def _visit_others(content: dict[str, Any], visit: Visit) -> dict[str, Any]:
+    """A copy with `visit` applied to every identifier, and to every string that is neither a text nor a role."""
+    result = {name: value if name in BODY else _visit(name, value, visit) for name, value in content.items()}
     if content.get("turns") is not None:
         result["turns"] = [
-            {name: value if name in ("role", "text") else _visit(value, visit) for name, value in turn.items()}
+            {name: value if name in ("role", "text") else _visit(name, value, visit) for name, value in turn.items()}
             for turn in content["turns"]
         ]
     return result
 
 
-def _visit(value: Any, visit: Callable[[str], object]) -> Any:
+def _visit(field: str, value: Any, visit: Visit) -> Any:
     if isinstance(value, dict):
-        return {name: _visit(each, visit) for name, each in value.items()}
+        return {name: _visit(name, each, visit) for name, each in value.items()}
     if isinstance(value, list):
-        return [_visit(each, visit) for each in value]
-    return visit(value) if isinstance(value, str) else value
+        return [_visit(field, each, visit) for each in value]
+    number = isinstance(value, int) and not isinstance(value, bool) and names_identifier(field)
+    return visit(field, value) if isinstance(value, str) or number else value

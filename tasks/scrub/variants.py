@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from tasks.normalize.english import dictionary
 
 LOCAL = 5  # letters and digits of an e-mail's local part that stands for the address by itself
+CODE = 6  # digits of a code that stand for it without the letters before them
 SUBSCRIBER = 7  # digits of a telephone number without its country's code
 
 _MONTH_NAMES = "january february march april may june july august september october november december"
@@ -20,6 +21,8 @@ _WORDED = re.compile(
     r"(?:(\d{1,2})(?:st|nd|rd|th)?\W+(?:of\W+)?)?([a-z]{3,9})\.?(?:\W+(\d{1,2})(?:st|nd|rd|th)?)?\W+(\d{4}|\d{2})",
     re.IGNORECASE,
 )
+_SECRET = ("PASSWORD", "USERNAME")  # of which a part says nothing
+_CODE = re.compile(r"[A-Za-z]{1,5}[\W_]{0,3}(\d[\d\W_]*)")
 _BIRTH = re.compile(r"BIRTH|DOB|BORN")
 _WORD = re.compile(r"[^\W_]+")
 
@@ -41,6 +44,8 @@ def variants(entity: str, text: str) -> Iterator[str]:
         yield from _emails(text)
     elif entity == "PERSON":
         yield from _names(text)
+    elif entity not in _SECRET:
+        yield from _codes(text)
 
 
 def birth_dates(text: str) -> Iterator[str]:
@@ -98,6 +103,13 @@ def _phones(text: str) -> Iterator[str]:
     if len(national) >= SUBSCRIBER:
         yield national
         yield "0" + national
+
+
+def _codes(text: str) -> Iterator[str]:
+    """The digits of a code, without the letters that all codes of its kind begin with."""
+    code = _CODE.fullmatch(text.strip())
+    if code and sum(map(str.isdecimal, code[1])) >= CODE:
+        yield code[1]
 
 
 def _emails(text: str) -> Iterator[str]:

@@ -94,7 +94,7 @@ def test_it_tells_data_training_comparison_and_gates() -> None:
         "* Generated copies are in the training split only; validation and test are logged conversations.",
     ):
         assert line in text.splitlines(), line
-    assert "In brackets: the 95% bootstrap interval" in text
+    assert "In brackets: the 95% interval over families" in text
     assert "SECRET" not in text
     assert "learning rate" not in text  # the default, which the model's own record resolves
 

@@ -1,6 +1,8 @@
 """The catalog numbers versions, finds them again, and shows all of a step's versions or none."""
 
+import dataclasses
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -112,3 +114,70 @@ def test_a_record_of_a_later_version_is_read(tmp_path: Path) -> None:
     record = b'{"dataset": "a", "version": 1, "kind": "dataset", "zone": "clean", "step": "s", "stage": "s", '
     record += b'"fingerprint": "f", "recipe": "r", "digest": "d", "rows": 1, "of_the_future": true}'
     assert _read(record.decode()).details == {}
+
+
+class Clock(datetime):
+    """A clock whose hand is moved by the test."""
+
+    hand = datetime(2026, 5, 1, tzinfo=UTC)
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return cls.hand
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> type[Clock]:
+    monkeypatch.setattr("deskloop.catalog.datetime", Clock)
+    monkeypatch.setattr(Clock, "hand", datetime(2026, 5, 1, tzinfo=UTC))
+    return Clock
+
+
+def test_a_clock_that_was_set_back_brings_no_earlier_record_back(tmp_path: Path, clock: type[Clock]) -> None:
+    catalog = Catalog(tmp_path)
+    (published,) = catalog.publish([PLAIN])
+    clock.hand -= timedelta(days=365)
+    catalog.supersede([replace(published, gone=True, delta_version=-1)])
+    assert Catalog(tmp_path).versions[0].gone
+
+
+def test_the_latest_publication_is_the_last_one_whatever_the_clock(tmp_path: Path, clock: type[Clock]) -> None:
+    catalog = Catalog(tmp_path)
+    for days in (0, 365, 0):  # earlier, then at the very same time
+        clock.hand -= timedelta(days=days)
+        catalog.publish([other("train", step="split"), other("test", step="split")])
+    for one in (catalog, Catalog(tmp_path)):
+        assert sorted(found.name for found in one.find("split", "f1")) == ["test@3", "train@3"]
+        assert [found.name for found in one.in_order()][-2:] == ["test@3", "train@3"]
+
+
+def test_a_version_that_is_gone_is_not_found_again(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path)
+    first, second = catalog.publish([PLAIN])[0], catalog.publish([PLAIN])[0]
+    catalog.supersede([replace(second, gone=True)])
+    for one in (catalog, Catalog(tmp_path)):
+        assert one.find("scrub", "f1") == [first]
+    catalog.supersede([replace(first, gone=True)])
+    for one in (catalog, Catalog(tmp_path)):
+        assert one.find("scrub", "f1") == []
+
+
+def test_records_without_their_commit_are_ordered_by_the_log(
+    tmp_path: Path, clock: type[Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an earlier version of deskloop wrote them; and once the log was cleaned up, by their time."""
+    asdict = dataclasses.asdict
+    monkeypatch.setattr("deskloop.catalog._numbered", lambda one, commit: asdict(one))
+    catalog = Catalog(tmp_path)
+    (published,) = catalog.publish([PLAIN])
+    clock.hand -= timedelta(days=365)
+    catalog.supersede([replace(published, why="second")])
+    assert Catalog(tmp_path).get("scrubbed").why == "second"
+    catalog.publish([other("train")])
+    monkeypatch.undo()
+    DeltaTable(str(tmp_path)).create_checkpoint()
+    for commit in (0, 1):
+        (tmp_path / "_delta_log" / f"{commit:020}.json").unlink()
+    assert Catalog(tmp_path).get("scrubbed").why == "first run"
+    Catalog(tmp_path).supersede([replace(published, why="third")])
+    assert Catalog(tmp_path).get("scrubbed").why == "third"

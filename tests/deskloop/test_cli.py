@@ -1,6 +1,7 @@
 """The command line: quick, documented, one JSON document on stdout, and never a traceback."""
 
 import gzip
+import io
 import json
 import os
 import re
@@ -163,7 +164,13 @@ def test_version(deskloop: Call) -> None:
     ("arguments", "expected"),
     [
         (["prepre"], "No such command 'prepre'; did you mean 'prepare'?"),
-        (["zzz"], "No such command 'zzz'."),
+        (["zzz"], "No such command 'zzz'; there are: init, run,"),
+        (["data", "lgo"], "No such command 'lgo'; did you mean 'log'?"),
+        (["data", "Trace"], "No such command 'Trace'; did you mean 'trace'?"),
+        (["data", "keys", "rotat"], "No such command 'rotat'; did you mean 'rotate'?"),
+        (["models", "lst"], "No such command 'lst'; did you mean 'list'?"),
+        (["models", "--jsn"], "No such option '--jsn'"),
+        (["run", "--smaple", "3"], "Did you mean one of: '--sample'"),
         (["run", "--untill", "x"], "No such option '--untill'"),
         (["run", "--sample", "0"], "0 is not in the range x>=1"),
         (["run", "--sample", "many"], "'many' is not a valid integer range"),
@@ -461,3 +468,24 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     done = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     os.close(output)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n\n", 1), ("", 1)], ids=["no", "end of input"])
+def test_a_question_that_is_not_confirmed_changes_nothing(
+    answer: str, code: int, new: Path, deskloop: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    result = deskloop("data", "keys", "rotate", "-c", new)
+    assert (result.code, result.out) == (code, "")
+    assert result.err.rstrip().endswith("deskloop: not confirmed; nothing was changed")
+    assert "interrupted" not in result.err
+
+
+def test_ctrl_c_at_a_question_changes_nothing(new: Path, deskloop: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("click.termui.visible_prompt_func", pressed)
+    result = deskloop("data", "keys", "rotate", "-c", new)
+    assert (result.code, "not confirmed; nothing was changed" in result.err) == (130, True)
+    assert "interrupted" not in result.err

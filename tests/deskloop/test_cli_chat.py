@@ -200,4 +200,4 @@ def test_no_model_is_told_with_what_makes_one(
     shutil.copytree(file.parent, gone)
     shutil.rmtree(gone / "store" / "models" / "desk" / f"{2:016d}")
     refused = deskloop("chat", "-c", gone / file.name)
-    assert (refused.code, "is missing or incomplete; restore it" in refused.err) == (1, True)
+    assert (refused.code, "is missing or incomplete. Restore it" in refused.err) == (1, True)

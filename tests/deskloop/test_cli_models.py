@@ -47,12 +47,13 @@ def deskloop(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 
 def evaluation(bits: float, against: float) -> dict[str, Any]:
     """What a run records, as far as gates and lists look at it."""
-    figures = {"base": 5.0, "unigram": 4.0, "bigram": 3.0, "candidate": bits}
-    paired = [("base", bits - 5.0), ("champion", bits - against)]
+    figures = {"base": 5.0, "unigram": 4.0, "bigram": 3.0, "candidate": bits, "champion": against}
+    paired = [(name, bits - value) for name, value in figures.items() if name != "candidate"]
     return {
         "metrics": {name: {"bits_per_byte": value} for name, value in figures.items()},
         "comparisons": [
-            {"against": name, "difference": gap, "low": gap - 0.01, "high": gap + 0.01} for name, gap in paired
+            {"against": name, "difference": gap, "low": gap - 0.01, "high": gap + 0.01, "families": 60}
+            for name, gap in paired
         ],
     }
 
@@ -92,6 +93,8 @@ def built(folder: Path) -> Path:
         )  # fmt: skip
         if seed < 3:
             registry.promote("desk", seed, "all gates passed")
+        if seed == 1:
+            registry.note_decision(registry.models("desk")[0], "it passed")
     return desk.file
 
 
@@ -125,17 +128,22 @@ def test_before_the_first_model(tmp_path: Path, deskloop: Call) -> None:
 def test_list_promote_and_roll_back(file: Path, deskloop: Call) -> None:
     listed = deskloop("models", "list", "-c", file)
     lines = listed.out.splitlines()
-    assert (listed.code, listed.err, len(lines)) == (0, "", 9)
+    assert (listed.code, listed.err, len(lines)) == (0, "", 11)
     assert lines[0].startswith("   3  desk@3               challenger   2.375 bits per byte   registered 2")
     assert lines[0].endswith(" UTC, never in use")
     assert lines[3].startswith("   2  desk@2               champion     2.250 bits per byte   in use since 2")
     assert lines[3].endswith(" UTC, after 1")
-    assert "was in use from" in lines[6]
+    assert lines[6] == "      promoted: all gates passed"
+    assert "was in use from" in lines[7]
+    assert lines[10] == "      last run: it passed"
     assert lines[1:3] == ["      train@3", f"      {file.parent}/store/models/desk/{3:016d}"]
 
     blocked = deskloop("models", "promote", "desk@3", "--reason", "experts prefer it", "-c", file)
     assert blocked.out == "desk 3 (desk@3) is in use, in place of 2 (desk@2)\n"
-    assert blocked.err == "it had failed the gate 'not worse than champion': 0.125, where 0.000 was asked for\n"
+    assert blocked.err == (
+        "it had failed the gate not worse than champion: +0.125 bits per byte, between +0.115 and +0.135; all of it "
+        "below +0.068 needed\n"
+    )
 
     began = time.monotonic()
     back = deskloop("models", "rollback", "--reason", "rude replies", "-c", file)
@@ -189,3 +197,46 @@ def test_rollback_restores_the_replies_token_for_token(file: Path, deskloop: Cal
     assert spoken() != before
     assert deskloop("models", "rollback", "-c", file).code == 0
     assert spoken() == before
+
+
+def test_a_model_whose_files_have_changed_is_listed_and_refused(file: Path, deskloop: Call) -> None:
+    folder = file.parent / "store" / "models" / "desk"
+    weights = folder / f"{2:016d}" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    shutil.rmtree(folder / f"{1:016d}")
+    listed = deskloop("models", "list", "-c", file).out
+    assert listed.count("DAMAGED") == 2
+    assert f"DAMAGED: the files in {folder / f'{2:016d}'} are not those that were registered; restore it" in listed
+    assert f"DAMAGED: its folder {folder / f'{1:016d}'} is missing or incomplete; restore it" in listed
+    rows = json.loads(deskloop("models", "list", "-c", file, "--json").out)
+    assert [row["damage"] is None for row in rows] == [True, False, False]
+    for which in ("champion", "2", "desk@1"):
+        refused = deskloop("chat", "-c", file, "--model", which)
+        assert (refused.code, refused.out) == (1, "")
+        assert "cannot answer: " in refused.err
+        assert "Restore it from a backup, or choose another version of `deskloop models list`." in refused.err
+    (base,) = (file.parent / "store" / "models" / "base").iterdir()
+    (base / "tokenizer.json").write_text("{}")
+    refused = deskloop("chat", "-c", file, "--model", "base")
+    assert (refused.code, "base@1 cannot answer: the files in" in refused.err) == (1, True)
+
+
+def test_a_sample_is_looked_at_by_every_command(file: Path, deskloop: Call) -> None:
+    shutil.copytree(file.parent / "store", file.parent / "store-sample-20")
+    deskloop("models", "promote", "1", "-c", file, "--sample", 20)
+    assert deskloop("models", "list", "-c", file, "--sample", 20).out.splitlines()[-5].startswith("   1  desk@1")
+    own, sample = Registry(file.parent / "store"), Registry(file.parent / "store-sample-20")
+    assert [one.champion("desk").version for one in (own, sample)] == [2, 1]  # type: ignore[union-attr]
+    assert deskloop("models", "rollback", "-c", file, "--sample", 20).out.startswith("desk 2 (desk@2) is in use, in")
+    assert deskloop("data", "log", "base", "-c", file, "--sample", 20).code == 0
+    for arguments in (
+        ("models", "list"), ("models", "promote", "1"), ("models", "rollback"), ("chat",), ("report",), ("data", "log"),
+        ("data", "show", "x@1"), ("data", "diff", "x@1", "x@2"), ("data", "trace", "x"), ("data", "gc"),
+        ("data", "keys", "list"), ("data", "keys", "rotate", "--yes"),
+    ):  # fmt: skip
+        refused = deskloop(*arguments, "-c", file, "--sample", 7)
+        assert (refused.code, refused.out) == (2, "")
+        assert "--sample 7: this sample has no store; there are samples of 20 records" in refused.err
+    assert not (file.parent / "store-sample-7").exists()

@@ -76,8 +76,7 @@ def start(desk: Desk, *customers: str, conversations: tuple[str, ...] = ()) -> d
         asked = [asked_for(customers, conversations, own) for own in secrets]
         document, previews = stores.look(held, asked)
         if document["status"] == "found":
-            for store, one, preview in zip(held, asked, previews, strict=True):
-                stores.begin(store, one, preview, "request")
+            stores.begin(held, asked, previews, "request")
     return document
 
 

@@ -17,6 +17,7 @@ from deskloop.catalog import Catalog, Version
 from deskloop.erase import traces
 from deskloop.erase.refused import Erased, Erasure, belongs, conversation_hash, erasures_digest, record_hash
 from deskloop.erase.search import Asked, Person, find, head, parts, read_part
+from deskloop.erase.unreadable import fields, unreadable
 from deskloop.ledger import Ledger
 from deskloop.memo import Memo
 from deskloop.schema import CONVERSATION, RAW_CONVERSATION, conversations, to_table
@@ -196,7 +197,13 @@ def test_unreadable_records_are_theirs_by_what_is_known_of_them(store: Store) ->
     records = {
         b'{"customer": {"email": "ANN@example.com"': True,
         b'{"customer": {"name": "Ann K\\u00e9lly", "turns": [': True,
-        "Ann Kélly wrote".encode("latin-1"): True,
+        '{"note": "caf\u00e9", "customer": {"name": "Ann Kélly"'.encode("latin-1"): True,
+        "Ann Kélly wrote".encode("latin-1"): False,  # somebody else may be called so
+        b'{"order_id": "HD-774411", "turns": 7}': True,
+        b'{"customer": {"name": "Ann Kelly-Smith"': False,
+        b'{"customer": {"email": "support@example.com"': False,  # of the shop
+        b"mail to support@example.com": False,
+        b"card 2024-05-01 12:00, total 12.50": False,
         b"call me at (415) 555-0100 please": True,
         b"call me at 1-415.555.0100": True,
         b"my order HD-774411 is late": True,
@@ -207,20 +214,125 @@ def test_unreadable_records_are_theirs_by_what_is_known_of_them(store: Store) ->
         b"94155550100 1": True,
         b"41555501007": False,
     }
-    put(store, "raw", "ingested", raw({
-        "conversation_id": "HD-1", "customer_keys": ["k"],
-        "known": {"PERSON": ["Ann Kélly", "Ann"], "EMAIL_ADDRESS": ["ann@example.com"], "ORDER_ID": ["HD-774411"]},
-    }))  # fmt: skip
+    shop = "support@example.com"
+    put(store, "raw", "ingested", raw(
+        {"conversation_id": "HD-1", "customer_keys": customer_keys([("email", "ann@example.com")], KEY), "known": {
+            "PERSON": ["Ann Kélly", "Ann"], "EMAIL_ADDRESS": ["ann@example.com", shop], "ORDER_ID": ["HD-774411"]}},
+        {"conversation_id": "HD-2", "customer_keys": ["b"], "known": {"EMAIL_ADDRESS": [shop]}},
+    ))  # fmt: skip
     columns = {"row_id": [f"log:{at}" for at in range(len(records))], "reason": ["bad"] * len(records)}
     table = pa.table({**columns, "raw": list(records), "batch": pa.array([1] * len(records), pa.int32())}, QUARANTINE)
     put(store, "raw", "quarantine", table)
     with allow_raw("test"):
-        person = find(store, Asked(frozenset({"k"})))
-        found = traces.unreadable(store, person, ["+1 415 555 0100"])
+        asked = asked_for(["ann@example.com", "+1 415 555 0100"], [], [KEY])
+        person = find(store, asked)
+        found = {one.raw for one in unreadable(store, person, asked)}
         assert {one: one in found for one in records} == records
         assert traces.rewrite_quarantine(store, traces.hashed(found, KEY), [OLD, KEY]) == len(found)
         left = Store(store.root / ".erase").read("raw", "quarantine", 1, ["raw"])["raw"].to_pylist()
     assert set(left) == {one for one, theirs in records.items() if not theirs}
+
+
+def quarantined(store: Store, records: Sequence[bytes]) -> None:
+    columns = {"row_id": [f"log:{at}" for at in range(len(records))], "reason": ["bad"] * len(records)}
+    table = pa.table({**columns, "raw": list(records), "batch": pa.array([1] * len(records), pa.int32())}, QUARANTINE)
+    put(store, "raw", "quarantine", table)
+
+
+def why(store: Store, *customers: str, conversations: Sequence[str] = (), **declared: object) -> dict[str, str]:
+    """Row id -> why an unreadable record is theirs."""
+    source = {"path": "log.jsonl", **declared}
+    config = IngestConfig.model_validate({"sources": [source]}) if declared else None
+    asked = asked_for(customers, conversations, [KEY, OLD], config)
+    with allow_raw("test"):
+        return {one.row_id: one.why for one in unreadable(store, find(store, asked), asked)}
+
+
+WORDS = [
+    b'{"id": "HD-7", "customer": {"id": "C-9"}, "turns": [{"role": "customer", "text": "my order of Monday, order 7',
+    b"Monday,order,2024-05-01,12.50",
+    b'{"weekday": "Monday", "order": {"id": "order"}, "product": "iPhone15", "turns": [',
+    b'Monday 2024-05-01 12:00 order "order" C-1 20240501',
+]
+
+
+@pytest.mark.parametrize(
+    "word", ["order", "Monday", "iPhone15", "2024-05-01", "20240501", "2024050112", "12.50", "turns", "customer", "7"]
+)
+def test_an_ordinary_word_is_nobodys_identifier(store: Store, word: str) -> None:
+    keys = customer_keys([("id", "C-1"), ("id", "word")], KEY)
+    put(store, "raw", "ingested", raw({"conversation_id": "HD-1", "customer_keys": keys}))
+    quarantined(store, WORDS)
+    assert why(store, word) == {}
+    assert why(store, conversations=[word]) == {}
+
+
+@pytest.mark.parametrize("word", ["order", "Monday", "iPhone15", "20240501"])
+def test_a_word_that_is_a_customers_id_counts_in_its_field_alone(store: Store, word: str) -> None:
+    keys = customer_keys([("id", word)], KEY)
+    put(store, "raw", "ingested", raw({"conversation_id": "HD-1", "customer_keys": keys}))
+    quarantined(store, [*WORDS, f'{{"customer": {{"id": "{word}", "turns'.encode(), b'{"id": "HD-1", "tu'])
+    assert why(store, word) == {
+        "log:4": "customer id in the field customer.id",
+        "log:5": "conversation id in the field id",
+    }
+
+
+def test_a_declared_field_counts_even_if_nothing_could_ever_be_read(store: Store) -> None:
+    quarantined(store, [
+        b'{"account": {"no": 4711, "mail": ["ANN@x.org"]}, "turns": 7',
+        b'{"account": {"no": 4711',  # may have been 47112
+        b'{"account": {"no": "4711", "turns": [{"te',
+        b'{"no": 4711, "customer": {"id": "4711"}}',
+        b'[}, "account": {"no": 4711.0}',
+    ])  # fmt: skip
+    declared = {"customer": {"id": "account.no", "email": "account.mail"}}
+    told = dict.fromkeys(["log:0", "log:2", "log:4"], "customer id in the field account.no")
+    assert why(store, "4711", **declared) == told
+    assert why(store, "ann@x.org", **declared) == {"log:0": "e-mail in the field account.mail"}
+    assert why(store, "4711") == {"log:3": "customer id in the field customer.id"}
+
+
+def test_an_id_that_the_store_has_read_counts_as_a_whole_token(store: Store) -> None:
+    row = {"conversation_id": "HD-10234", "customer_keys": customer_keys([("id", "C-20006")], OLD)}
+    put(
+        store,
+        "raw",
+        "ingested",
+        raw(row, {"conversation_id": "HD-1", "customer_keys": customer_keys([("id", "C-17")], KEY)}),
+    )
+    quarantined(store, [
+        b"C-20006;hi", b"it is c-20006.", b"C-200061", b"C-20006-7", b"AC-20006", b"see HD-10234", b"HD-10234/w1",
+        b"C-17,hi", b"see C-17", b'{"product": "C-17", "x',
+    ])  # fmt: skip
+    found = why(store, "C-20006")
+    assert found == {
+        "log:0": "customer id", "log:1": "customer id", "log:5": "conversation id", "log:6": "conversation id",
+    }  # fmt: skip
+    assert why(store, "C-17") == {"log:7": "customer id"}
+    assert why(store, "C-99999") == {}
+
+
+@given(st.text())
+def test_fields_of_anything_are_read_in_linear_time_and_without_an_error(text: str) -> None:
+    assert all(value is not None for _, value in fields(text))
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.text(alphabet='ab{}[]:,\\" \u00e9')
+
+
+@given(st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["a", "b", "c.d"]), inner)))
+def test_fields_of_json_are_its_strings_and_numbers(value: Any) -> None:
+    def expected(part: Any, path: tuple[str, ...]) -> list[tuple[str, str]]:
+        if isinstance(part, dict):
+            return [one for name, inner in part.items() for one in expected(inner, (*path, name))]
+        if isinstance(part, list):
+            return [one for inner in part for one in expected(inner, path)]
+        plain = isinstance(part, str) or (isinstance(part, int) and not isinstance(part, bool))
+        return [(".".join(path), str(part).strip())] if plain else []
+
+    wrapped = {"root": value}
+    assert list(fields(json.dumps(wrapped))) == expected(wrapped, ())
 
 
 def clean(store: Store, name: str, texts: dict[str, str]) -> None:

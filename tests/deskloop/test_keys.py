@@ -190,7 +190,7 @@ def test_a_rotation_renames_customers_and_keeps_the_splits(tmp_path: Path) -> No
     lines.append(json.dumps(with_email | {name: "jane.doe@example.com"}).encode())
     desk = Desk(tmp_path, lines)
     before = desk.prepare()
-    keys.rotate(tmp_path / "store" / "keys")
+    Store(tmp_path / "store").rotate_key()
     after = desk.prepare()
     assert "reuse" not in {actions(after)[step] for step in ("ingest", "scrub", "dedupe", "split")}
     assert set(actions(desk.prepare()).values()) == {"reuse"}

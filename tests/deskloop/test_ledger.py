@@ -1,5 +1,6 @@
 """The ledger keeps what cannot be derived again: families with their splits, and fitted artifacts."""
 
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pandas as pd
@@ -86,3 +87,23 @@ def test_hash_of_files_tells_names_and_contents_apart() -> None:
     ]  # fmt: skip
     assert len({artifact_hash(files) for files in variants}) == len(variants)
     assert artifact_hash(FILES) == artifact_hash(dict(reversed(FILES.items())))
+
+
+def test_the_latest_artifact_is_the_last_one_recorded_whatever_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock(datetime):
+        hand = datetime(2026, 5, 1, tzinfo=UTC)
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return cls.hand
+
+    monkeypatch.setattr("deskloop.ledger.datetime", Clock)
+    ledger = Ledger(tmp_path)
+    for days in (0, 365, 0):
+        Clock.hand -= timedelta(days=days)
+        last = ledger.record_artifact("encode", "r", {"words.json": str(ledger.artifacts()).encode()}, 2, "x")
+        assert ledger.artifact("encode", "r") == (last, 2)
+    again = ledger.record_artifact("encode", "r", {"words.json": b"[]"}, 3, "x")
+    assert Ledger(tmp_path).artifact("encode", "r") == (again, 3)

@@ -30,7 +30,7 @@ def changed(step: str, **changes: Any) -> dict[str, Any]:
         ({"decision": {"promoted": True}}, "The new model is in use.", "✓ in use"),
         ({"decision": {"action": "blocked"}}, "The new model was not put in use.", "held back"),
         ({"decision": {"gates": [FAILED_GATE]}}, "The new model was not put in use.", "held back"),
-        ({"decision": {"action": "kept"}}, "The new model passed every gate and waits for a person.", "waiting"),
+        ({"decision": {"action": "kept"}}, "The new model waits for a decision.", "waiting"),
         ({"decision": {"action": "already_champion"}}, "This model is the one in use already.", "✓ in use"),
         ({"decision": {"action": "not_judged"}}, "The new model was not judged.", "not judged"),
         ({"decision": None}, "The new model was measured; nothing had to be decided.", "✓ completed"),
@@ -47,7 +47,7 @@ def test_verdict(changes: dict[str, Any], headline: str, badge: str) -> None:
 
 def test_the_reason_and_the_figures_stand_under_the_verdict_and_their_terms_are_explained() -> None:
     text = text_of({})
-    assert "The candidate is now in use: it passed all 4 gates. To predict the agents' replies" in text
+    assert "The candidate is now the champion: it passed all 5 gates. To predict the agents' replies" in text
     assert "it needs 0.71 bits per byte; its base needs 3.12 and the model in use before 0.74." in text
     for term in ("Candidate:", "Gate:", "Bits per byte:"):
         assert term in text
@@ -146,10 +146,13 @@ def test_classes_are_shown_as_far_as_stages_changed_them() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "told"),
     [
-        (-0.3, -0.1, "✓ better beyond chance"),
-        (-0.3, 0.1, "≈ no difference beyond chance"),
-        (0.1, 0.3, "✗ worse beyond chance"),
-        (None, None, "≈ no interval was computed"),
+        (-0.3, -0.16, "✓ better"),
+        (-0.3, -0.15, "≈ not worse"),  # beyond chance, but by less than what counts as better: 5% of 3.116
+        (-0.05, 0.05, "≈ not worse"),
+        (-0.3, 0.1, "≈ undecided: it may be better, equal or worse"),
+        (0.05, 0.1, "≈ undecided: it may be worse"),
+        (0.1, 0.3, "✗ worse"),
+        (None, None, "≈ too few families for an interval"),
     ],
 )
 def test_a_difference_says_what_its_interval_allows(low: float | None, high: float | None, told: str) -> None:
@@ -158,12 +161,20 @@ def test_a_difference_says_what_its_interval_allows(low: float | None, high: flo
 
 
 def test_gates_tell_what_was_measured_and_what_was_needed() -> None:
-    gates = [FAILED_GATE, GATES[3] | {"threshold": 0.01}, {"gate": "polite_enough", "passed": False, "value": None}]
+    gates = [
+        FAILED_GATE,
+        GATES[3],
+        GATES[4] | {"passed": False},
+        {"gate": "polite_enough", "passed": False, "value": None},
+    ]
     text = text_of({"decision": {"action": "blocked", "gates": gates}})
-    assert "✗ failed Better than base It predicts the agents' replies better than the model it started from." in text
-    assert "Needed: all below 0.00. −2.406 −2.450 to −2.361" in text
+    told = "✗ failed Better than base It predicts the agents' replies clearly better than the model it started from."
+    assert told in text
+    assert "Needed: the whole interval below −0.156. −2.406 −2.450 to −2.361" in text
     assert "✓ passed Not worse than champion" in text
-    assert "Needed: not wholly above 0.01." in text
+    assert "Needed: the whole interval below +0.022." in text
+    assert "✗ failed Enough test families" in text
+    assert "Needed: at least 50. 225" in text
     assert "✗ failed Polite enough –" in text
 
 

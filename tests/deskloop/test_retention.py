@@ -10,6 +10,7 @@ import pytest
 
 from deskloop import retention
 from deskloop.catalog import Catalog
+from deskloop.commit import write_state
 from deskloop.errors import ConfigError, DataError
 from deskloop.retention import expire, expired_ids, forget
 from deskloop.store import Store
@@ -54,6 +55,31 @@ def bytes_of(folder: Path) -> bytes:
 
 def actions(results: dict[str, Any]) -> list[str]:
     return [action for action, _ in results.values()]
+
+
+def arrivals(ledger: Path, *days: int) -> None:
+    """Batches that came so many days before LATER, by the clock of then."""
+    rows = [{"dataset": "logged", "batch": at + 1, "at": LATER - timedelta(days=one)} for at, one in enumerate(days)]
+    table = retention.pa.Table.from_pylist(rows, schema=retention._ARRIVALS)
+    write_state(ledger / "arrivals", table, "overwrite")
+
+
+@pytest.mark.parametrize(
+    ("days", "last"),
+    [
+        ((60, 40, 10), 2),
+        ((60, 2, 365, 1), 1),  # the clock was set back when batch 3 came, so that it is two days old at most
+        ((60, -900, 40, 10), 3),  # it ran ahead when batch 2 came
+        ((-900, 40), 2),
+        ((-900, 10), 0),
+        ((), 0),
+    ],
+)
+def test_a_wrong_clock_makes_no_row_older_than_those_before_it(
+    tmp_path: Path, days: tuple[int, ...], last: int
+) -> None:
+    arrivals(tmp_path, *days)
+    assert retention._last_expired(tmp_path, LATER - timedelta(days=30), LATER) == last
 
 
 def test_expired_rows_are_gone_from_every_version_and_clean_rows_stay(pipeline: Toy) -> None:
@@ -255,3 +281,11 @@ def test_rejects_of_expired_rows_stay_and_those_of_others_follow_the_options(pip
     assert rows(pipeline, upper)["row_id"].to_pylist() == ["a", "bb", "ccc", "new", "short"]
     assert pipeline.run(longest=2)["upper"][1][0].rejected == 3
     assert rejects(pipeline) == ["new", "old", "short"]
+
+
+def test_an_expired_id_that_cannot_be_read_any_more_keeps_its_own_reason(pipeline: Toy) -> None:
+    pipeline.run()
+    collect(pipeline)
+    pipeline.write({**LOG, "a": "broken", "new": "row"})
+    (logged,) = pipeline.run()["log"][1]
+    assert logged.reasons == {"expired": 2, "bad_turns": 2}

@@ -34,6 +34,7 @@ class Data:
             "planted": 100,
             "found": 90,
             "min_recall": 0.8,
+            "types_below": 0,
         }
     )
 

@@ -133,6 +133,7 @@ BREAKS: dict[str, Callable[[Data], None]] = {
     LISTED: cell("entities", []),
     LENGTH: stretched,
     "Of the values planted into a sample, at least the share `min_recall` was found": facts(found=79),
+    "Of the planted values of each type, at least its share of `min_recall_by_type` was found": facts(types_below=1),
     "The personal values that the source itself knows stayed in the raw zone": leaked,
     "Every conversation has a language": cell("language", None),
     "A language is an ISO 639 code, or und where it is unknown": cell("language", "English"),

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,12 +46,21 @@ def example_lines(count: int, start: int = 0) -> list[bytes]:
 class Desk:
     """A pipeline in a folder, run again and again."""
 
-    def __init__(self, folder: Path, lines: Sequence[bytes], workers: int = 1) -> None:
+    def __init__(self, folder: Path, lines: Sequence[bytes] | None, workers: int = 1) -> None:
+        """Write the log of a new folder; with `lines` None, take a folder that already has one."""
         self.folder, self.workers = folder, workers
         self.steps = json.loads(json.dumps(STEPS))
         self.extra: dict[str, Any] = {}
-        (folder / "log").mkdir(parents=True)
-        self.write(lines)
+        if lines is not None:
+            (folder / "log").mkdir(parents=True)
+            self.write(lines)
+
+    def copied_to(self, folder: Path) -> "Desk":
+        """The same pipeline, log and store in another folder: what was published there is reused."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        copy = Desk(folder, None, self.workers)
+        copy.steps, copy.extra = json.loads(json.dumps(self.steps)), json.loads(json.dumps(self.extra))
+        return copy
 
     @property
     def file(self) -> Path:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.flows.conftest import PREPARED
 from tests.flows.desk import Desk, digests, example_lines, table
 
 FILLED: list[Any] = [
@@ -15,18 +16,12 @@ FILLED: list[Any] = [
 ]
 
 
-def desk(folder: Path, filled: bool) -> Desk:
-    made = Desk(folder, example_lines(150))
-    if filled:
-        made.steps[4:4] = FILLED
-    return made
-
-
 @pytest.mark.filterwarnings("default")
-def test_augmentation_and_balancing_leave_evaluation_as_it_is(tmp_path: Path) -> None:
-    plain = desk(tmp_path / "plain", filled=False)
+def test_augmentation_and_balancing_leave_evaluation_as_it_is(prepared: Desk, tmp_path: Path) -> None:
+    plain = prepared.copied_to(tmp_path / "plain")
     bare = plain.prepare()
-    filled = desk(tmp_path / "filled", filled=True)
+    filled = Desk(tmp_path / "filled", example_lines(PREPARED))
+    filled.steps[4:4] = FILLED
     shutil.copytree(plain.folder / "store" / "keys", filled.folder / "store" / "keys")
     full = filled.prepare()
 

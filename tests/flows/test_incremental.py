@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.flows.conftest import PREPARED
 from tests.flows.desk import Desk, actions, digests, example_lines, table, versions
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path, example_lines(200))
+def desk(prepared_desk: Desk) -> Desk:
+    return prepared_desk
 
 
 def test_a_length_bound_reruns_what_depends_on_it(desk: Desk) -> None:
     first = desk.prepare()
+    assert set(actions(first).values()) == {"reuse"}
     published = len(first.engine.catalog.versions)
     again = desk.prepare()
     assert set(actions(again).values()) == {"reuse"}
@@ -33,10 +35,10 @@ def test_a_length_bound_reruns_what_depends_on_it(desk: Desk) -> None:
 
 
 def test_a_grown_log_is_extended_and_equals_its_rebuild(desk: Desk) -> None:
-    desk.prepare()
-    lines = example_lines(200)
+    before = versions(desk.prepare())["ingested"].rows
+    lines = example_lines(PREPARED)
     changed = 0
-    for at in range(0, 200, 40):
+    for at in range(0, PREPARED, 30):
         try:
             row = json.loads(lines[at])
         except ValueError:
@@ -44,33 +46,31 @@ def test_a_grown_log_is_extended_and_equals_its_rebuild(desk: Desk) -> None:
         row["turns"][0]["text"] += " Thanks in advance!"
         lines[at] = json.dumps(row).encode()
         changed += 1
-    desk.write([*lines, *example_lines(30, 200)])
+    desk.write([*lines, *example_lines(30, PREPARED)])
     grown = desk.prepare()
     assert actions(grown)["scrub"] == "extend"
-    kept_before = versions(grown)["ingested"].rows
     new = sum(batch == 2 for batch in table(grown, "ingested")["batch"].to_pylist())
     assert versions(grown)["scrubbed"].touched == changed + new
-    assert kept_before > 200
+    assert versions(grown)["ingested"].rows == before + new > before
     rebuilt = desk.prepare(rebuild=True)
     assert set(actions(rebuilt).values()) == {"reuse", "compute"}
     assert digests(rebuilt) == digests(grown)
 
 
 def test_raw_and_the_ledger_are_enough_to_rebuild(desk: Desk, tmp_path: Path) -> None:
-    desk.prepare()
-    desk.write(example_lines(40, 200), "day-2.jsonl")
+    desk.write(example_lines(40, PREPARED), "day-2.jsonl")
     grown = digests(desk.prepare())
     for name in ("clean", "catalog"):
         shutil.rmtree(tmp_path / "store" / name)
     assert digests(desk.prepare()) == grown
 
 
-def test_batches_replayed_with_an_empty_ledger_come_out_the_same(tmp_path: Path) -> None:
-    one = Desk(tmp_path / "one", example_lines(200))
+def test_batches_replayed_with_an_empty_ledger_come_out_the_same(prepared: Desk, tmp_path: Path) -> None:
+    one = prepared.copied_to(tmp_path / "one")
     # Nothing to fit, so nothing that a refit could change.
     one.steps[2]["normalize"] |= {"boilerplate_min": 10_000, "spelling": False}
     one.prepare()
-    one.write(example_lines(30, 200), "day-2.jsonl")
+    one.write(example_lines(30, PREPARED), "day-2.jsonl")
     first = digests(one.prepare())
     shutil.rmtree(tmp_path / "one" / "store" / "ledger")
     for name in ("clean", "catalog"):
@@ -80,13 +80,12 @@ def test_batches_replayed_with_an_empty_ledger_come_out_the_same(tmp_path: Path)
         assert again[dataset] == first[dataset], dataset
 
 
-def test_workers_partitions_and_order_do_not_matter(tmp_path: Path) -> None:
+def test_workers_partitions_and_order_do_not_matter(prepared: Desk, tmp_path: Path) -> None:
     """P4."""
-    one = Desk(tmp_path / "one", example_lines(150))
-    two = Desk(tmp_path / "two", example_lines(150)[::-1], workers=2)
+    two = Desk(tmp_path / "two", example_lines(PREPARED)[::-1], workers=2)
     (tmp_path / "two" / "store" / "keys").mkdir(parents=True)
-    first = one.prepare()
-    shutil.copy(tmp_path / "one" / "store" / "keys" / "hmac.json", tmp_path / "two" / "store" / "keys" / "hmac.json")
+    first = prepared.prepare()
+    shutil.copy(prepared.folder / "store" / "keys" / "hmac.json", tmp_path / "two" / "store" / "keys" / "hmac.json")
     second = two.prepare()
     assert digests(second) == digests(first)
 
@@ -96,7 +95,7 @@ def test_a_bridge_between_splits_costs_the_training_side(desk: Desk) -> None:
     raw = {row["row_id"]: row for row in table(first, "ingested").to_pylist()}
     by_split = {split: set(table(first, split)["row_id"].to_pylist()) for split in ("train", "validation", "test")}
     lines = {}
-    for line in example_lines(200):
+    for line in example_lines(PREPARED):
         try:
             row = json.loads(line)
             lines[row["conversation_id"]] = row

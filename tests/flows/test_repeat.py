@@ -3,19 +3,19 @@
 import shutil
 from pathlib import Path
 
-from tests.flows.desk import Desk, digests, example_lines, table, versions
+from tests.flows.conftest import PREPARED
+from tests.flows.desk import Desk, actions, digests, example_lines, table, versions
 
 
-def test_the_same_log_and_key_give_the_same_digests_in_another_place(tmp_path: Path) -> None:
-    one = Desk(tmp_path / "one", example_lines(120))
-    first = one.prepare()
-    shutil.copytree(tmp_path / "one" / "store" / "keys", tmp_path / "two" / "store" / "keys")
-    second = Desk(tmp_path / "two", example_lines(120)).prepare()
-    assert digests(second) == digests(first)
+def test_the_same_log_and_key_give_the_same_digests_in_another_place(prepared: Desk, tmp_path: Path) -> None:
+    shutil.copytree(prepared.folder / "store" / "keys", tmp_path / "two" / "store" / "keys")
+    second = Desk(tmp_path / "two", example_lines(PREPARED)).prepare()
+    assert set(actions(second).values()) == {"compute"}
+    assert digests(second) == digests(prepared.prepare())
 
 
-def test_lineage_names_everything_that_a_repetition_needs(tmp_path: Path) -> None:
-    run = Desk(tmp_path, example_lines(60)).prepare()
+def test_lineage_names_everything_that_a_repetition_needs(prepared: Desk) -> None:
+    run = prepared.prepare()
     for name, version in versions(run).items():
         assert version.recipe, name
         assert version.fingerprint, name
@@ -25,8 +25,8 @@ def test_lineage_names_everything_that_a_repetition_needs(tmp_path: Path) -> Non
     assert [parent.name for parent in versions(run)["scrubbed"].parents] == ["ingested@1"]
 
 
-def test_evaluation_rows_are_logged_conversations(tmp_path: Path) -> None:
-    run = Desk(tmp_path, example_lines(120)).prepare()
+def test_evaluation_rows_are_logged_conversations(prepared: Desk) -> None:
+    run = prepared.prepare()
     logged = set(table(run, "ingested")["row_id"].to_pylist())
     for split in ("validation", "test"):
         rows = table(run, split)

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from deskloop import keys
 from deskloop.placeholders import PLACEHOLDER
+from deskloop.store import Store
 from tests.flows.desk import Desk, actions, digests, example_lines, table, versions
 
 MODES = {"default": "hash", "PERSON": "pseudonym", "EMAIL_ADDRESS": "pseudonym", "PHONE_NUMBER": "mask"}
@@ -33,7 +33,7 @@ def test_what_stands_for_values_comes_through_every_stage(tmp_path: Path) -> Non
     assert "residue" not in encoded.reasons
 
     before = {row["row_id"]: row["turns"] for row in table(done, "scrubbed").select(["row_id", "turns"]).to_pylist()}
-    keys.rotate(tmp_path / "store" / "keys")
+    Store(tmp_path / "store").rotate_key()
     rotated = desk.prepare()
     assert actions(rotated)["scrub"] == "compute"
     assert digests(rotated)["scrubbed"] != digests(done)["scrubbed"]

@@ -105,6 +105,26 @@ def test_nothing_is_modified_and_batches_do_not_matter():
     pd.testing.assert_frame_equal(whole, again, check_dtype=False)
 
 
+def test_a_first_token_is_never_a_label_even_where_the_template_writes_nothing_before_it(tmp_path):  # P9
+    """A DialoGPT-style template opens no turn with a mark, so that an agent's first word is the first token."""
+    base = tokenizer_module.load(ARTIFACT)
+    base.chat_template = "{%- for message in messages -%}{{- message['content'] -}}{{- eos_token -}}{%- endfor -%}"
+    base.save_pretrained(tmp_path / "base")
+    config = EncodeConfig(base="base", max_length=64, placeholders=1)
+    files = fit(ROWS, config, Context("encode", folder=str(tmp_path)))
+    rows = conversations([row("a", ("agent", "Hello there, how can I help?"), ("customer", "Hi"), ("agent", "ok"))])
+    result = encode(rows, config, Context("encode", artifact=files)).iloc[0]
+    tokens, labels = list(result["input_ids"]), list(result["labels"])
+    spoken = tokenizer_module.load(files, "base")("Hello there, how can I help?")["input_ids"]
+    assert tokens[: len(spoken)] == spoken
+    assert labels[: len(spoken)] == [UNSEEN, *spoken[1:]]
+    ok = tokenizer_module.load(files, "base")("ok")["input_ids"]
+    stops = 2
+    assert result["supervised_tokens"] == len(seen(labels)) == len(spoken) - 1 + len(ok) + stops
+    first = TOKENIZER.decode(spoken[:1])
+    assert result["supervised_bytes"] == len("Hello there, how can I help?ok") - len(first)
+
+
 def test_every_placeholder_is_one_token_and_comes_back_exactly():  # P8
     places = [text for text in TOKENIZER.get_added_vocab() if text.startswith("<") and "|" not in text]
     assert {"<PERSON_1>", "<PERSON_2>", "<ORDER_ID_1>", "<EMAIL_ADDRESS_2>"} <= set(places)

@@ -141,7 +141,10 @@ def test_baselines_of_a_hand_made_example():
     bigram = np.array([(3 - 1) / 4 + 2 / 4 * unigram[0], unigram[1]])  # nothing is known of what follows token 2
     for name, probability in (("unigram", unigram), ("bigram", bigram)):
         nll = -np.log(probability).sum()
-        assert found[name] == {
+        figures, rows = found[name]
+        assert rows["nll"].tolist() == [pytest.approx(nll)]
+        assert rows[["conversation_id", "tokens", "correct", "bytes"]].to_numpy().tolist() == [["row-0", 2, 1, 10]]
+        assert figures == {
             "loss": pytest.approx(nll / 2),
             "perplexity": pytest.approx(np.exp(nll / 2)),
             "bits_per_byte": pytest.approx(nll / np.log(2) / 10),
@@ -157,7 +160,7 @@ def test_baselines_are_probabilities(name):
     total = 0.0
     for token in range(20):
         labels = [UNSEEN, token]
-        total += np.exp(-baselines(table(rows), table([([1, token], labels)]), 20)[name]["loss"])
+        total += np.exp(-baselines(table(rows), table([([1, token], labels)]), 20)[name][0]["loss"])
     assert total == pytest.approx(1.0)
 
 

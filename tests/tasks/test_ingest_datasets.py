@@ -159,7 +159,6 @@ def test_what_cannot_be_had_is_said_at_once_and_all_together(tmp_path: Path) -> 
         [],
         [b'{"id": "canary", "turns": ['],  # cut off
         [json.dumps(RECORDS[0]).encode(), b"canary"],
-        [json.dumps(RECORDS[0]).encode(), b'{"id": "\xff"}'],
     ],
 )
 def test_a_data_set_that_breaks_off_stops_the_run_because_its_rest_is_unknown(
@@ -187,6 +186,11 @@ def test_broken_records_are_rejected_and_the_others_are_read(tmp_path: Path) -> 
     reasons = [None, "unknown_role", "no_turns", "no_turns", "bad_turns", "bad_turns", "duplicate_id", None]
     assert frame["reject"].tolist() == reasons
     assert frame["row_id"].tolist() == ["d0", *(f"chats:{n}" for n in range(2, 8)), "d1"]
+
+
+def test_a_cell_that_is_no_utf_8_rejects_its_row_alone(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "chats", "train", [*RECORDS[:2], b'{"id": "\xff"}'])
+    assert collect(tmp_path, source())["reject"].tolist() == [None, None, "invalid_encoding"]
 
 
 @pytest.mark.parametrize(

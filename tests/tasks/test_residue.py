@@ -158,3 +158,38 @@ def test_encode_rejects_what_the_scan_finds() -> None:
 def test_encode_refuses_a_keep_that_is_no_pattern(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"regular expression|empty text"):
         EncodeConfig(keep=(pattern,))
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("order N V dash double six three one four nine", "NV-663149"),
+        ("order en vee six six three fourteen nine", "NV-663149"),
+        ("six six, three one, forty nine please", "NV-663149"),
+        ("NV 6 6 three one four 9, yes two of them, three", "NV-663149"),
+        ("on plus one dash two one two dash five five five dash zero one one seven", "+1 212 555 0117"),
+        ("two one two triple five nought double one seven", "+1 212 555 0117"),
+        ("jane underscore doe nine six two at mail dot example", "jane_doe962@mail.example"),
+    ],
+)
+def test_a_known_value_said_in_words_is_found(text: str, known: str) -> None:
+    assert residues([text], {"KNOWN": [known]}).count("known_value") == 1
+    assert "known_value" not in residues([text], {"KNOWN": ["NV-773149"]})
+
+
+def test_words_for_digits_are_no_known_value_by_themselves() -> None:
+    text = "One or two of the three parcels came at nine, four days late, and five of them were open"
+    assert residues([text], {"ORDER_ID": ["NV-663149", "12"], "PHONE_NUMBER": ["+1 212 555 0117"]}) == []
+    assert residues(["zero one two three", "four five six seven"], {"PHONE": ["01234567"]}) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "four one one dash two three dash double five nought six",
+        "nineteen eighty four oh five twenty one six",
+        "one eight hundred five five five two two two",
+    ],
+)
+def test_a_long_number_is_found_with_any_words_for_it(text: str) -> None:
+    assert residues([text]) == ["long_number"]

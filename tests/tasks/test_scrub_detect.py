@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from benchmarks.hostile import KINDS
 from deskloop.errors import DataError
 from tasks.scrub import ScrubConfig, adapted
-from tasks.scrub.detect import detect, shield
+from tasks.scrub.detect import detect
 from tasks.scrub.patterns import Engine
 from tasks.scrub.patterns.needs import has_inner_dot, tally
 from tasks.scrub.placeholders import settle
 from tasks.scrub.recognizers import PREDEFINED, build, predefined
+from tasks.scrub.shield import shield
 from tasks.scrub.span import Span
 
 CONFIG = ScrubConfig(detector="patterns")

@@ -137,3 +137,7 @@ def test_time_is_linear(unit: str) -> None:
     seconds(1_000)
     # The least of two: a garbage collection in the middle is nobody's fault.
     assert min(seconds(200_000) for _ in range(3)) < 8 * max(seconds(50_000), 0.05)
+
+
+def test_a_short_part_of_a_declared_name_is_found_unless_it_is_a_word() -> None:
+    assert found("Thanks, Li. Dear Ji-woo, so do I", PERSON=["Li Do", "Ji-woo Park"]) == ["Ji", "Li", "woo"]

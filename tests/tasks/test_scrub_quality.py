@@ -209,3 +209,64 @@ def test_a_crippled_detector_stops_the_run_and_the_types_are_named(tmp_path: Pat
     from deskloop.catalog import Catalog
 
     assert [version.dataset for version in Catalog(tmp_path / "store" / "catalog").versions] == ["ingested"]
+
+
+def test_a_type_below_its_floor_is_counted_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but PASSWORD are found: over all types that is well above `min_recall`."""
+    planted: Counter[str] = Counter()
+    gone = quality._gone
+
+    def seen(plant: Any, *rest: Any) -> bool:
+        planted[plant.type] += 1
+        return plant.type != "PASSWORD" and gone(plant, *rest)
+
+    Detector(monkeypatch, everything)
+    monkeypatch.setattr(quality, "_gone", seen)
+    missed = measure(rows(100), ScrubConfig(), CONTEXT)
+    assert missed["found"] / missed["planted"] > 0.8
+    assert missed["types_below"] == 1
+    assert missed["told"].startswith(f"PASSWORD 0 of {planted['PASSWORD']} (below its floor of 0.6), ")
+    allowed = measure(rows(100), ScrubConfig(min_recall_by_type={"PASSWORD": 0.0}), CONTEXT)
+    assert allowed["types_below"] == 0
+    stricter = ScrubConfig(min_recall_by_type={"default": 1.0, "PASSWORD": 0.0})
+    assert measure(rows(100), stricter, CONTEXT)["types_below"] == 0
+
+
+def test_few_values_are_judged_by_their_interval() -> None:
+    """Of five, two found is 40%, and no proof of less than 60%; of fifty, twenty is."""
+    types = [("PIN", "as_written"), ("AGE", "as_written")]
+    figures = quality._figures(
+        Counter(dict(zip(types, (5, 50), strict=True))), Counter({types[0]: 2, types[1]: 20}), ScrubConfig()
+    )
+    assert figures["types_below"] == 1
+    assert figures["told"] == "AGE 20 of 50 (below its floor of 0.6), PIN 2 of 5"
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"min_recall_by_type": {"PASWORD": 0.5}}, "no PASWORD is planted"),
+        ({"min_recall_by_type": {"AGE": 0.5}, "replace": {"AGE": "keep"}}, "no AGE is planted"),
+        ({"min_recall_by_type": {"IBAN_CODE": 0.5}, "entities": ["EMAIL_ADDRESS"]}, "no IBAN_CODE is planted"),
+        ({"min_recall_by_type": {"PIN": 1.5}}, "less than or equal to 1"),
+        ({"replace": {"PERSN": "mask"}}, "did you mean PERSON"),
+        ({"replace": {"EMAIL": "mask"}}, "did you mean EMAIL_ADDRESS"),
+    ],
+)
+def test_an_option_that_names_no_type_is_refused(options: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        ScrubConfig.model_validate(options)
+
+
+def test_types_of_ones_own_may_be_replaced() -> None:
+    config = ScrubConfig(replace={"ORDER_ID": "mask", "PERSNO": "hash"}, deny={"PERSNO": ("x1",)})
+    assert config.floor("PIN") == 0.6
+
+
+@pytest.mark.parametrize(
+    ("entity", "value"), [("PHONE_NUMBER", "+1 617 255-0100"), ("PIN", "4411"), ("US_SSN", "123-45-6789")]
+)
+def test_numbers_are_planted_as_they_are_said(entity: str, value: str) -> None:
+    _, said, _ = FORMS["spoken"](("a ", value, " b"), entity, np.random.default_rng(1))
+    assert not any(map(str.isdigit, said))
+    assert FORMS["spoken"](("A ", "Jane", " B"), "PERSON", np.random.default_rng(1)) == ("a ", "jane", " b")

@@ -1,10 +1,12 @@
 import os
+import re
 from collections import Counter
 
 import orjson
+import pytest
 
 from tasks.scrub import ScrubConfig
-from tasks.scrub.stream import BATCH, scrub_lines, scrub_stream
+from tasks.scrub.stream import BATCH, Identifiers, scrub_lines, scrub_stream
 
 
 def run(*lines: bytes) -> list[object]:
@@ -35,11 +37,11 @@ def test_turns_known_values_and_other_fields() -> None:
         "title": "Bob again",
     }
     (result,) = run(orjson.dumps(line))
+    assert re.fullmatch(r"[0-9a-f]{32}", result.pop("id"))  # type: ignore[attr-defined]
     assert result == {
-        "id": "a@b.example",
         "turns": [
             {"role": "customer", "text": "Call <PERSON_1>", "ts": 1589375697},
-            {"role": "agent", "text": "", "notes": ["for <PERSON_1>", {"mail": "<EMAIL_ADDRESS_1>"}]},
+            {"role": "agent", "text": "", "notes": ["for <PERSON_1>", {"mail": "<EMAIL_ADDRESS_2>"}]},
         ],
         "title": "<PERSON_1> again",
         "spans": [{"turn": 0, "start": 8, "end": 15, "entity": "PERSON"}],
@@ -110,3 +112,64 @@ def test_what_was_done_is_counted() -> None:
     lines = [b'{"id": 1, "text": "a@b.example, c@d.example"}', b"", b"no"]
     assert len(list(scrub_lines(lines, ScrubConfig(), tally=tally))) == 2
     assert tally == {"lines": 2, "errors": 1, "EMAIL_ADDRESS": 2}
+
+
+def lines_of(*objects: dict[str, object], identifiers: Identifiers | None = None) -> list[dict[str, object]]:
+    lines = [orjson.dumps({"text": "", **each}) for each in objects]
+    return [orjson.loads(line) for line in scrub_lines(lines, ScrubConfig(), identifiers=identifiers)]
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        "00e7c4821947",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "HD-100023",
+        "1000234567",
+        "3f9a12-Elm-Street-12",
+        "jane12",
+    ],
+)
+@pytest.mark.parametrize("field", ["id", "customer_id", "ticketId", "order-id"])
+def test_an_opaque_identifier_passes_whole_on_every_line(field: str, identifier: str) -> None:
+    assert [line[field] for line in lines_of({field: identifier}, {field: identifier})] == [identifier] * 2
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    ["jane.doe@mail.com", "+12125550187", "4111 1111 1111 1111", "Jane Doe 3", "wei.edwards36", "123-45-6789"],
+)
+def test_an_identifier_that_is_personal_is_hashed_whole(identifier: str) -> None:
+    known = {"PERSON": ["Wei Edwards"]}
+    lines = lines_of(
+        {"customer_id": identifier, "known": known}, {"user": {"id": identifier}, "known": known}, {"id": "C-1"}
+    )
+    first, second = lines[0]["customer_id"], lines[1]["user"]["id"]  # type: ignore[index]
+    assert re.fullmatch("[0-9a-f]{32}", str(first))
+    assert first == second
+    other = lines_of({"customer_id": identifier, "known": known}, identifiers=Identifiers(b"other"))
+    assert other[0]["customer_id"] != first
+
+
+def test_identifiers_are_hashed_where_that_is_asked_for() -> None:
+    lines = lines_of({"id": 7, "customer_id": "C-9", "at": "2026-03-01"}, identifiers=Identifiers(b"key", always=True))
+    again = lines_of({"id": "7", "customer_id": "C-8"}, identifiers=Identifiers(b"key", always=True))
+    assert lines[0]["id"] == again[0]["id"] != 7
+    assert lines[0]["customer_id"] != again[0]["customer_id"]
+    assert lines[0]["at"] == "2026-03-01"
+
+
+def test_the_identifier_of_an_error_is_treated_like_any_other() -> None:
+    (passed,) = run(b'{"id": "HD-12"}')
+    (hidden,) = run(b'{"id": "jane@mail.com", "text": 4}')
+    assert passed == {"id": "HD-12", "error": "needs_text_or_turns"}
+    assert hidden["error"] == "text_is_no_string"  # type: ignore[index]
+    assert re.fullmatch("[0-9a-f]{32}", hidden["id"])  # type: ignore[index]
+
+
+def test_another_value_in_one_word_is_replaced_whole_or_not_at_all() -> None:
+    lines = lines_of(
+        {"device": "a00e7c4821947", "phone": "2125550187", "account": "wei36", "known": {"PERSON": ["wei36"]}}
+    )
+    assert lines[0]["device"] == "a00e7c4821947"
+    assert (lines[0]["phone"], lines[0]["account"]) == ("<PHONE_NUMBER_1>", "<PERSON_1>")

@@ -15,7 +15,8 @@ from tasks.scrub.cues.numbers import numbers, spoken
 from tasks.scrub.cues.postcodes import postcodes
 from tasks.scrub.cues.secrets import births, secrets
 from tasks.scrub.cues.telephones import telephones
-from tasks.scrub.cues.tokens import SHIELD, Tokens, shield
+from tasks.scrub.cues.tokens import Tokens
+from tasks.scrub.shield import SHIELD, shield
 from tasks.scrub.span import Span
 
 __all__ = ["cue"]

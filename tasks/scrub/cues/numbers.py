@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 
 from tasks.scrub.cues.lexicon import COUNTED, DIGITS, MONEY_SIGNS, STOP, listed
-from tasks.scrub.cues.tokens import SHIELD, Tokens
+from tasks.scrub.cues.tokens import Tokens
+from tasks.scrub.shield import SHIELD
 from tasks.scrub.span import Span
 
 LONG = 7  # digits: from here on a bare number belongs to somebody, below it only as the answer itself

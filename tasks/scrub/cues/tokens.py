@@ -3,9 +3,7 @@
 import re
 from functools import cached_property
 
-from deskloop.placeholders import PLACEHOLDER
-
-SHIELD = "\ue000"  # covers a placeholder: neither letter, digit nor space, so that no rule reaches across
+from tasks.scrub.shield import SHIELD
 
 _LETTER = r"[^\W\d_]|\u2206"  # the increment sign stands for a capital delta in much Greek text
 _TOKEN = re.compile(rf"(?:{_LETTER})++(?:['\u2019](?:{_LETTER})++)*+|\d++|\n|{SHIELD}++|[^\w\s]|_")
@@ -45,10 +43,3 @@ class Tokens:
     def glued(self, index: int) -> bool:
         """Whether nothing stands between this token and the one before it."""
         return index > 0 and self.starts[index] == self.ends[index - 1]
-
-
-def shield(text: str) -> str:
-    """The text with its placeholders covered; offsets stay."""
-    if "<" not in text:
-        return text
-    return PLACEHOLDER.sub(lambda match: SHIELD * len(match[0]), text)

@@ -8,12 +8,13 @@ PIN, security answer or birth date by themselves.
 from collections.abc import Mapping, Sequence
 
 from deskloop.placeholders import PLACEHOLDER, entity_type
-from tasks.scrub.detect import SHIELD, shield
+from tasks.scrub.dialogue.credentials import credentials
 from tasks.scrub.dialogue.figures import FIGURES, find_figures
 from tasks.scrub.dialogue.names import find_names
 from tasks.scrub.dialogue.request import request
 from tasks.scrub.dialogue.secrets import find_address, find_answers, find_credential
 from tasks.scrub.dialogue.statements import find_statements
+from tasks.scrub.shield import SHIELD, shield
 from tasks.scrub.span import Span
 
 __all__ = ["answers"]
@@ -24,22 +25,24 @@ LONG = 2000  # characters: an answer in words is looked for in the first ones of
 
 
 def answers(turns: Sequence[tuple[str, str]]) -> list[list[Span]]:
-    """Find the values that a conversation asked for, and those that its customer names, in the customer's turns.
+    """Find the values that a conversation asked for, and those that its customer names or that look like credentials.
 
     Args:
         turns: n turns of one conversation as (role, decoded text), roles as in the schema; not modified.
     Returns:
-        n lists of spans, ordered by start; a turn that is not the customer's has none. Spans of one turn may overlap.
+        n lists of spans, ordered by start; in a turn that is not the customer's, user names and passwords alone. Spans
+        of one turn may overlap.
     """
     found: list[list[Span]] = []
     asked = _Asked()
-    for role, text in turns:
+    shapes = credentials([shield(text) for _, text in turns])
+    for (role, text), shaped in zip(turns, shapes, strict=True):
         if role != CUSTOMER:
             asked.hear(text)
-            found.append([])
+            found.append(shaped)
             continue
         shielded = shield(text)
-        spans = set(find_statements(shielded))
+        spans = {*find_statements(shielded), *shaped}
         if asked.waiting:
             spans.update(asked.answer(text, spans))
         found.append(sorted(span for span in spans if SHIELD not in shielded[span.start : span.end]))

@@ -17,8 +17,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from deskloop.errors import ConfigError
+from deskloop.document import load_yaml
+from deskloop.errors import ConfigError, InputError
+from deskloop.regular import read_small
 
+MAX_BYTES, MAX_VALUES = 5_000_000, 500_000  # deny lists may be long
 EXPECTED = "expected a mapping with a list `recognizers`, each with `supported_entity` and `patterns` or `deny_list`"
 
 
@@ -44,7 +47,7 @@ def equipment(file: str, folder: str = ".") -> dict[str, str | None]:
     if not file:
         return {}
     path = Path(folder) / file
-    return {f"recognizers {file}": hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None}
+    return {f"recognizers {file}": hashlib.sha256(read_small(path, MAX_BYTES)).hexdigest() if path.exists() else None}
 
 
 def load_recognizers(path: str) -> list[Any]:
@@ -61,10 +64,12 @@ def load_recognizers(path: str) -> list[Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = load_yaml(read_small(path, MAX_BYTES).decode(), quick=True, most=MAX_VALUES)
+    except InputError as error:
+        raise ConfigError(f"scrub.recognizers: {error}", path) from None
     except OSError as error:
         raise ConfigError(f"scrub.recognizers: cannot read it ({type(error).__name__})", path) from None
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, ValueError, RecursionError):  # some of them quote the file
         raise ConfigError("scrub.recognizers: it is no YAML", path) from None
     listed = content.get("recognizers") if isinstance(content, dict) else None
     if not isinstance(listed, list) or not listed:

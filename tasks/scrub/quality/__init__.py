@@ -48,8 +48,9 @@ def measure(conversations: pd.DataFrame, config: ScrubConfig, context: Context) 
         context: for the step's seed: the same rows give the same figures, in any order.
     Returns:
         `recall`: {type: {`planted`, `found`, `low`, `high`}} with Wilson's 95% interval; `recall_by_form`: the same by
-        how it was written; the same four of all values at the top; `disturbed`: the share of conversations in which
-        something else was scrubbed than without the values; `told`: the counts in words, the worst first.
+        how it was written; the same four of all values at the top; `types_below`: how many types miss their floor;
+        `disturbed`: the share of conversations in which something else was scrubbed than without the values; `told`:
+        the counts in words, the types below their floor first, then the worst.
     """
     types = planted_types(config)
     config = config.model_copy(update={"replace": {}})
@@ -69,7 +70,7 @@ def measure(conversations: pd.DataFrame, config: ScrubConfig, context: Context) 
             found[plant.type, plant.form] += _gone(plant, texts, covered)
         own = {(turn, place) for turn, place in covered if _is_own(row, turn, place)}
         disturbed += own != before[at % len(rows)]
-    return _figures(planted, found) | {"disturbed": round(disturbed / max(len(copies), 1), 4)}
+    return _figures(planted, found, config) | {"disturbed": round(disturbed / max(len(copies), 1), 4)}
 
 
 def planted_types(config: ScrubConfig) -> list[str]:
@@ -140,14 +141,23 @@ def _is_own(row: dict[str, Any], turn: int, place: int) -> bool:
     return turn < len(turns) and place < len(turns[turn]["text"] or "")
 
 
-def _figures(planted: Counter[tuple[str, str]], found: Counter[tuple[str, str]]) -> dict[str, Any]:
+def _figures(planted: Counter[tuple[str, str]], found: Counter[tuple[str, str]], config: ScrubConfig) -> dict[str, Any]:
     by_type, by_form = (dict(_grouped(planted, found, part)) for part in (0, 1))
-    worst = sorted(by_type, key=lambda name: (by_type[name]["found"] / by_type[name]["planted"], name))
+    # The whole interval must lie below the floor: of five values, three found do not tell 60% from 80%.
+    below = {name for name, cell in by_type.items() if cell["high"] < config.floor(name)}
+    worst = sorted(
+        by_type, key=lambda name: (name not in below, by_type[name]["found"] / by_type[name]["planted"], name)
+    )
     return {
         **_share(sum(planted.values()), sum(found.values())),
         "recall": by_type,
         "recall_by_form": {form: by_form[form] for form in FORMS if form in by_form},
-        "told": ", ".join(f"{name} {by_type[name]['found']:,} of {by_type[name]['planted']:,}" for name in worst),
+        "types_below": len(below),
+        "told": ", ".join(
+            f"{name} {by_type[name]['found']:,} of {by_type[name]['planted']:,}"
+            + (f" (below its floor of {config.floor(name):g})" if name in below else "")
+            for name in worst
+        ),
     }
 
 

@@ -12,6 +12,10 @@ import numpy as np
 Said = tuple[str, str, str]  # before, value, after
 
 NEEDS_ITS_SIGNS = ("EMAIL_ADDRESS", "IP_ADDRESS", "PASSWORD", "USERNAME")  # without them it is none any more
+SAYABLE = ("ACCOUNT_NUMBER", "CREDIT_CARD", "PHONE_NUMBER", "PIN", "US_SSN")  # numbers: spelled out to be sure of
+DOUBLED = 0.5  # of those with two digits alike in a row
+DIGITS = ("zero oh nought", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+SIGNS = {"-": "dash hyphen", "+": "plus", ".": "dot", "/": "slash"}
 WORDED = ("ADDRESS", "PERSON")  # made of words: a letter may be wrong in it; else a word beside it has the mistake
 
 
@@ -58,14 +62,33 @@ def hidden(said: Said, entity: str, rng: np.random.Generator) -> Said:
     return before, ways[int(rng.integers(len(ways)))](), after
 
 
+def spoken(said: Said, entity: str, rng: np.random.Generator) -> Said:
+    """Said digit by digit, as on the phone; what has no digits to say is in lower case."""
+    before, value, after = said
+    if entity not in SAYABLE:
+        return lower_case(said, entity, rng)
+    words = [word for mark in value if (word := _aloud(mark, rng))]
+    pairs = [at for at in range(len(words) - 1) if words[at] == words[at + 1]]
+    if pairs and rng.random() < DOUBLED:
+        words[pairs[0] : pairs[0] + 2] = ["double", words[pairs[0]]]
+    return before, " ".join(words), after
+
+
 FORMS: dict[str, Callable[[Said, str, np.random.Generator], Said]] = {
     "as_written": as_written,
     "lower_case": lower_case,
     "no_punctuation": no_punctuation,
     "misspelled": misspelled,
     "hidden": hidden,
+    "spoken": spoken,
 }
-SHARES = (0.3, 0.25, 0.2, 0.15, 0.1)  # of each form, in their order
+SHARES = (0.25, 0.25, 0.15, 0.15, 0.1, 0.1)  # of each form, in their order
+
+
+def _aloud(mark: str, rng: np.random.Generator) -> str:
+    """A character as a word, or nothing for one that is passed over."""
+    ways = (DIGITS[int(mark)] if mark.isdecimal() else SIGNS.get(mark, mark if mark.isalpha() else "")).split()
+    return ways[int(rng.integers(len(ways)))] if ways else ""
 
 
 def _bare(text: str) -> str:

@@ -1,0 +1,96 @@
+"""SIGTERM and SIGHUP end a command as Ctrl-C does: it unwinds, says that it can be resumed, and is gone in seconds.
+
+A signal raises `Interrupted` in the main thread, so that locks, workers and Prefect's record of the run are dealt with
+on the way out. Code in C cannot be interrupted, and a library may wait for ever, so a thread watches over the end:
+what a signal has not ended after `SECONDS` is ended by force. The store survives that as it survives `kill -9`.
+"""
+
+import faulthandler
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+SECONDS = 4.0
+MESSAGE = "interrupted; what was published stays, and running the same command again resumes"
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked this process to end."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(number)
+
+
+def exit_code(error: BaseException) -> int:
+    """128 + n of the signal that ended a command, as shells count."""
+    return 128 + (error.number if isinstance(error, Interrupted) else signal.SIGINT)
+
+
+@contextmanager
+def ended_by(*numbers: signal.Signals) -> Iterator[None]:
+    """End the command on these signals, in time; a signal that is ignored (`nohup`) stays ignored.
+
+    Outside of the main thread, where signals cannot be handled, it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
+    watch = _Watch(set(before))
+    for number in before:
+        signal.signal(number, watch.interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        watch.close()
+
+
+class _Watch:
+    """Ends the process by force if a signal has not ended it in time."""
+
+    def __init__(self, numbers: set[signal.Signals]) -> None:
+        self._numbers, self._caught = numbers, False
+        self._reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        # The system's own handler writes the signal's number here at once, even while the main thread is in C code.
+        self._before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        self._writer = writer
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """The signal handler; only the first signal raises, as another one would disturb the clean-up."""
+        if not self._caught:
+            self._caught = True
+            raise Interrupted(number)
+
+    def close(self) -> None:
+        """Watch no more, unless a signal came: then the end of the interpreter is watched too."""
+        signal.set_wakeup_fd(self._before)
+        os.close(self._writer)
+
+    def _wait(self) -> None:
+        while number := os.read(self._reader, 1):
+            if self._before >= 0:
+                with suppress(OSError):
+                    os.write(self._before, number)
+            if number[0] in self._numbers:
+                threading.Event().wait(SECONDS)
+                if os.environ.get("DESKLOOP_DEBUG"):
+                    faulthandler.dump_traceback()  # what did not end
+                complain(MESSAGE)
+                os._exit(128 + number[0])
+        os.close(self._reader)
+
+
+def complain(message: str) -> None:
+    """A line on stderr, if that is still there: after SIGHUP the terminal is gone."""
+    with suppress(OSError, ValueError):
+        print(f"deskloop: {message}", file=sys.stderr, flush=True)

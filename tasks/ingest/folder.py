@@ -1,0 +1,87 @@
+"""What a local folder or glob means: the regular files in it, and nothing outside that a link leads to."""
+
+import glob
+import os
+import posixpath
+import stat
+from collections.abc import Iterator, Sequence
+
+from deskloop.errors import InputError
+from deskloop.regular import kind_of
+
+
+def files_below(folder: str, follow_links: bool = False) -> list[str]:
+    """All files below a folder, sorted, without hidden ones.
+
+    Args:
+        follow_links: read links that lead out of the folder, too.
+    Raises:
+        InputError: something in it is no regular file, or a link that leads nowhere or out of the folder.
+    """
+    root = os.path.realpath(folder)
+    paths = sorted(_walk(folder, root, follow_links, {root}))
+    return _checked(paths, folder, root, follow_links)
+
+
+def files_matching(pattern: str, follow_links: bool = False) -> list[str]:
+    """All files that a glob means, sorted; its folders are left out.
+
+    Raises:
+        InputError: as `files_below`, the folder being the part of the pattern before its first wildcard.
+    """
+    parts = pattern.split("/")
+    fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    folder = "/".join(parts[:fixed]) or "/"
+    paths = sorted(path for path in glob.glob(pattern, recursive=True) if not os.path.isdir(path))
+    return _checked(paths, folder, os.path.realpath(folder), follow_links)
+
+
+def _walk(folder: str, root: str, follow_links: bool, seen: set[str]) -> Iterator[str]:
+    """Paths of files and of links to files; folders behind links once each, if they may be read."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_symlink() and entry.is_dir():
+                target = os.path.realpath(entry.path)
+                if _is_inside(target, root):
+                    continue  # what is in it is read where it lies
+                if not follow_links:
+                    raise InputError(_leads_out(entry.name))
+                if target not in seen:
+                    seen.add(target)
+                    yield from _walk(entry.path, root, follow_links, seen)
+            elif entry.is_dir():
+                yield from _walk(entry.path, root, follow_links, seen)
+            else:
+                yield entry.path
+
+
+def _checked(paths: Sequence[str], folder: str, root: str, follow_links: bool) -> list[str]:
+    """The paths without links to a file that is among them anyway."""
+    own = {os.path.realpath(path) for path in paths if not os.path.islink(path)}
+    kept = []
+    for path in paths:
+        name = posixpath.relpath(path, folder)
+        target = os.path.realpath(path)
+        if os.path.islink(path) and target in own:
+            continue
+        if not follow_links and not _is_inside(target, root):
+            raise InputError(_leads_out(name))
+        try:
+            mode = os.stat(path).st_mode
+        except OSError:
+            raise InputError(f"holds {name!r}, a link that leads nowhere") from None
+        if not stat.S_ISREG(mode):
+            raise InputError(f"holds {name!r}, {kind_of(mode)}; only regular files are read")
+        own.add(target)
+        kept.append(path)
+    return kept
+
+
+def _is_inside(path: str, root: str) -> bool:
+    return os.path.commonpath([path, root]) == root
+
+
+def _leads_out(name: str) -> str:
+    return f"holds {name!r}, a link that leads out of it; set `follow_links: true` to read such links"

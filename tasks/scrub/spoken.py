@@ -1,0 +1,224 @@
+"""Numbers and e-mail addresses said in words, written as figures: "N V dash double four oh" reads `NV-440`.
+
+Customers spell out what they want to be sure of, on the phone and in writing. Every layer of detection reads such a
+text twice: as it stands, and as it would be written. The written text maps back to the input, and a finding in it
+covers all the words of its number.
+"""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from tasks.scrub.decode import Decoded, Edit
+from tasks.scrub.dialogue.words import is_usual
+from tasks.scrub.shield import shield
+from tasks.scrub.span import Span
+
+DIGITS = 4  # of a run that is read as a number; a letter may stand for one of them
+SAID = 2  # of its parts are words for digits
+LONG = 7  # digits of a run whose marks alone may be said, and of one with hundreds in it: fewer are a quantity
+LOCAL = 120  # characters before the "at" of an address
+
+_UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+_TEENS = ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_DIGIT = {word: str(digit) for digit, word in enumerate(_UNITS)} | {"niner": "9"}
+_DIGIT |= dict.fromkeys(["oh", "o", "nought", "naught", "null", "nil"], "0")
+_PAIR = {word: str(number) for number, word in enumerate(_TEENS, 10)}
+_TEN = {word: str(number) for number, word in enumerate(_TENS, 2)}
+_TIMES = {"double": 2, "triple": 3, "treble": 3, "quadruple": 4}
+_POWERS = {"hundred": "00", "thousand": "000"}
+_MARKS = {
+    "dash": "-", "hyphen": "-", "minus": "-", "dot": ".", "point": ".", "period": ".", "slash": "/", "stroke": "/",
+    "underscore": "_", "plus": "+", "space": " ",
+}  # fmt: skip
+_IN_ADDRESS = {word: mark for word, mark in _MARKS.items() if mark in ".-_+"}
+_NUMBER_WORDS = frozenset([*_DIGIT, *_PAIR, *_TEN, *_TIMES])
+_NO_LETTERS = frozenset(
+    ["a", "i", "ah", "am", "eh", "er", "hi", "id", "no", "ok", "pc", "pm", "tv", "uh", "uk", "um", "us", "ya"]
+)
+_TOKEN = re.compile(r"[^\W\d_]++|\d++")
+_WORD = re.compile(r"[^\W\d_]++")
+_BETWEEN = re.compile(r"[ \t,;\-\u2010-\u2015]{0,3}")
+_PAUSE = re.compile(r"[,;]")
+_PART = r"[^\W_]{1,40}(?:[._+-][^\W_]{1,40}){0,4}"
+_MARK = rf" (?:{'|'.join(_IN_ADDRESS)}) "
+_SPOKEN = {**_DIGIT, **_PAIR, **{word: digit + "0" for word, digit in _TEN.items()}}
+_SPOKEN |= {f"{word}{gap}{unit}": _TEN[word] + _DIGIT[unit] for word in _TENS for gap in " -" for unit in _UNITS[1:]}
+_SAID = "|".join(sorted(_SPOKEN, key=len, reverse=True))
+_SAID_DIGITS = rf"(?: (?:{_SAID}|\d{{1,4}})){{0,6}}"
+_LOCAL = re.compile(rf"(?<![\w.+-])(?:{_PART}{_SAID_DIGITS}{_MARK}){{0,5}}{_PART}{_SAID_DIGITS}\Z", re.IGNORECASE)
+_DOMAIN = re.compile(
+    r"(?P<at> at | ?@ ?)(?P<domain>[^\W_]{1,40}"
+    r"(?:(?: (?:dot|point|period|dash|hyphen) |[.-])[^\W_]{1,40}){1,6})(?![\w'])",
+    re.IGNORECASE,
+)
+_SAID_MARK = re.compile(rf" ({'|'.join(_IN_ADDRESS)}) ", re.IGNORECASE)
+_SAID_DIGIT = re.compile(rf" ({_SAID}|\d{{1,4}})(?![^\W_])", re.IGNORECASE)
+
+
+class Token(NamedTuple):
+    """A word or figures in a text, in lower case, and its place."""
+
+    low: str
+    start: int
+    end: int
+
+
+class Piece(NamedTuple):
+    """What is written for a part of a number, its kind (`said`, `power`, `figures`, `mark`, `letters`), its place."""
+
+    value: str
+    kind: str
+    start: int
+    end: int
+
+
+def plain(text: str) -> str:
+    """The text with what is said in it in figures; itself where nothing is said."""
+    view = written(text)
+    return view.text if view else text
+
+
+@lru_cache(maxsize=4096)
+def written(text: str) -> Decoded | None:
+    """A text with the numbers and e-mail addresses that are said in it in figures and signs.
+
+    Args:
+        text: decoded, of any length; nothing is read inside of its placeholders or across them.
+    Returns:
+        The text and its map to `text`, in which every character of a number stands for all of its words; None where
+        nothing is said. Time is linear in the length of the text.
+    """
+    words = _WORD.findall(text.lower())
+    if _NUMBER_WORDS.isdisjoint(words) and _IN_ADDRESS.keys().isdisjoint(words):
+        return None
+    shielded = shield(text)
+    tokens = [Token(match[0].lower(), match.start(), match.end()) for match in _TOKEN.finditer(shielded)]
+    addresses = list(_addresses(shielded))
+    edits = sorted([*addresses, *_numbers(shielded, tokens, addresses)])
+    return Decoded(text, range(len(text)), range(1, len(text) + 1)).edit(edits) if edits else None
+
+
+def back(view: Decoded) -> Callable[[Span], Span | None]:
+    """The way from a span of a written text to the words it stands for; None where it holds nothing that was said."""
+    before = [0]
+    for start, end in zip(view.starts, view.ends, strict=True):
+        before.append(before[-1] + (end - start > 1))
+
+    def source(span: Span) -> Span | None:
+        if before[span.end] == before[span.start]:
+            return None
+        start, end = view.source(span.start, span.end)
+        return span._replace(start=start, end=end)
+
+    return source
+
+
+def said(view: Decoded) -> Iterator[tuple[str, int, int]]:
+    """(what is written for it, start, end) of everything that was said, by its place in the input."""
+    for (start, end), places in itertools.groupby(range(len(view.text)), lambda at: (view.starts[at], view.ends[at])):
+        if end - start > 1:
+            yield "".join(view.text[at] for at in places), start, end
+
+
+def _numbers(text: str, tokens: Sequence[Token], taken: Sequence[Edit]) -> Iterator[Edit]:
+    """Each run of digits in words, with the letters and marks in it, outside of the addresses."""
+    run: list[Piece] = []
+    place, number = 0, 0
+    while place < len(tokens):
+        while number < len(taken) and taken[number][1] <= tokens[place].start:
+            number += 1
+        free = number == len(taken) or tokens[place].start < taken[number][0]
+        piece, used = _piece(text, tokens, place, run) if free else (None, 1)
+        if piece is None or (run and not _BETWEEN.fullmatch(text, run[-1].end, piece.start)):
+            if _is_number(run):
+                yield _edit(text, run)
+            again, run = bool(run), []
+            place += 0 if again and free else used
+            continue
+        run.append(piece)
+        place += used
+    if _is_number(run):
+        yield _edit(text, run)
+
+
+def _piece(text: str, tokens: Sequence[Token], place: int, run: Sequence[Piece]) -> tuple[Piece | None, int]:
+    """What the token at `place` is of a number that has begun with `run`, and how many tokens it takes."""
+    token, used = tokens[place], 1
+    low, kind = token.low, "said"
+    following = tokens[place + 1].low if place + 1 < len(tokens) else ""
+    if low in _DIGIT or low in _PAIR:
+        value = _DIGIT.get(low) or _PAIR[low]
+    elif low in _TEN:
+        value, used = (_TEN[low] + _DIGIT[following], 2) if following in _UNITS[1:] else (_TEN[low] + "0", 1)
+    elif low in _TIMES and (following in _DIGIT or (len(following) == 1 and following.isdecimal())):
+        value, used = _DIGIT.get(following, following) * _TIMES[low], 2
+    elif low in _POWERS and run and run[-1].kind == "said":
+        value, kind = _POWERS[low], "power"
+    elif low.isdecimal():
+        value, kind = low, "figures"
+    elif low in _MARKS and (run or low == "plus"):
+        value, kind = _MARKS[low], "mark"
+    elif _is_lettered(text, token):
+        value, kind = text[token.start : token.end], "letters"
+    else:
+        return None, 1
+    return Piece(value, kind, token.start, tokens[place + used - 1].end), used
+
+
+def _is_lettered(text: str, token: Token) -> bool:
+    """Whether letters may be part of a code: a single one, or two that are no usual word."""
+    if len(token.low) > 2 or token.low in _NO_LETTERS or text[token.start - 1 : token.start] in ("'", "\u2019"):
+        return False
+    return len(token.low) == 1 or not is_usual(token.low)
+
+
+def _is_number(run: Sequence[Piece]) -> bool:
+    """Whether a run has enough digits, and enough of it in words."""
+    kinds = Counter(piece.kind for piece in run)
+    digits = sum(len(piece.value) for piece in run if piece.kind in ("said", "power", "figures"))
+    if digits >= LONG:
+        return kinds["said"] > 0 or kinds["mark"] >= SAID
+    return digits + (kinds["letters"] > 0) >= DIGITS and kinds["said"] >= SAID and not kinds["power"]
+
+
+def _edit(text: str, run: Sequence[Piece]) -> Edit:
+    """A run's place and what is written for it, without the marks at its end."""
+    end = len(run)
+    while run[end - 1].kind == "mark":
+        end -= 1
+    written = run[0].value
+    for before, piece in itertools.pairwise(run[:end]):
+        between = text[before.end : piece.start]
+        if before.kind == piece.kind == "figures":
+            written += between
+        elif _PAUSE.search(between):
+            written += " "
+        written += piece.value
+    return run[0].start, run[end - 1].end, written
+
+
+def _addresses(text: str) -> Iterator[Edit]:
+    """Each e-mail address of which a part is said: "jane dot doe nine six at example dot com"."""
+    reached = 0
+    for match in _DOMAIN.finditer(text):
+        local = _LOCAL.search(text, max(reached, match.start() - LOCAL), match.start())
+        if local is None:
+            continue
+        mailbox, domain = _signs(local[0]), _signs(match["domain"])
+        if mailbox == local[0] and (
+            match["at"].strip() == "@" or domain == match["domain"] or is_usual(mailbox.lower())
+        ):
+            continue
+        reached = match.end()
+        yield local.start(), match.end(), f"{mailbox}@{domain}"
+
+
+def _signs(text: str) -> str:
+    """Part of an address with signs and figures for the words that stand for them."""
+    text = _SAID_MARK.sub(lambda match: _MARKS[match[1].lower()], text)
+    return _SAID_DIGIT.sub(lambda match: _SPOKEN.get(match[1].lower(), match[1]), text)
