@@ -81,7 +81,7 @@ class Bench:
             return {one.dataset: one.digest for one in map(run.engine.catalog.get, (one.name for one in versions))}
 
     def cost(self, lines: int) -> dict[str, dict[str, float]]:
-        """CPU time that goes into verifying, and its share: of a first, a next and a reusing run."""
+        """CPU time spent verifying, and its share: of a first preparation, of the next one, of one that reuses."""
         desk = Desk(self.folder / "cost", example_lines(lines))
         desk.save()
         shares = {"first": self._share(desk.folder)}

@@ -74,7 +74,7 @@ def measure(folder: Path, customers: int, steps: int) -> dict[str, Any]:
     model = {
         "finetune": {"max_steps": steps, "batch_tokens": 1024},
         "evaluate": {"prompts": ["Where is my order?"], "max_new_tokens": 5, "resamples": 100},
-        "promote": {"better_than": ["base"]},
+        "promote": {"better_than": ["base"], "min_families": 2},
     }
     file.write_text(json.dumps({"name": "bench", "store": "store", "workers": 1, "steps": STEPS, **model}))
     prepare_s, _ = _deskloop("run", "-c", file, "-q", "--json")

@@ -119,6 +119,26 @@ def sources(folder: Path, scale: float = 1.0) -> dict[str, Path]:
     return found | _tables(folder, size)
 
 
+def documents(folder: Path) -> dict[str, tuple[str, Path]]:
+    """What is wrong -> (`pipeline` or `recognizers`, a YAML file that a person might have written)."""
+    ten = ", ".join
+    laughs = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{ten([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30))
+    merges = "a0: &a0 {x: 1}\n"
+    merges += "".join(f"a{n}: &a{n} {{<<: [{ten([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 30))
+    contents = {
+        "aliases of aliases": laughs.encode(), "merges of merges": merges.encode(),
+        "an alias of itself": b"a: &a [*a]\n",
+        "brackets in YAML": b"[" * 150_000, "dashes in YAML": b"- " * 75_000, "50 MB of YAML": b"- x\n" * 12_500_000,
+    }  # fmt: skip
+    found: dict[str, tuple[str, Path]] = {}
+    for kind in ("pipeline", "recognizers"):
+        place = folder / kind
+        paths = {what: _write(place / f"{n}.yaml", content) for n, (what, content) in enumerate(contents.items())}
+        paths |= {"a YAML FIFO": _fifo(place / "fifo.yaml"), "a YAML device": Path("/dev/zero")}
+        found |= {f"{what} ({kind})": (kind, path) for what, path in paths.items()}
+    return found
+
+
 def _tables(folder: Path, size: Callable[[int], int]) -> dict[str, Path]:
     """Parquet in which a little stands for a lot, also as a data set."""
     three = size(3_000_000)

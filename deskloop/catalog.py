@@ -16,13 +16,12 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from deskloop.checksums import marked
+from deskloop.checksums import marked, opened
 from deskloop.commit import committing
 from deskloop.errors import ConfigError
 from deskloop.refusal import nearest
-from deskloop.snapshot import has_commits, snapshot
+from deskloop.snapshot import has_commits, state_rows
 
-_EPOCH = datetime.fromtimestamp(0, UTC)
 _SCHEMA = pa.schema(
     [
         ("dataset", pa.string()),
@@ -116,13 +115,13 @@ class Catalog:
         self.folder = folder
         self.versions: list[Version] = []
         self.commits: dict[str, int] = {}  # a version's name -> the commit that published it
-        if folder.is_dir() and has_commits(folder):
+        if folder.is_dir():
             latest: dict[str, Version] = {}
-            for commit, record in _in_order(folder):
-                one = _read(record)
+            for commit, content in _in_order(folder):
+                version = _build(content)
                 # An erasure appends another record of a version, which takes the place of the first.
-                latest[one.name] = one
-                self.commits.setdefault(one.name, commit)
+                latest[version.name] = version
+                self.commits.setdefault(version.name, commit)
             self.versions = sorted(latest.values(), key=lambda version: version.version)
 
     def find(self, step: str, fingerprint: str) -> list[Version]:
@@ -190,7 +189,7 @@ class Catalog:
         from deltalake import write_deltalake
 
         # The store's lock keeps other writers off, so that the next commit is ours.
-        commit = snapshot(self.folder).version + 1 if has_commits(self.folder) else 0
+        commit = opened(self.folder).version() + 1 if has_commits(self.folder) else 0
         rows = {
             "dataset": [one.dataset for one in versions],
             "version": [one.version for one in versions],
@@ -231,36 +230,11 @@ def _numbered(version: Version, commit: int) -> dict[str, Any]:
     return asdict(version) | {"commit": commit}
 
 
-def _in_order(folder: Path) -> list[tuple[int, str]]:
-    """(commit, record) of every row, the earliest commit first, rows of one commit in their order."""
-    found = snapshot(folder)
-    columns = ["published_at", "record"]
-    tables = [(path, table) for path in found.files for table in found.file_batches(path, columns)]
-    listed = [(*row.values(), path) for path, table in tables for row in table.select(columns).to_pylist()]
-    rows: list[tuple[int, datetime, int, str]] = []
-    logged: dict[str, int] | None = None
-    for place, (at, record, path) in enumerate(listed):
-        commit = orjson.loads(record).get("commit")
-        if commit is None:  # of a version of deskloop that did not write it
-            logged = _logged(folder) if logged is None else logged
-            commit = logged.get(Path(path).name, -1)
-        # Rows whose commit is no longer in the log have nothing but their time to be ordered by.
-        rows.append((commit, at if commit < 0 else _EPOCH, place, record))
-    return [(commit, record) for commit, _, _, record in sorted(rows)]
-
-
-def _logged(folder: Path) -> dict[str, int]:
-    """Data file -> the commit that added it, as far as the log still reaches back."""
-    found: dict[str, int] = {}
-    for path in (folder / "_delta_log").glob("*.json"):
-        if path.stem.isdigit():
-            entries = (orjson.loads(line) for line in path.read_bytes().splitlines() if line)
-            found |= {Path(entry["add"]["path"]).name: int(path.stem) for entry in entries if "add" in entry}
-    return found
-
-
-def _read(record: str) -> Version:
-    return _build(orjson.loads(record))
+def _in_order(folder: Path) -> list[tuple[int, dict[str, Any]]]:
+    """(commit, content of the record) of every row, the earliest commit first, rows of one commit in their order."""
+    rows = state_rows(folder, pa.schema([_SCHEMA.field("record")]))
+    contents: list[dict[str, Any]] = [orjson.loads(record) for record in rows["record"].to_pylist()]
+    return sorted(((content["commit"], content) for content in contents), key=lambda pair: pair[0])
 
 
 def _build(content: dict[str, Any]) -> Version:

@@ -42,6 +42,12 @@ class Settings(StageConfig):
     base: str = Field("tiny", min_length=1, description="base model: `tiny`, a model id, or a folder")
     workers: int = Field(2, ge=1, le=256, description="processes that work on partitions")
     partition_rows: int = Field(1000, ge=1, description="rows in a partition")
+    measured_rows: int = Field(
+        400,
+        ge=1,
+        description="rows of a version that the recall of scrub is measured on; more of them cost time and narrow its "
+        "intervals",
+    )
     raw_days: int | None = Field(
         None, ge=1, description="days after its arrival until a raw row is deleted; default: raw rows are kept"
     )

@@ -139,7 +139,7 @@ class Engine:
         self.store.clear_staging()
         versions = describe(self.store, step, parents, decision, outcome, (self.run_id, self.flow_run_id))
         if step.stage.measure is not None:
-            measured = measure_some(self.store, self._job(step, context), parents)
+            measured = measure_some(self.store, self._job(step, context), parents, self.pipeline.settings.measured_rows)
             versions = [replace(one, details=one.details | measured) for one in versions]
         versions = hold_against_expectations(self.store, step, versions)
         if step.stage.proof is not None and verdict is not None:

@@ -6,12 +6,18 @@ and ids, never the text of a cell: errors end up in logs and in Prefect's databa
 
 from collections.abc import Sequence
 
+from deskloop.terminal import visible, visible_lines
+
 
 class DeskloopError(Exception):
     """Something that the user can act on; shown without a traceback. `exit_code` is the command's."""
 
     exit_code = 1
     document: dict[str, object] | None = None  # of the run that it ended, for `--json`
+
+    def __str__(self) -> str:
+        """The message, safe for a terminal."""
+        return visible_lines(super().__str__())
 
 
 class ConfigError(DeskloopError):
@@ -20,9 +26,9 @@ class ConfigError(DeskloopError):
     exit_code = 2
 
     def __init__(self, problems: Sequence[str] | str, where: str = "the configuration") -> None:
-        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        self.problems = [visible(problem) for problem in ([problems] if isinstance(problems, str) else problems)]
         count = len(self.problems)
-        heading = f"{where} has {count} problem{'s' if count != 1 else ''}:"
+        heading = f"{visible(where)} has {count} problem{'s' if count != 1 else ''}:"
         self.where = where
         super().__init__("\n".join([heading, *(f"  - {problem}" for problem in self.problems)]))
 
@@ -38,6 +44,10 @@ class InputError(DeskloopError):
 
 class DataError(DeskloopError):
     """The data does not allow what a step has to do, or breaks a promise."""
+
+
+class MachineError(DeskloopError):
+    """The machine or a service stopped the command, not the data: disk, permissions, memory, Prefect's server."""
 
 
 class DamageError(DataError):
@@ -73,10 +83,6 @@ def remedy(place: str) -> str:
             "and a copy may read differently"
         )
     return "It cannot be rebuilt: restore it from a backup (`deskloop data restore`)"
-
-
-class MachineError(DeskloopError):
-    """The machine or a service stopped the command, not the data: disk, permissions, memory, Prefect's server."""
 
 
 class ZoneError(DeskloopError):

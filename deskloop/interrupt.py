@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from deskloop.terminal import visible_lines
+
 SECONDS = 4.0
 MESSAGE = "interrupted; what was published stays, and running the same command again resumes"
 
@@ -93,4 +95,4 @@ class _Watch:
 def complain(message: str) -> None:
     """A line on stderr, if that is still there: after SIGHUP the terminal is gone."""
     with suppress(OSError, ValueError):
-        print(f"deskloop: {message}", file=sys.stderr, flush=True)
+        print(f"deskloop: {visible_lines(message)}", file=sys.stderr, flush=True)

@@ -141,6 +141,18 @@ def model_folder(engine: Engine, version: Version) -> Path:
     return engine.store.root / "models" / version.dataset / version.fingerprint[:16]
 
 
+def readable(folder: Path) -> None:
+    """Give every file of a model's folder the permissions that the umask allows; safetensors' own are 0600."""
+    # The umask can only be read by setting it, and that for all threads: a new file tells it as well.
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        probe = Path(scratch, "probe")
+        probe.touch()
+        mode = stat.S_IMODE(probe.stat().st_mode)
+    for path in folder.rglob("*"):
+        if path.is_file() and stat.S_IMODE(path.stat().st_mode) != mode:
+            path.chmod(mode)
+
+
 def place_of(version: Version) -> str:
     """How messages name a model's folder."""
     return f"models/{version.dataset}/{version.fingerprint[:16]}"
@@ -176,18 +188,6 @@ def check_folder(root: Path, version: Version) -> None:
     problem = folder_problem(root, version)
     if problem:
         raise DamageError(place_of(version), problem)
-
-
-def readable(folder: Path) -> None:
-    """Give every file of a model's folder the permissions that the umask allows; safetensors' own are 0600."""
-    # The umask can only be read by setting it, and that for all threads: a new file tells it as well.
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        probe = Path(scratch, "probe")
-        probe.touch()
-        mode = stat.S_IMODE(probe.stat().st_mode)
-    for path in folder.rglob("*"):
-        if path.is_file() and stat.S_IMODE(path.stat().st_mode) != mode:
-            path.chmod(mode)
 
 
 def weights_digest(folder: Path) -> str:

@@ -15,8 +15,8 @@ from concurrent.futures import wait as wait_for_all
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
+from multiprocessing import connection, get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -171,7 +171,7 @@ def _follow_parent(lifeline: Connection) -> None:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     def watch() -> None:
-        wait([lifeline])
+        connection.wait([lifeline])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -2,6 +2,8 @@
 
 import sys
 
+from deskloop.terminal import visible
+
 _quiet = False
 
 
@@ -15,10 +17,10 @@ def say(line: str) -> None:
     """One line on stderr."""
     if not _quiet:
         clear = "\r\x1b[K" if sys.stderr.isatty() else ""
-        print(f"{clear}{line}", file=sys.stderr, flush=True)
+        print(f"{clear}{visible(line)}", file=sys.stderr, flush=True)
 
 
 def tick(line: str) -> None:
     """A passing line, on a terminal only; the next line overwrites it."""
     if not _quiet and sys.stderr.isatty():
-        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+        print(f"\r\x1b[K{visible(line)}", end="", file=sys.stderr, flush=True)

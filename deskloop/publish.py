@@ -23,7 +23,6 @@ from deskloop.schema import to_frame
 from deskloop.store import Store
 
 SHARED_LIBRARIES = ("deltalake", "pandas", "pyarrow")
-SAMPLE = 400  # rows that a step's quality is measured on
 
 
 def describe(
@@ -81,11 +80,13 @@ def describe(
     ]
 
 
-def measure_some(store: Store, job: Job, parents: Sequence[Version]) -> dict[str, Any]:
+def measure_some(store: Store, job: Job, parents: Sequence[Version], size: int) -> dict[str, Any]:
     """What the stage's `measure` says of some of the step's rows: of the whole table, also when it was extended.
 
     The rows are chosen by a hash of seed, step and row id: a table that grew by a few keeps almost all of its sample.
 
+    Args:
+        size: rows to measure on, at most.
     Raises:
         StepError: the measurement failed; carries ids only.
     """
@@ -93,7 +94,7 @@ def measure_some(store: Store, job: Job, parents: Sequence[Version]) -> dict[str
     def drawn(row_id: str) -> bytes:
         return hashlib.blake2b(f"{job.context.seed}\x1f{job.step}\x1f{row_id}".encode(), digest_size=8).digest()
 
-    chosen = sorted(heapq.nsmallest(SAMPLE, _ids(store, parents, ()), key=drawn))
+    chosen = sorted(heapq.nsmallest(size, _ids(store, parents, ()), key=drawn))
     wanted = pa.array(chosen, pa.string())
     first = parents[0]
     some = [store.schema(first.zone, first.dataset, first.delta_version).empty_table()] + [

@@ -1,9 +1,9 @@
 """Open a named file only if it is a regular one: a pipe, a device or a socket may block for ever or never end."""
 
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 from deskloop.errors import InputError
 
@@ -23,7 +23,7 @@ def kind_of(mode: int) -> str:
     return next((name for is_kind, name in KINDS if is_kind(mode)), "no regular file")
 
 
-def open_regular(path: str | Path, name: str = "") -> BinaryIO:
+def open_regular(path: str | Path, name: str = "") -> io.BufferedReader:
     """Open a file for reading without waiting for anything.
 
     Args:

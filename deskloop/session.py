@@ -6,7 +6,7 @@ could hold a conversation is ever handed to Prefect.
 
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +21,8 @@ from deskloop.errors import ConfigError, DeskloopError
 from deskloop.foreign import translated
 from deskloop.partitions import Executor, Inline, ProcessPool
 from deskloop.store import Store
+
+REASONS = 3  # of rejects that a step's line names
 
 
 @dataclass
@@ -174,4 +176,14 @@ def _line(name: str, entry: Entry) -> str:
         rows = f"{first.rows_in:>9,} in {first.rows_out:>9,} out {first.rejected:>7,} rejected"
     did = {"reuse": "reused", "extend": f"extended by {first.touched:,}", "compute": "computed"}[entry.decision.action]
     time = "" if entry.reused else f"  {first.seconds:.1f} s"
-    return f"  {name:<12} {rows:<42} {did}{time}  ({entry.decision.why})"
+    return f"  {name:<12} {rows:<42} {did}{time}  ({entry.decision.why}){_reasons(first.reasons)}"
+
+
+def _reasons(reasons: Mapping[str, int]) -> str:
+    """The commonest reasons why rows were rejected, with their counts."""
+    if not reasons:
+        return ""
+    ordered = sorted(reasons.items(), key=lambda one: (-one[1], one[0]))
+    shown = [f"{reason} {count:,}" for reason, count in ordered[:REASONS]]
+    rest = sum(count for _, count in ordered[REASONS:])
+    return f"  rejected: {', '.join([*shown, *([f'other reasons {rest:,}'] if rest else [])])}"

@@ -45,11 +45,7 @@ class Snapshot:
             DamageError: a file is missing or is not what was written.
         """
         for path in self.files:
-            yield from self.file_batches(path, columns, rows)
-
-    def file_batches(self, path: str, columns: Sequence[str], rows: int = 65_536) -> Iterator[pa.Table]:
-        """`batches` of one file."""
-        yield from self._parsed(path, self.content(path), columns, rows, self.schema)
+            yield from self._parsed(path, self.content(path), columns, rows, self.schema)
 
     def table(self, columns: Sequence[str]) -> pa.Table:
         """All rows."""

@@ -26,6 +26,7 @@ import orjson
 import pyarrow as pa
 
 from deskloop import key_checks, zones
+from deskloop.backup.place import remove_leftovers
 from deskloop.catalog import Version
 from deskloop.changes import Changes, net_changes
 from deskloop.checksums import DAMAGED, damage, marked
@@ -83,6 +84,7 @@ class Store:
         Raises:
             ConfigError: another run has the lock, or an erasure was interrupted.
         """
+        remove_leftovers(self.root)
         self.prepare()
         with self.alone():
             if not erasing and (self.root / "ledger" / "erasure.json").exists():

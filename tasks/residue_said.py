@@ -7,8 +7,8 @@ vanish, single letters stay, and what is left is searched as one string.
 import re
 
 LONG = 9  # digits of a number that is compared by its last ones: the country's code may be missing
-CODE, CODE_DIGITS = 6, 4  # letters and digits of a value that is looked for, and digits in it
-FEWEST = 3  # words for digits in a text that is worth reading
+CODE, CODE_DIGITS, CODE_LETTERS = 6, 4, 3  # of a value that is looked for: letters and digits; either of them, enough
+FEWEST = 2  # words for digits in a text that is worth reading
 
 _UNITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _DIGITS = {"oh": "0", "o": "0", "nought": "0", "naught": "0", "nil": "0", "null": "0", "niner": "9"}
@@ -18,13 +18,11 @@ _TENS = {word: str(at) for at, word in enumerate(_ROUND, 2)}
 _TEENS = ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
 _DIGITS |= {word: str(at) for at, word in enumerate(_TEENS, 10)}
 _REPEATS = {"double": 2, "triple": 3, "treble": 3, "quadruple": 4}
-# fmt: off
 _LETTERS = {
-    "ay": "a", "bee": "b", "cee": "c", "dee": "d", "eff": "f", "gee": "g", "aitch": "h", "jay": "j", "kay": "k", "el": "l",
-    "em": "m", "en": "n", "pee": "p", "cue": "q", "ar": "r", "ess": "s", "tee": "t", "vee": "v", "ex": "x", "wye": "y",
-    "zee": "z", "zed": "z",
-}
-# fmt: on
+    "ay": "a", "bee": "b", "cee": "c", "dee": "d", "eff": "f", "gee": "g", "aitch": "h", "jay": "j", "kay": "k",
+    "el": "l", "em": "m", "en": "n", "pee": "p", "cue": "q", "ar": "r", "ess": "s", "tee": "t", "vee": "v", "ex": "x",
+    "wye": "y", "zee": "z", "zed": "z",
+}  # fmt: skip
 _SILENT = frozenset(
     """
     dash hyphen minus dot point period slash stroke underscore plus space comma at and then um uh er erm capital letter
@@ -75,7 +73,8 @@ def holds(said: str, value: str) -> bool:
     """
     parts = "".join(re.findall(r"[^\W_]+", value.casefold()))
     digits = "".join(filter(str.isdecimal, parts))
-    if "@" not in value and (len(parts) < CODE or len(digits) < CODE_DIGITS):
+    telling = len(digits) >= CODE_DIGITS or (digits and len(parts) - len(digits) >= CODE_LETTERS)
+    if "@" not in value and (len(parts) < CODE or not telling):
         return False
     wanted = {parts}
     if len(digits) >= LONG and digits == parts:

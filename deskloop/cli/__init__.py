@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import io
 import os
 import select
 import signal
@@ -15,6 +16,7 @@ from deskloop.cli.groups import Suggesting
 from deskloop.crash import hush
 from deskloop.errors import DeskloopError
 from deskloop.interrupt import MESSAGE, Interrupted, complain, ended_by, exit_code
+from deskloop.terminal import visible_lines
 
 # command -> (module, one line of help); the help stands here so that listing the commands imports none of them.
 COMMANDS = {
@@ -82,7 +84,9 @@ def _run(arguments: list[str] | None) -> None:
     except DeskloopError as error:
         _fail(str(error), error.exit_code)
     except click.ClickException as error:
-        error.show(sys.stderr)
+        shown = io.StringIO()
+        error.show(shown)
+        print(visible_lines(shown.getvalue()), end="", file=sys.stderr)
         sys.exit(2)
     except click.Abort as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # click replaces every Ctrl-C

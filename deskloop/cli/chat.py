@@ -12,6 +12,7 @@ from deskloop.cli.models import Desk, open_desk
 from deskloop.cli.options import sample_option
 from deskloop.errors import ConfigError, DataError, DeskloopError
 from deskloop.progress import tick
+from deskloop.terminal import echo
 
 if TYPE_CHECKING:
     from deskloop.registry import Model
@@ -76,7 +77,7 @@ def chat_command(
     key = Store(desk.pipeline.store).key()[1] if scrub is not None and scrub.replace else b""
     talk = Talk(load_speaker(folder, config), scrub, desk.pipeline.settings.seed, key)
     treated = "goes to it as it is" if raw else "is scrubbed the same way"
-    click.echo(
+    echo(
         f"{told}. It writes names, addresses and numbers as placeholders such as <PERSON_1>; what you write {treated}, "
         "and is not kept.",
         err=True,
@@ -209,17 +210,17 @@ def _described(desk: Desk, model: "Model") -> str:
 def _by_hand(talk: Talk) -> None:
     import readline  # noqa: F401  lets `input` edit lines; its history stays in memory
 
-    click.echo(HELP, err=True)
+    echo(HELP, err=True)
     for line in _typed():
         if not _obeyed(talk, line):
-            click.echo("agent: ", nl=False)
+            echo("agent: ", nl=False)
             try:
-                talk.reply(line, lambda piece: click.echo(piece, nl=False))
+                talk.reply(line, lambda piece: echo(piece, nl=False))
             except KeyboardInterrupt:
-                click.echo(" [stopped]", nl=False)
+                echo(" [stopped]", nl=False)
             except DeskloopError as error:
-                click.echo(f"[{error}]", nl=False, err=True)
-            click.echo()
+                echo(f"[{error}]", nl=False, err=True)
+            echo()
             _say_unseen(talk)
 
 
@@ -228,7 +229,7 @@ def _typed() -> Iterator[str]:
         try:
             line = input("you:   ").strip()
         except (EOFError, KeyboardInterrupt):
-            click.echo()
+            echo()
             return
         if line == "/exit":
             return
@@ -242,7 +243,7 @@ def _piped(talk: Talk) -> None:
         if line == "/exit":
             return
         if line and not _obeyed(talk, line):
-            click.echo(talk.reply(line))
+            echo(talk.reply(line))
             _say_unseen(talk)
 
 
@@ -254,7 +255,7 @@ def _obeyed(talk: Talk, line: str) -> bool:
     elif command == "/system":
         talk.system = rest.strip()
     elif command.startswith("/"):
-        click.echo(f"no command {command}; {HELP}", err=True)
+        echo(f"no command {command}; {HELP}", err=True)
     else:
         return False
     return True
@@ -262,4 +263,4 @@ def _obeyed(talk: Talk, line: str) -> bool:
 
 def _say_unseen(talk: Talk) -> None:
     if talk.unseen:
-        click.echo(f"(the model no longer sees the first {talk.unseen} turns: its context is full)", err=True)
+        echo(f"(the model no longer sees the first {talk.unseen} turns: its context is full)", err=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from deskloop.cli.backup import backup_command, restore_command
 from deskloop.cli.erase import erase_command
 from deskloop.cli.groups import Suggesting
 from deskloop.cli.keys import keys_command
@@ -13,11 +14,12 @@ from deskloop.cli.options import load, sample_option
 from deskloop.cli.raw import gc_command, trace_command
 from deskloop.cli.verify import verify_command
 from deskloop.errors import ConfigError
+from deskloop.terminal import echo
 
 
 @click.group("data", cls=Suggesting)
 def data_command() -> None:
-    """Versions: log, show, diff, trace; a person erased; retention; keys."""
+    """Versions: log, show, diff, trace; a person erased; backup and restore; retention; keys."""
 
 
 data_command.add_command(erase_command)
@@ -25,6 +27,8 @@ data_command.add_command(keys_command)
 data_command.add_command(trace_command)
 data_command.add_command(gc_command)
 data_command.add_command(verify_command)
+data_command.add_command(backup_command)
+data_command.add_command(restore_command)
 
 
 def _catalog(pipeline: str, sample: int | None) -> tuple[Any, Any]:
@@ -77,7 +81,7 @@ def log_command(dataset: str | None, pipeline: str, sample: int | None, as_json:
         click.echo(json.dumps(rows))
         return
     if not rows:
-        click.echo("nothing is published yet", err=True)
+        echo("nothing is published yet", err=True)
     for one, row in zip(chosen, rows, strict=True):
         when = f"{datetime.fromisoformat(row['published_at']):%Y-%m-%d %H:%M}"
         parents = ", ".join(row["parents"])
@@ -86,7 +90,7 @@ def log_command(dataset: str | None, pipeline: str, sample: int | None, as_json:
         if one.gone:
             told = f"{'expired' if one.details.get('expired') else 'erased':>14}{'':<10}"
         found = f"  recall {_share(row['recall'])}" if row["recall"] else ""
-        click.echo(f"{name:<24} {when}  {told}  {row['why']}  <- {parents or 'sources'}{found}")
+        echo(f"{name:<24} {when}  {told}  {row['why']}  <- {parents or 'sources'}{found}")
 
 
 def _share(found: dict[str, Any]) -> str:
@@ -110,7 +114,7 @@ def show_command(version: str, pipeline: str, sample: int | None, limit: int) ->
     _refuse_raw(found)
     table = store.read(found.zone, found.dataset, found.delta_version).sort_by("row_id").slice(0, limit)
     for row in table.to_pylist():
-        click.echo(json.dumps(row, default=str, ensure_ascii=False))
+        echo(json.dumps(row, default=str, ensure_ascii=False))
 
 
 @data_command.command("diff", short_help="Compare two versions by row.")
@@ -141,6 +145,6 @@ def diff_command(old: str, new: str, pipeline: str, sample: int | None, as_json:
     if as_json:
         click.echo(json.dumps({"same": len(both) - len(changed), **lists}))
         return
-    click.echo(f"same     {len(both) - len(changed):>9,}")
+    echo(f"same     {len(both) - len(changed):>9,}")
     for name, ids in lists.items():
-        click.echo(f"{name:<8} {len(ids):>9,}  {' '.join(ids[:5])}{' ...' if len(ids) > 5 else ''}")
+        echo(f"{name:<8} {len(ids):>9,}  {' '.join(ids[:5])}{' ...' if len(ids) > 5 else ''}")

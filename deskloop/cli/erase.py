@@ -12,6 +12,7 @@ import click
 from deskloop.cli.flow import run_flow
 from deskloop.errors import ConfigError
 from deskloop.progress import be_quiet, say
+from deskloop.terminal import echo
 
 if TYPE_CHECKING:
     from deskloop.erase.search import Asked
@@ -158,7 +159,7 @@ def _tell(document: Mapping[str, Any], as_json: bool) -> None:
 
 def _show(document: Mapping[str, Any], err: bool = False) -> None:
     """What was found or done, for a person; counts, names and reasons, none of the text."""
-    click.echo("\n".join(_lines(document)), err=err)
+    echo("\n".join(_lines(document)), err=err)
 
 
 def _lines(document: Mapping[str, Any]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from deskloop.cli.groups import Suggesting
 from deskloop.cli.options import load, sample_option
 from deskloop.errors import ConfigError
 from deskloop.keys import CURRENT
+from deskloop.terminal import echo
 
 if TYPE_CHECKING:
     from deskloop.store import Store
@@ -45,7 +46,7 @@ def list_command(pipeline: str, sample: int | None, as_json: bool) -> None:
         return
     for row in rows:
         times = [f"{name} {str(row[f'{name}_at'])[:16]}" for name in ("made", "retired") if row[f"{name}_at"]]
-        click.echo(f"{row['id']}  {row['state']:<8}  {', '.join(times)}".rstrip())
+        echo(f"{row['id']}  {row['state']:<8}  {', '.join(times)}".rstrip())
 
 
 @keys_command.command("rotate", short_help="Make a new key.")
@@ -73,7 +74,7 @@ def rotate_command(pipeline: str, sample: int | None, yes: bool, forget_erasures
     else:
         with store.locked():
             key = store.rotate_key()
-    click.echo(f"{key.id} is the key in use; {len(store.keys()) - 1} retired")
+    echo(f"{key.id} is the key in use; {len(store.keys()) - 1} retired")
 
 
 def _given_up(store: "Store", forget_erasures: bool) -> list[str]:

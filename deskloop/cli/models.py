@@ -14,6 +14,7 @@ from deskloop.cli.groups import Suggesting
 from deskloop.cli.options import load, sample_option
 from deskloop.errors import ConfigError
 from deskloop.progress import tick
+from deskloop.terminal import echo
 
 if TYPE_CHECKING:
     from deskloop.catalog import Catalog, Version
@@ -118,17 +119,17 @@ def list_command(file: str, sample: int | None, as_json: bool) -> None:
         return
     if not rows:
         only = f" --sample {sample}" if sample else ""
-        click.echo(f"no model is registered yet; make one with: deskloop run -c {shlex.quote(file)}{only}", err=True)
+        echo(f"no model is registered yet; make one with: deskloop run -c {shlex.quote(file)}{only}", err=True)
     for row in rows:
         figure = f"{row['bits_per_byte']:.3f} bits per byte" if row["bits_per_byte"] is not None else "not judged"
         state = ", ".join(row["aliases"]) or ("rolled back" if row["rolled_back"] else "")
-        click.echo(f"{row['version']:>4}  {row['catalog']:<20} {state:<12} {figure:<21} {_told(row)}")
-        click.echo(f"      {', '.join(row['data'].values())}")
+        echo(f"{row['version']:>4}  {row['catalog']:<20} {state:<12} {figure:<21} {_told(row)}")
+        echo(f"      {', '.join(row['data'].values())}")
         if row["erased_rows"]:
-            click.echo(f"      was trained on {row['erased_rows']:,} rows that have been erased since")
-        click.echo(f"      {row['folder']}")
+            echo(f"      was trained on {row['erased_rows']:,} rows that have been erased since")
+        echo(f"      {row['folder']}")
         for line in _reasons(row):
-            click.echo(f"      {line}")
+            echo(f"      {line}")
 
 
 @models_command.command("promote", short_help="Put a version in use.")
@@ -147,14 +148,14 @@ def promote_command(version: str, reason: str, file: str, sample: int | None, as
 
     champion = desk.registry.promote(desk.name, chosen.version, reason)
     if as_json:
-        click.echo(_moved(desk, before, champion, failed))
+        echo(_moved(desk, before, champion, failed))
         return
     if failed is None:
-        click.echo("it was never judged", err=True)
+        echo("it was never judged", err=True)
     for gate in failed or ():
-        click.echo(f"it had failed the gate {told(gate)}", err=True)
+        echo(f"it had failed the gate {told(gate)}", err=True)
     if chosen.rolled_back:
-        click.echo(f"it was rolled back before: {chosen.rolled_back}", err=True)
+        echo(f"it was rolled back before: {chosen.rolled_back}", err=True)
     _say_moved(before, champion)
 
 
@@ -169,7 +170,7 @@ def rollback_command(reason: str, file: str, sample: int | None, as_json: bool) 
     desk = open_desk(file, sample)
     before, champion = desk.registry.rollback(desk.name, reason)
     if as_json:
-        click.echo(_moved(desk, before, champion, []))
+        echo(_moved(desk, before, champion, []))
         return
     _say_moved(before, champion)
 
@@ -238,7 +239,7 @@ def _moved(desk: Desk, before: "Model | None", champion: "Model", failed: list[d
 
 def _say_moved(before: "Model | None", champion: "Model") -> None:
     if before is not None and before.version == champion.version:
-        click.echo(f"{champion.name} {champion.version} ({champion.catalog}) is in use already")
+        echo(f"{champion.name} {champion.version} ({champion.catalog}) is in use already")
         return
     place = f", in place of {before.version} ({before.catalog})" if before else ""
-    click.echo(f"{champion.name} {champion.version} ({champion.catalog}) is in use{place}")
+    echo(f"{champion.name} {champion.version} ({champion.catalog}) is in use{place}")

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from deskloop.cli.options import load, sample_option
+from deskloop.terminal import echo
 
 _config = click.option(
     "-c", "--config", "pipeline", default="pipeline.yaml", metavar="FILE", show_default=True, help="The pipeline file."
@@ -34,18 +35,18 @@ def trace_command(row_id: str, pipeline: str, sample: int | None, raw: bool, as_
     loaded, store = _loaded(pipeline, sample)
     stops = trace(loaded, store, row_id, raw)
     if as_json:
-        click.echo(json.dumps([asdict(stop) for stop in stops], default=str, ensure_ascii=False))
+        echo(json.dumps([asdict(stop) for stop in stops], default=str, ensure_ascii=False))
         return
     text: Any = None
     for stop in stops:
-        click.echo(f"{stop.version:<24} {stop.step:<12} {stop.row_id:<24} {stop.happened}")
+        echo(f"{stop.version:<24} {stop.step:<12} {stop.row_id:<24} {stop.happened}")
         shown = {name: value for name, value in stop.row.items() if name != "turns"}
         if shown:
-            click.echo("    " + "  ".join(f"{name}={value}" for name, value in shown.items()))
+            echo("    " + "  ".join(f"{name}={value}" for name, value in shown.items()))
         if "turns" in stop.row and stop.row["turns"] != text:
             text = stop.row["turns"]
             for turn in text:
-                click.echo(f"    {turn['role']}: {turn['text']}")
+                echo(f"    {turn['role']}: {turn['text']}")
 
 
 @click.command("gc", short_help="Delete raw rows older than `raw_days`.")
@@ -64,7 +65,7 @@ def gc_command(pipeline: str, sample: int | None, dry_run: bool, as_json: bool) 
         click.echo(json.dumps(counts))
         return
     if loaded.settings.raw_days is None:
-        click.echo("raw rows are kept: the pipeline file sets no `raw_days`")
+        echo("raw rows are kept: the pipeline file sets no `raw_days`")
         return
     for dataset, count in counts.items():
-        click.echo(f"{dataset:<24} {count:>9,} rows {'would go' if dry_run else 'deleted'}")
+        echo(f"{dataset:<24} {count:>9,} rows {'would go' if dry_run else 'deleted'}")

@@ -10,6 +10,7 @@ import click
 from deskloop.cli.flow import run_flow
 from deskloop.errors import ConfigError, DeskloopError
 from deskloop.progress import be_quiet, say
+from deskloop.terminal import echo
 
 DEFAULT = "pipeline.yaml"
 JSON_KEYS = ("run_id", "status", "steps", "model", "metrics", "decision", "report")
@@ -80,7 +81,7 @@ def plan_command(pipeline: str, overrides: tuple[str, ...], sample: int | None, 
         click.echo(json.dumps(entries))
         return
     for entry in entries:
-        click.echo(f"  {entry['step']:<12} {entry['action']:<8} {entry['why']}")
+        echo(f"  {entry['step']:<12} {entry['action']:<8} {entry['why']}")
 
 
 def _check(options: Mapping[str, Any], more: Sequence[str] = ()) -> None:
@@ -135,5 +136,5 @@ def _tell(document: dict[str, Any]) -> None:
         if name in metrics:
             say(f"  {name:<12} {metrics[name]['bits_per_byte']:.3f} bits per byte of the agents' words, test split")
     if document["model"]:
-        click.echo(f"model:  {document['model']['folder']}")
-    click.echo(f"report: {document['report']}")
+        echo(f"model:  {document['model']['folder']}")
+    echo(f"report: {document['report']}")

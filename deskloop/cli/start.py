@@ -1,8 +1,11 @@
 """`deskloop init`, `scrub`, `report` and `schema`."""
 
 import json
+import os
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -10,6 +13,7 @@ import click
 
 from deskloop.cli.options import load, sample_option
 from deskloop.errors import ConfigError
+from deskloop.terminal import echo, visible
 
 if TYPE_CHECKING:
     from tasks.scrub.config import ScrubConfig
@@ -42,17 +46,17 @@ def init_command(file: str, output: Path) -> None:
         output.write_text(content, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{output} cannot be written: {error.strerror}", "the command") from None
-    click.echo(f"wrote {output}; look it over, then: deskloop run -c {shlex.quote(str(output))}")
+    echo(f"wrote {output}; look it over, then: deskloop run -c {shlex.quote(str(output))}")
 
 
 @click.command("scrub")
-@click.argument("file", type=click.File("rb", lazy=False), default="-")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True), default="-")
 @click.option("-c", "--config", "pipeline", metavar="FILE",
               help="Take the options of a pipeline file's scrub step, and its store's key.")  # fmt: skip
 @click.option("--ids", type=click.Choice(["pass", "hash"]), default="pass", show_default=True,
               help="Opaque identifiers (id, customer_id ...): leave them, or hash them whole (needs -c).")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="No summary on stderr.")
-def scrub_command(file: BinaryIO, pipeline: str | None, ids: str, quiet: bool) -> None:
+def scrub_command(file: str, pipeline: str | None, ids: str, quiet: bool) -> None:
     """Scrub JSON Lines from FILE (or stdin) to stdout, streaming.
 
     \b
@@ -61,11 +65,10 @@ def scrub_command(file: BinaryIO, pipeline: str | None, ids: str, quiet: bool) -
     out:  the same, scrubbed, without "known", plus
           "spans": [{"turn", "start", "end", "entity"}], offsets of the input
 
-    A line that cannot be read becomes {"id", "error"}. Files that end in .gz are unpacked. Identifiers are never
-    rewritten in part; one that is personal itself, such as an e-mail address, is hashed whole in either case: under
-    the key of the store that -c names, else under a key that is forgotten when the command ends.
+    A line that cannot be read becomes {"id", "error"}. A file packed by gzip, bzip2 or xz is unpacked.
+    Identifiers are never rewritten in part; one that is personal itself, such as an e-mail address, is hashed whole
+    in either case: under the key of the store that -c names, else under one that is forgotten when the command ends.
     """
-    import gzip
     from collections import Counter
 
     from deskloop.progress import be_quiet, say, tick
@@ -77,17 +80,35 @@ def scrub_command(file: BinaryIO, pipeline: str | None, ids: str, quiet: bool) -
     identifiers = Identifiers(key, always=ids == "hash") if key else Identifiers()
     be_quiet(quiet)
     tally: Counter[str] = Counter()
-    source = gzip.GzipFile(fileobj=file) if file.name.endswith(".gz") else file
-    for line in scrub_stream(cast(BinaryIO, source), config, key, tally, identifiers):
-        sys.stdout.buffer.write(line)
-        sys.stdout.buffer.flush()
-        if tally["lines"] % 1000 == 0:
-            tick(f"  {tally['lines']:,} lines")
+    with _opened(file) as source:
+        for line in scrub_stream(source, config, key, tally, identifiers):
+            sys.stdout.buffer.write(line)
+            sys.stdout.buffer.flush()
+            if tally["lines"] % 1000 == 0:
+                tick(f"  {tally['lines']:,} lines")
     lines, errors = tally.pop("lines", 0), tally.pop("errors", 0)
     found = ", ".join(f"{name} {count:,}" for name, count in tally.most_common())
     say(f"{lines:,} lines, {tally.total():,} values replaced{f' ({found})' if found else ''}")
     if errors:
         say(f'{errors:,} lines could not be used; each has an "error" in its place')
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    """Stdin, or a regular file, unpacked within limits."""
+    import fsspec
+
+    from tasks.ingest.config import IngestConfig, SourceConfig
+    from tasks.ingest.read import File, open_file
+
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    source = SourceConfig(path=name)
+    limits = IngestConfig(sources=(source,)).limits._replace(remedy="unpack it and pipe it into `deskloop scrub -`")
+    file = File(os.path.abspath(name), fsspec.filesystem("file"), source, visible(name), 0, limits=limits)
+    with open_file(file) as stream:
+        yield cast(BinaryIO, stream)
 
 
 def _scrub_options(pipeline: str | None) -> "tuple[ScrubConfig, bytes]":
@@ -119,7 +140,7 @@ def report_command(pipeline: str, sample: int | None) -> None:
     page = latest_report(load(pipeline, sample).store)
     if page is None:
         raise ConfigError(f"no run yet; start one with: deskloop run -c {shlex.quote(pipeline)}", "the command")
-    click.echo(page)
+    echo(page)
 
 
 @click.command("schema")

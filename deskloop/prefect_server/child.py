@@ -64,10 +64,14 @@ def _follow_parent(servers: "list[uvicorn.Server]") -> None:
 def _serve(descriptor: int, servers: "list[uvicorn.Server]", status: "TextIO") -> None:
     """Serve Prefect's application; an exception of its start-up is raised here."""
     os.environ |= {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    from deskloop.prefect_server.database import check_database, one_at_a_time
+
+    starting = ExitStack()
+    starting.enter_context(one_at_a_time())
+    check_database()
+
     import uvicorn
     from prefect.server.api.server import create_app
-
-    from deskloop.prefect_server.database import check_database, one_at_a_time
 
     class Server(uvicorn.Server):
         def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
@@ -79,25 +83,22 @@ def _serve(descriptor: int, servers: "list[uvicorn.Server]", status: "TextIO") -
             _report(status, {"ready": True})
 
     failures: list[BaseException] = []
-    with ExitStack() as starting:
-        starting.enter_context(one_at_a_time())
-        check_database()
-        app = create_app()
+    app = create_app()
 
-        async def application(scope: Any, receive: Any, send: Any) -> None:
-            try:
-                await app(scope, receive, send)
-            except BaseException as error:
-                if scope["type"] == "lifespan":
-                    failures.append(error)
-                raise
-
-        config = uvicorn.Config(application, log_config=None, log_level="critical", lifespan="on", access_log=False)
-        servers.append(Server(config))
+    async def application(scope: Any, receive: Any, send: Any) -> None:
         try:
-            servers[0].run([socket.socket(fileno=descriptor)])
-        except SystemExit:  # uvicorn's answer to a start-up that failed
-            raise failures[0] if failures else RuntimeError from None
+            await app(scope, receive, send)
+        except BaseException as error:
+            if scope["type"] == "lifespan":
+                failures.append(error)
+            raise
+
+    config = uvicorn.Config(application, log_config=None, log_level="critical", lifespan="on", access_log=False)
+    servers.append(Server(config))
+    try:
+        servers[0].run([socket.socket(fileno=descriptor)])
+    except SystemExit:  # uvicorn's answer to a start-up that failed
+        raise failures[0] if failures else RuntimeError from None
 
 
 if __name__ == "__main__":

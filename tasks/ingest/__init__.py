@@ -15,6 +15,7 @@ import pyarrow as pa
 from deskloop.errors import ConfigError
 from deskloop.schema import DEFAULTS, RAW_CONVERSATION
 from deskloop.stage import Context, Source, Stage
+from deskloop.terminal import visible
 from tasks.ingest.config import Columns, Customer, IngestConfig, SourceConfig, declared_paths
 from tasks.ingest.containers import checked_files, inputs, read_users, records
 from tasks.ingest.conversation import Reader
@@ -22,7 +23,7 @@ from tasks.ingest.erased import ERASED, is_erased
 from tasks.ingest.identity import content_id, conversation_id
 from tasks.ingest.misread import Misread
 from tasks.ingest.read import File
-from tasks.ingest.record import Record, is_true, lookup
+from tasks.ingest.record import ODD_VALUE, Record, is_true, lookup
 
 __all__ = ["STAGE", "Columns", "Customer", "IngestConfig", "SourceConfig", "ingest", "inputs"]
 
@@ -135,7 +136,7 @@ class Admission:
         """A misspelt `opt_out` or `known` would go unnoticed in JSON, where every field is optional."""
         for index, paths in enumerate(self.absent):
             if paths:
-                logger.warning("sources[%d]: no record has %s", index, ", ".join(sorted(paths)))
+                logger.warning("sources[%d]: no record has %s", index, ", ".join(map(visible, sorted(paths))))
 
     def _id(self, row: dict[str, Any], file: File) -> str:
         if row["source_id"]:
@@ -182,7 +183,7 @@ def _read(reader: Reader, record: Record) -> dict[str, Any] | str:
     """The conversation that a record holds, or a reason: also where one of its values is too odd for any of ours."""
     try:
         return reader.read(record)
-    except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError):
+    except ODD_VALUE:
         return "bad_cell"
 
 

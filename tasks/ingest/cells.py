@@ -1,5 +1,6 @@
 """From Arrow's typed cells to what JSON could hold: a cell that nothing stands for rejects its row, not the file."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -172,7 +173,10 @@ def _parts(batch: pa.RecordBatch, offset: int) -> Iterator[tuple[int, pa.RecordB
 def _cells(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
     """The rows of a batch as dicts; the reason why not for one with a cell that Python has nothing for."""
     try:
-        yield from batch.to_pylist(maps_as_pydicts="lossy")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a key that is there twice, which quotes it
+            rows = batch.to_pylist(maps_as_pydicts="lossy")
+        yield from rows
         return
     except UnicodeDecodeError:
         reason = "invalid_encoding"

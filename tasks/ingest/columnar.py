@@ -72,8 +72,8 @@ def _rows(file: File, config: IngestConfig) -> Iterator[Row]:
 
 
 def parquet_batches(file: File) -> Iterator[pa.RecordBatch]:
-    """The rows of a file in small batches, texts encoded by dictionaries; of each row group it is first checked how much
-    it stands for.
+    """The rows of a file in small batches, texts encoded by dictionaries. How much a row group stands for is checked
+    before its first row is given.
 
     Raises:
         InputError: as `parquet_rows`.

@@ -22,6 +22,17 @@ Format = Literal[
     "sharegpt",
     "zendesk",
 ]
+# The columns that each format looks at; the others name the shape of each record themselves.
+ALWAYS = ("conversation_id", "intent", "started_at", "rating")
+COLUMNS_OF: dict[str, tuple[str, ...]] = {
+    "conversations": ("turns", "role", "text", "at"),
+    "openai": ("turns", "role", "text", "at"),
+    "sharegpt": ("turns", "role", "text", "at"),
+    "zendesk": ("text",),
+    "instructions": ("instruction", "response"),
+    "context_response": ("context", "response"),
+    "csv": ("role", "text", "at", "customer", "agent", "instruction", "response", "context"),
+}
 # With more behind the name it is a file in a data set, which fsspec opens.
 HUB_DATASET = re.compile(r"hf://datasets/[\w.-]+/[\w.-]+/?")
 
@@ -99,6 +110,13 @@ class SourceConfig(StageConfig):
             foreign |= {"users"} & given
         if self.format not in ("auto", "context_response", "csv", "parquet", "huggingface"):
             foreign |= {"separators"} & given
+        if self.is_dataset or self.format == "parquet" or self.path.lower().endswith(".parquet"):
+            foreign |= {"encoding"} & given
+        if "://" in self.path:
+            foreign |= {"follow_links"} & given
+        meant = COLUMNS_OF.get(self.format)
+        if meant is not None:
+            foreign |= {f"columns.{name}" for name in self.columns.model_fields_set - {*ALWAYS, *meant}}
         if foreign:
             raise ValueError(f"{', '.join(sorted(foreign))} has no meaning for this format")
         return self
@@ -148,8 +166,8 @@ class IngestConfig(StageConfig):
         0.2,
         ge=0,
         le=1,
-        description="share of a source's records that may be rejected as if it were read the wrong way (invalid_encoding, "
-        "unknown_role and the like); above it, with five or more of them, the run stops",
+        description="share of a source's records that may be rejected as if it were read the wrong way "
+        "(invalid_encoding, unknown_role and the like); above it, with five or more of them, the run stops",
     )
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tasks.ingest.config import Columns, SourceConfig
-from tasks.ingest.record import Person, Record, lookup
+from tasks.ingest.record import ODD_VALUE, Person, Record, lookup
 from tasks.ingest.zendesk import is_ticket, ticket_record
 
 Turns = list[Any] | str  # the turns before they are checked, or the reason why there are none
@@ -26,9 +26,12 @@ def with_turns(record: Record, source: SourceConfig, users: Mapping[str, Person]
     declared = source.format in FORMATS or source.format == "zendesk"
     found = None if declared else recognise(record.value, source.columns)
     format: str = source.format if declared else found or "instructions"
-    if format == "zendesk":
-        return ticket_record(record, source.columns, users)
-    turns = FORMATS[format](record.value, source)
+    try:
+        if format == "zendesk":
+            return ticket_record(record, source.columns, users)
+        turns = FORMATS[format](record.value, source)
+    except ODD_VALUE:
+        return record._replace(reason="bad_cell")
     return record._replace(reason=turns) if isinstance(turns, str) else record._replace(turns=turns)
 
 

@@ -97,7 +97,8 @@ def _rows(file: File, stream: Callable[[], Any], config: IngestConfig) -> Iterat
         raise
     except Exception as error:  # a reader's own, a network's, or Arrow's, whose message may quote a row
         raise InputError(
-            f"{file.label} cannot be read beyond its record {number:,} or so ({type(error).__name__}); the rest is unknown"
+            f"{file.label} cannot be read beyond its record {number:,} or so ({type(error).__name__}); the rest is "
+            f"unknown"
         ) from None
 
 

@@ -93,7 +93,7 @@ def pipeline_for(log: str, folder: Path) -> str:
 def _roles_line(roles: Mapping[str, str], certain: bool) -> str:
     """The line for roles of the log's own: declared where they are certain, else as a comment."""
     if not roles:
-        return "# roles: {bot: agent}           # a role of your log that deskloop has no word for: customer, agent or system"
+        return "# roles: {bot: agent}           # a role that deskloop has no word for: customer, agent or system"
     line = f"roles: {_mapping({_quoted(theirs): ours for theirs, ours in roles.items()})}"
     return f"{line}   # the other side of these conversations" if certain else f"# {line}   # a guess: check it"
 

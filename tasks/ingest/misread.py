@@ -24,6 +24,8 @@ SAMPLE_BYTES = 1 << 16
 ROLES_SHOWN = 3
 ROLES_KEPT = 200  # different ones
 ROLE = re.compile(r"[^\W\d_]{2,}([ _-]?[^\W\d_]+){0,2}[ _-]?\d{0,2}")
+ENOUGH = 30  # bytes beyond ASCII, to tell an encoding by
+UNDEFINED = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")  # in cp1252
 ENCODINGS = ("cp1252", "cp1251", "cp1253", "koi8_r", "shift_jis", "gb18030", "big5", "euc_kr", "euc_jp")
 
 
@@ -69,8 +71,8 @@ class Misread:
         counts = ", ".join(f"{reason} {count:,}" for reason, count in self.reasons.most_common(3))
         advice = "; ".join(self._advice(reason) for reason, _ in self.reasons.most_common(2))
         raise InputError(
-            f"sources[{self.index}] ({self.first}): {misread:,} of {self.records:,} records were rejected as if it were "
-            f"read the wrong way ({counts}), more than the share of {self.share:g} that `max_misread` allows, so "
+            f"sources[{self.index}] ({self.first}): {misread:,} of {self.records:,} records were rejected as if it "
+            f"were read the wrong way ({counts}), more than the share of {self.share:g} that `max_misread` allows, so "
             f"nothing is published. {advice}"
         )
 
@@ -99,8 +101,8 @@ ADVICE = {
     "unknown_author": "Set `users` to the file of the users that the comments are of",
     "no_conversation_id": "Set `columns.conversation_id` to the column that joins the turns of a conversation",
     "empty_conversation": "Its records are empty",
-    "no_turns": "Its records have none of the fields that are looked for: set `columns.turns`, or `columns.instruction` "
-    "and `columns.response`; `deskloop init` proposes them",
+    "no_turns": "Its records have none of the fields that are looked for: set `columns.turns`, or "
+    "`columns.instruction` and `columns.response`; `deskloop init` proposes them",
 }
 
 
@@ -118,6 +120,8 @@ def guess_encoding(sample: bytes) -> str | None:
     """The likeliest of some common encodings, None where none fits."""
     from charset_normalizer import from_bytes
 
+    if sum(byte > 127 for byte in sample) < ENOUGH:  # too few to tell; this is by far the commonest
+        return "cp1252" if not UNDEFINED.search(sample) else None
     best = from_bytes(sample, cp_isolation=list(ENCODINGS)).best()
     return None if best is None or best.encoding in ("ascii", "utf_8") else best.encoding
 
@@ -144,7 +148,8 @@ def _roles_advice(roles: Counter[str]) -> str:
     shown = shown_roles(roles)
     others = len(roles) - len(shown)
     called = ", ".join(f"{role!r} ({roles[role]:,} turns)" for role in shown)
-    rest = f"{'and ' if shown else ''}{others:,} {'others' if shown else 'values'}, not shown as they may be names"
+    values = f"{others:,} {'other ' if shown else ''}value{'s' if others > 1 else ''}"
+    rest = f"{'and ' if shown else ''}{values} that may be names, and are not shown"
     told = " ".join(filter(None, (called, rest if others else "")))
     example = shown[0] if shown else "their_role"
     return f"Roles that nobody declared: {told}. Declare them, such as `roles: {{{example}: agent}}`"

@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
+# What Python raises for a value that is too odd for what it is taken for, such as a number of 5,000 digits.
+ODD_VALUE = (ValueError, TypeError, ArithmeticError, LookupError, RecursionError)
+
 
 class Person(NamedTuple):
     """Somebody whom a source describes beside its conversations.

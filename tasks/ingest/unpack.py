@@ -14,10 +14,12 @@ class Limits(NamedTuple):
     Attributes:
         ratio: times its own size (`max_ratio`); does not count for the first `FREE` bytes.
         size: bytes (`max_unpacked_bytes`).
+        remedy: what to do about a file that is right, where there are no such options.
     """
 
     ratio: int
     size: int
+    remedy: str = ""
 
     def check(self, label: str, unpacked: int, stored: int) -> None:
         """Refuse a file that holds too much.
@@ -31,12 +33,13 @@ class Limits(NamedTuple):
         """
         if unpacked > self.size:
             raise InputError(
-                f"{label} unpacks to more than {self.size:,} bytes; raise `max_unpacked_bytes` if that is right"
+                f"{label} unpacks to more than {self.size:,} bytes; if that is right, "
+                f"{self.remedy or 'raise `max_unpacked_bytes`'}"
             )
         if unpacked > FREE and unpacked > self.ratio * stored:
             raise InputError(
                 f"{label} unpacks to more than {self.ratio:,} times its size ({stored:,} bytes), as files do that are "
-                f"made to fill a machine; raise `max_ratio` if that is right"
+                f"made to fill a machine; if that is right, {self.remedy or 'raise `max_ratio`'}"
             )
 
 

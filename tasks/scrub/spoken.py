@@ -20,6 +20,7 @@ from tasks.scrub.span import Span
 DIGITS = 4  # of a run that is read as a number; a letter may stand for one of them
 SAID = 2  # of its parts are words for digits
 LONG = 7  # digits of a run whose marks alone may be said, and of one with hundreds in it: fewer are a quantity
+SPELLED = 4  # letters of a word that is spelled out, as names are
 LOCAL = 120  # characters before the "at" of an address
 
 _UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
@@ -42,8 +43,10 @@ _NO_LETTERS = frozenset(
 )
 _TOKEN = re.compile(r"[^\W\d_]++|\d++")
 _WORD = re.compile(r"[^\W\d_]++")
-_BETWEEN = re.compile(r"[ \t,;\-\u2010-\u2015]{0,3}")
-_PAUSE = re.compile(r"[,;]")
+_LETTERS = re.compile(rf"(?<!\w)[^\W\d_](?:[ .,\-]{{1,3}}[^\W\d_]){{{SPELLED - 1}}}(?!\w)")
+_BETWEEN = re.compile(r"[ \t\n,;./\u2026\-\u2010-\u2015]{0,4}")
+_PAUSE = re.compile(r"[,;.\u2026\n]")
+_FILLERS = frozenset(["um", "uh", "er", "erm", "then"])
 _PART = r"[^\W_]{1,40}(?:[._+-][^\W_]{1,40}){0,4}"
 _MARK = rf" (?:{'|'.join(_IN_ADDRESS)}) "
 _SPOKEN = {**_DIGIT, **_PAIR, **{word: digit + "0" for word, digit in _TEN.items()}}
@@ -94,7 +97,7 @@ def written(text: str) -> Decoded | None:
         nothing is said. Time is linear in the length of the text.
     """
     words = _WORD.findall(text.lower())
-    if _NUMBER_WORDS.isdisjoint(words) and _IN_ADDRESS.keys().isdisjoint(words):
+    if _NUMBER_WORDS.isdisjoint(words) and _IN_ADDRESS.keys().isdisjoint(words) and not _LETTERS.search(text):
         return None
     shielded = shield(text)
     tokens = [Token(match[0].lower(), match.start(), match.end()) for match in _TOKEN.finditer(shielded)]
@@ -151,7 +154,8 @@ def _piece(text: str, tokens: Sequence[Token], place: int, run: Sequence[Piece])
     token, used = tokens[place], 1
     low, kind = token.low, "said"
     following = tokens[place + 1].low if place + 1 < len(tokens) else ""
-    if low in _DIGIT or low in _PAIR:
+    letter = low == "o" and bool(run) and run[-1].kind == "letters" and following not in _NUMBER_WORDS
+    if (low in _DIGIT and not letter) or low in _PAIR:
         value = _DIGIT.get(low) or _PAIR[low]
     elif low in _TEN:
         value, used = (_TEN[low] + _DIGIT[following], 2) if following in _UNITS[1:] else (_TEN[low] + "0", 1)
@@ -163,23 +167,30 @@ def _piece(text: str, tokens: Sequence[Token], place: int, run: Sequence[Piece])
         value, kind = low, "figures"
     elif low in _MARKS and (run or low == "plus"):
         value, kind = _MARKS[low], "mark"
-    elif _is_lettered(text, token):
+    elif low in _FILLERS and run:
+        value, kind = "", "filler"
+    elif _is_lettered(text, token, run):
         value, kind = text[token.start : token.end], "letters"
     else:
         return None, 1
     return Piece(value, kind, token.start, tokens[place + used - 1].end), used
 
 
-def _is_lettered(text: str, token: Token) -> bool:
-    """Whether letters may be part of a code: a single one, or two that are no usual word."""
+def _is_lettered(text: str, token: Token, run: Sequence[Piece]) -> bool:
+    """Whether letters may be part of a code: a single one, or two that are no usual word; "a" only behind another."""
+    if len(token.low) == 1 and run and run[-1].kind == "letters" and len(run[-1].value) == 1:
+        return True
     if len(token.low) > 2 or token.low in _NO_LETTERS or text[token.start - 1 : token.start] in ("'", "\u2019"):
         return False
     return len(token.low) == 1 or not is_usual(token.low)
 
 
 def _is_number(run: Sequence[Piece]) -> bool:
-    """Whether a run has enough digits, and enough of it in words."""
+    """Whether a run has enough digits, and enough of it in words; or is a word spelled out."""
     kinds = Counter(piece.kind for piece in run)
+    letters = [piece.value for piece in run if piece.kind == "letters"]
+    if letters and kinds["letters"] + kinds["mark"] == len(run):
+        return len(letters) >= SPELLED and all(len(letter) == 1 for letter in letters)
     digits = sum(len(piece.value) for piece in run if piece.kind in ("said", "power", "figures"))
     if digits >= LONG:
         return kinds["said"] > 0 or kinds["mark"] >= SAID
@@ -189,16 +200,18 @@ def _is_number(run: Sequence[Piece]) -> bool:
 def _edit(text: str, run: Sequence[Piece]) -> Edit:
     """A run's place and what is written for it, without the marks at its end."""
     end = len(run)
-    while run[end - 1].kind == "mark":
+    while run[end - 1].kind in ("mark", "filler"):
         end -= 1
     written = run[0].value
+    group = len(written)
     for before, piece in itertools.pairwise(run[:end]):
         between = text[before.end : piece.start]
         if before.kind == piece.kind == "figures":
             written += between
-        elif _PAUSE.search(between):
-            written += " "
+        elif _PAUSE.search(between) and group > 1:
+            written, group = written + " ", 0
         written += piece.value
+        group += len(piece.value)
     return run[0].start, run[end - 1].end, written
 
 

@@ -24,6 +24,8 @@ from tasks.scrub.placeholders import Conversation, replace_values
 
 BATCH = 256  # lines
 CHUNK = 1 << 20  # bytes that are read at a time, at most
+LONGEST = 10_000_000  # bytes of a line; a longer one is an error, and is not held in memory
+TOO_LONG = b'"line_too_long"'  # stands for such a line
 BODY = frozenset(["text", "turns", "spans"])
 
 Visit = Callable[[str, Any], Any]  # (the name of a field, a string in it or an identifier) -> what replaces it
@@ -98,13 +100,19 @@ def scrub_stream(
 def _arriving(file: Any) -> Iterator[list[bytes]]:
     """Whole lines, as many as there are at a time."""
     pieces: list[bytes] = []
+    size = 0
     while chunk := file.read1(CHUNK):
         *whole, rest = chunk.split(b"\n")
         if whole:
-            yield [b"".join([*pieces, whole[0]]), *whole[1:]]
+            first = TOO_LONG if size + len(whole[0]) > LONGEST else b"".join([*pieces, whole[0]])
+            yield [first, *whole[1:]]
+            pieces, size = [], 0
+        size += len(rest)
+        if size > LONGEST:
             pieces = []
-        pieces.append(rest)
-    yield [b"".join(pieces)]
+        else:
+            pieces.append(rest)
+    yield [TOO_LONG if size > LONGEST else b"".join(pieces)]
 
 
 def _scrub_batch(
@@ -121,6 +129,8 @@ def _scrub_batch(
 
 
 def _parse(line: bytes) -> _Line:
+    if line is TOO_LONG:
+        return _error(None, "line_too_long")
     try:
         content = orjson.loads(line)
     except orjson.JSONDecodeError:

@@ -1,10 +1,14 @@
 """What is deployed and who is told, as files; tests/deployments/test_server.py runs them."""
 
 import asyncio
-from collections.abc import Mapping
+import json
+import threading
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import pytest
@@ -110,13 +114,54 @@ def test_a_run_that_failed_is_told(state: str) -> None:
     assert not trigger.covers(received(f"prefect.flow-run.{state}", FLOW_RUN, "someone-else"))
 
 
-def test_a_blocked_gate_is_told_in_names_and_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+class Events(BaseHTTPRequestHandler):
+    """As much of Prefect's server as takes events; the status of its answers can be set."""
+
+    sent: ClassVar[list[Any]] = []
+    status = 204
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.sent.append((self.path, json.loads(body)))
+        self.send_response(self.status)
+        self.end_headers()
+
+    def do_GET(self) -> None:  # the version that a client asks for first
+        body = json.dumps(version("prefect")).encode()
+        self.send_response(404 if "csrf" in self.path else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def events() -> Iterator[type[Events]]:
+    """The address in Prefect's settings is that of a server that takes events."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+    Events.sent.clear()
+    Events.status = 204
+    with HTTPServer(("127.0.0.1", 0), Events) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/api"
+        with temporary_settings({PREFECT_API_URL: url, PREFECT_CLIENT_MAX_RETRIES: 0}):
+            yield Events
+        server.shutdown()
+        thread.join()
+
+
+def test_a_blocked_gate_is_told_in_names_and_figures(events: type[Events]) -> None:
     from prefect.server.utilities.user_templates import render_user_template_sync
 
-    sent: list[Any] = []
-    monkeypatch.setattr("prefect.events.emit_event", lambda **event: sent.append(event))
-    gate_blocked("20260101T000000-abc", "desk", ["better_than_base: 0.01 of 0.02", "length: 9 of 8"], "/r/index.html")
-    event = received(sent[0].pop("event"), sent[0].pop("resource"), **sent[0])
+    gates = ["better_than_base: 0.01 of 0.02", "length: 9 of 8"]
+    assert gate_blocked("20260101T000000-abc", "desk", gates, "/r/index.html")
+    ((path, (sent,)),) = events.sent
+    assert path == "/api/events"
+    event = received(sent["event"], sent["resource"], payload=sent["payload"])
     assert event.event == GATE_BLOCKED
 
     automation = named("gate")
@@ -128,11 +173,22 @@ def test_a_blocked_gate_is_told_in_names_and_figures(monkeypatch: pytest.MonkeyP
         == "deskloop: the candidate of desk was not promoted"
     )
     assert render_user_template_sync(action.body, {"event": event}).splitlines() == [
-        "Run 20260101T000000-abc went well, but these gates blocked:",
+        "Run 20260101T000000-abc went well, but these gates failed:",
         "better_than_base: 0.01 of 0.02",
         "length: 9 of 8",
         "Report: /r/index.html",
     ]
+
+
+def test_a_message_that_no_server_took_is_not_taken_for_sent(events: type[Events]) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    events.status = 500
+    assert not gate_blocked("run", "desk", ["a gate"], "/r/index.html")
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        assert not gate_blocked("run", "desk", ["a gate"], "/r/index.html")
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        assert not gate_blocked("run", "desk", ["a gate"], "/r/index.html")
 
 
 def test_a_silent_run_is_ended_and_one_that_does_not_begin_is_told() -> None:

@@ -22,6 +22,8 @@ from tests.flows.desk import Desk, example_lines, table, versions
 HERE = Path(__file__).parents[2]
 ALLOWED = {
     "deskloop/zones.py",
+    "deskloop/backup/restore.py",
+    "deskloop/backup/write.py",
     "deskloop/retention.py",
     "deskloop/trace.py",
     "deskloop/erase/stores.py",
@@ -75,6 +77,8 @@ if __name__ == "__main__":
     deskloop("data", "show", "scrubbed")
     deskloop("data", "diff", "scrubbed@1", "normalized@1")
     deskloop("data", "trace", sys.argv[2])
+    deskloop("data", "backup", str(folder / "copy"), "--with", "clean", "-q")
+    deskloop("data", "restore", str(folder / "copy"), "--replace", "-y", "-q")
     conclude(desk.prepare("normalize.min_turns=3"))
 """
 
@@ -99,6 +103,7 @@ def watched(tmp_path: Path, raw: Path, *command: str) -> tuple[subprocess.Comple
     paths = os.pathsep.join([str(tmp_path / "site"), str(HERE)])
     log = tmp_path / "seen"
     environment = {**os.environ, "PYTHONPATH": paths, "WATCHED": str(raw), "WATCH_LOG": str(log)}
+    environment["DESKLOOP_BACKUP_PASSPHRASE"] = "correct horse"
     done = subprocess.run([sys.executable, *command], env=environment, cwd=HERE, capture_output=True, text=True)
     return done, log.read_text().splitlines() if log.exists() else []
 

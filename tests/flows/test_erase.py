@@ -21,7 +21,7 @@ from tests.sweep import sweep
 MODEL = {
     "finetune": {"max_steps": 4, "batch_tokens": 1024},
     "evaluate": {"prompts": ["Where is my order?"], "max_new_tokens": 4, "temperature": 0, "resamples": 100},
-    "promote": {"better_than": ["base"]},
+    "promote": {"better_than": ["base"], "min_families": 2},
 }
 COUNT = 60
 pytestmark = pytest.mark.filterwarnings("default")

@@ -8,6 +8,7 @@ import pytest
 from deskloop.config import load_pipeline
 from deskloop.plan import plan
 from deskloop.registry import Registry
+from deskloop.store import Store
 from tasks import sections, stages
 from tasks.finetune.products import base_product, model_product
 from tests.flows.desk import Desk, example_lines
@@ -15,8 +16,9 @@ from tests.flows.desk import Desk, example_lines
 MODEL = {
     "finetune": {"max_steps": 8, "batch_tokens": 1024},
     "evaluate": {"prompts": ["Where is my order?"], "max_new_tokens": 8, "temperature": 0, "resamples": 200},
-    "promote": {"better_than": ["base"]},
+    "promote": {"better_than": ["base"], "min_families": 5},
 }
+STORE = (".registry.lock", "catalog", "clean", "keys", "ledger", "memo", "models", "raw", "reports")
 pytestmark = pytest.mark.filterwarnings("default")
 
 
@@ -29,7 +31,7 @@ def planned(desk: Desk, *overrides: str) -> dict[str, str]:
     return {entry["step"]: entry["action"] for entry in plan(pipeline, base_product, model_product(pipeline))}
 
 
-def test_two_nights_and_back(tmp_path: Path, prefect: Path) -> None:
+def test_two_nights_and_back(tmp_path: Path, prefect: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from flows.retrain import retrain
     from tasks.evaluate import EvaluateConfig, replies
 
@@ -65,7 +67,7 @@ def test_two_nights_and_back(tmp_path: Path, prefect: Path) -> None:
     assert second["steps"]["scrub"]["extended"]
     assert second["champion"]["version"] == 1
     assert "champion" in second["metrics"]
-    assert [found["against"] for found in second["comparisons"]] == ["base", "champion"]
+    assert [found["against"] for found in second["comparisons"]] == ["base", "champion", "unigram", "bigram"]
     assert "champion" in second["replies"][0]
     assert "not worse than champion" in gates(second)
     assert second["decision"]["promoted"] == all(gates(second).values())
@@ -80,10 +82,18 @@ def test_two_nights_and_back(tmp_path: Path, prefect: Path) -> None:
     assert (left.version, back.version) == (2, 1)
     assert replies(back.folder, prompts, greedy, 3) == before
 
-    fourth = retrain(str(desk.file))
-    assert fourth["steps"]["evaluate"]["reused"]
-    assert gates(fourth)["not taken out of use before"] is False
-    assert fourth["decision"]["action"] == "blocked"
+    told: list[Any] = []
+    taken = [False, True, True]  # whether a server takes the message
+    monkeypatch.setattr("flows.judge.gate_blocked", lambda *message: told.append(message) or taken[len(told) - 1])
+    for sent in (1, 2, 2):  # again where the first was not taken; then never again
+        fourth = retrain(str(desk.file))
+        assert fourth["steps"]["evaluate"]["reused"]
+        assert gates(fourth)["not taken out of use before"] is False
+        assert fourth["decision"]["action"] == "blocked"
+        assert len(told) == sent
+    assert told[0][1] == "desk"
+    assert "not taken out of use before" in told[0][2]
+    assert registry.models("desk")[0].decision == fourth["decision"]["why"]
     champion = registry.champion("desk")
     assert champion is not None
     assert champion.version == 1
@@ -117,3 +127,33 @@ def test_a_champion_that_saw_the_test_split_is_no_judge(tmp_path: Path, prefect:
     shutil.rmtree(desk.folder / "store" / "ledger" / "families")
     with pytest.raises(DataError, match=r"was trained on .* families of the test split"):
         retrain(str(desk.file), overrides=["dedupe.test=0.3", "dedupe.validation=0.3"])
+
+
+def test_a_sample_decides_nothing_outside_its_store(
+    tmp_path: Path, prefect: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a tracking server it took production over; with a production champion, it failed for its missing folder."""
+    from flows.retrain import retrain
+    from tests.deskloop.test_registry import Shop
+
+    server = f"sqlite:///{tmp_path / 'server.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    monkeypatch.setattr("flows.judge.gate_blocked", lambda *_: pytest.fail("a sample sends no message"))
+    desk = Desk(tmp_path / "desk", example_lines(150))
+    desk.extra = {**MODEL, "promote": {}}
+    desk.save()
+    production = Shop(desk.folder / "store", "desk")
+    Store(production.root).prepare()
+    production.register(1)
+    production.registry.promote("desk", 1, "by hand")
+    before = production.registry.models("desk")
+
+    document = retrain(str(desk.file), sample=140)
+    assert document["champion"] is None
+    assert document["decision"]["action"] == "kept"  # too few test families, so that there are failed gates to tell
+    assert (document["model"]["version"], document["model"]["alias"]) == (1, "challenger")
+    assert production.registry.models("desk") == before
+    sample = desk.folder / "store-sample-140"
+    for part in ("mlflow.db", "keys/hmac.json", "ledger/families", "catalog/_delta_log"):
+        assert (sample / part).exists(), part
+    assert sorted(path.name for path in production.root.iterdir() if path.name not in STORE) == []

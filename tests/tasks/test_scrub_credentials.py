@@ -30,8 +30,8 @@ def test_a_credential_is_found_by_its_shape(text: str, expected: str, role: str)
 
 @pytest.mark.parametrize(
     "text",
-    ["My iphone14 and windows11", "it costs usd120", "see room 204", "covid19", "h264 and mp3", "in may2024", "WH1000XM4",
-     "http://a.example/page12", "jane12@mail.example", "a2", "order NV-200091", "v1.2.30"],
+    ["My iphone14 and windows11", "it costs usd120", "see room 204", "covid19", "h264 and mp3", "in may2024",
+     "WH1000XM4", "http://a.example/page12", "jane12@mail.example", "a2", "order NV-200091", "v1.2.30"],
 )  # fmt: skip
 def test_products_links_and_dates_are_none(text: str) -> None:
     assert list(find_credentials(text)) == []

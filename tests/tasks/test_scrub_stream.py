@@ -1,3 +1,4 @@
+import io
 import os
 import re
 from collections import Counter
@@ -112,6 +113,12 @@ def test_what_was_done_is_counted() -> None:
     lines = [b'{"id": 1, "text": "a@b.example, c@d.example"}', b"", b"no"]
     assert len(list(scrub_lines(lines, ScrubConfig(), tally=tally))) == 2
     assert tally == {"lines": 2, "errors": 1, "EMAIL_ADDRESS": 2}
+
+
+def test_a_line_without_end_is_an_error_in_bounded_memory() -> None:
+    content = b'{"id": 1, "text": "' + b"x" * 25_000_000 + b'"}\n{"id": 2, "text": "hi"}\n' + b"y" * 12_000_000
+    lines = [orjson.loads(line) for line in scrub_stream(io.BufferedReader(io.BytesIO(content)), ScrubConfig())]
+    assert [line.get("error") for line in lines] == ["line_too_long", None, "line_too_long"]
 
 
 def lines_of(*objects: dict[str, object], identifiers: Identifiers | None = None) -> list[dict[str, object]]:

@@ -1,0 +1,203 @@
+"""Kill real commands at random moments: does each end well afterwards, and is every process gone after five seconds?
+
+    python -m benchmarks.kills                 40 times kill -9, 10 SIGTERM, 10 SIGHUP, over all scenarios
+    python -m benchmarks.kills --kills 6 --signals 2 --only run --only erase
+
+A scenario is a command and the state that it starts from. Only the main process is killed, never its group. A good end:
+no process is left after 5 s, every published version still matches its digest, and running the command again (where it
+had not finished) leaves what an undisturbed command leaves: digests of all datasets and models, and the aliases.
+"""
+
+import argparse
+import json
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deskloop.cli.data import data_command
+from tests.deskloop.test_erase import whom
+from tests.flows.desk import Desk, example_lines
+from tests.flows.test_killed import MODEL, published
+from tests.processes import Command, deskloop
+
+COUNT, MORE = 120, 40  # records of the first and of the second day
+SECONDS = 900.0  # for a command to end by itself
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A command to disturb.
+
+    Attributes:
+        state: folder to start from, of `Yard.states`.
+        arguments: of `deskloop`.
+        weight: its share of the kills.
+        atomic: it either happened or did not; a second time would do something else.
+    """
+
+    name: str
+    state: str
+    arguments: Sequence[object]
+    weight: int
+    atomic: bool = False
+
+
+@dataclass
+class Tally:
+    """What came of the kills."""
+
+    count: int = 0
+    good: int = 0
+    left: int = 0
+    slowest: float = 0.0
+    failures: list[str] = field(default_factory=list)
+
+
+class Yard:
+    """One desk in one place, put into prepared states again and again: paths inside a store stay right."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.desk = folder, folder / "desk"
+        self.home = folder / "prefect"
+        self.states = {name: folder / "states" / name for name in ("one day", "two days", "empty")}
+
+    def prepare(self) -> None:
+        """Make the states: one day run and a second one waiting; both run, so that there are two models."""
+        desk = Desk(self.desk, example_lines(COUNT), workers=2)
+        desk.extra = MODEL
+        desk.save()
+        shutil.copytree(self.desk, self.states["empty"])
+        self.call("run", "-c", desk.file)
+        desk.write(example_lines(MORE, COUNT), "day-2.jsonl")
+        shutil.copytree(self.desk, self.states["one day"])
+        self.call("run", "-c", desk.file)
+        self.call("models", "promote", "2", "-c", desk.file)
+        shutil.copytree(self.desk, self.states["two days"])
+
+    def enter(self, state: str) -> None:
+        """Put the desk into a state."""
+        shutil.rmtree(self.desk, ignore_errors=True)
+        shutil.copytree(self.states[state], self.desk)
+
+    def start(self, *arguments: object) -> Command:
+        """Start `deskloop ARGUMENTS` in a session of its own."""
+        environment = {"PREFECT_HOME": str(self.home), "DESKLOOP_PASSPHRASE": "correct horse battery staple"}
+        return Command(deskloop(*arguments), self.folder / "output", environment)
+
+    def call(self, *arguments: object) -> str:
+        """Run to the end; its output."""
+        command = self.start(*arguments)
+        if command.process.wait(SECONDS) != 0:
+            raise RuntimeError(f"deskloop {' '.join(map(str, arguments))}: {command.output}")
+        return command.output
+
+    def outcome(self) -> dict[str, Any]:
+        """Digests of the latest versions, each version held against its rows; and the registry's aliases."""
+        listed = self.call("models", "list", "--json", "-c", self.desk / "pipeline.yaml")
+        rows = json.loads(listed.splitlines()[-1])
+        return {"digests": published(self.desk), "models": [[row["version"], row["aliases"]] for row in rows]}
+
+
+def scenarios(yard: Yard) -> list[Scenario]:
+    """What is killed; commands that this version does not have are left out."""
+    file = ("-c", yard.desk / "pipeline.yaml")
+    customer, _ = whom(example_lines(COUNT))
+    everything = [
+        Scenario("run", "one day", ("run", *file), 4),
+        Scenario("promote", "two days", ("models", "promote", "1", *file), 1),
+        Scenario("rollback", "two days", ("models", "rollback", *file), 1, atomic=True),
+        Scenario("erase", "two days", ("data", "erase", "--customer", customer, "-y", *file), 2),
+    ]
+    backup = yard.folder / "desk.backup"
+    if "backup" in data_command.commands:
+        everything.append(Scenario("backup", "two days", ("data", "backup", backup, *file), 1))
+    if "restore" in data_command.commands:
+        everything.append(Scenario("restore", "empty", ("data", "restore", backup, *file), 1))
+    return everything
+
+
+def disturb(yard: Yard, scenario: Scenario, number: signal.Signals, after: float, calm: dict[str, Any]) -> Tally:
+    """Start, signal once, look at what is left, and finish; see `Scenario` for what is a good end."""
+    yard.enter(scenario.state)
+    before = yard.outcome() if scenario.atomic else None
+    command = yard.start(*scenario.arguments)
+    time.sleep(after)
+    tally, problems = Tally(1), []
+    if command.process.poll() is None:
+        code, tally.slowest = command.end(number)
+        expected = (-number,) if number == signal.SIGKILL else (128 + number, -number, 0)
+        problems += [f"exit code {code}"] if code not in expected else []
+    left = command.left()
+    tally.left = len(left)
+    problems += [f"left: {line}" for line in left]
+    try:
+        if not scenario.atomic or yard.outcome() == before:
+            yard.call(*scenario.arguments)
+        if (now := yard.outcome()) != calm:
+            problems.append(f"another outcome: {_difference(calm, now)}")
+    except (RuntimeError, AssertionError) as error:
+        problems.append(f"it did not resume: {error}")
+    tally.good = not problems
+    tally.failures = [f"{scenario.name}, {number.name} after {after:.1f} s: {problem}" for problem in problems]
+    return tally
+
+
+def _difference(calm: dict[str, Any], now: dict[str, Any]) -> str:
+    digests = [name for name in calm["digests"] if calm["digests"][name] != now["digests"].get(name)]
+    return f"{', '.join(digests) or 'same digests'}; models {now['models']} instead of {calm['models']}"
+
+
+def storm(yard: Yard, chosen: Sequence[Scenario], counts: dict[signal.Signals, int], say: Callable[[str], None]) -> Any:
+    """Every signal as often as asked, spread over the scenarios by weight; returns the figures."""
+    moments, calm, longest = random.Random(9), {}, {}
+    for scenario in chosen:
+        yard.enter(scenario.state)
+        begin = time.monotonic()
+        yard.call(*scenario.arguments)
+        longest[scenario.name] = time.monotonic() - begin
+        calm[scenario.name] = yard.outcome()
+        say(f"{scenario.name}: {longest[scenario.name]:.1f} s undisturbed")
+    deck = [scenario for scenario in chosen for _ in range(scenario.weight)]
+    figures: dict[str, Any] = {}
+    for number, count in counts.items():
+        total = Tally()
+        for place in range(count):
+            scenario = deck[place % len(deck)]
+            after = moments.uniform(0.02, 1.0) * longest[scenario.name]
+            one = disturb(yard, scenario, number, after, calm[scenario.name])
+            total.count, total.good, total.left = total.count + 1, total.good + one.good, total.left + one.left
+            total.slowest = max(total.slowest, one.slowest)
+            total.failures += one.failures
+            say(f"{number.name} {place + 1}: {scenario.name} after {after:.1f} s: {one.failures or 'good'}")
+        figures[number.name] = {
+            "count": total.count, "good_ends": total.good, "left_after_5_s": total.left,
+            "slowest_end_s": round(total.slowest, 2), "failures": total.failures,
+        }  # fmt: skip
+    return figures
+
+
+def main() -> None:
+    """Parse the arguments, run the storm, and print one JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=40)
+    parser.add_argument("--signals", type=int, default=10, help="of SIGTERM and SIGHUP each")
+    parser.add_argument("--only", action="append", help="names of scenarios; default: all there are")
+    options = parser.parse_args()
+    counts = {signal.SIGKILL: options.kills, signal.SIGTERM: options.signals, signal.SIGHUP: options.signals}
+    with tempfile.TemporaryDirectory() as folder:
+        yard = Yard(Path(folder))
+        yard.prepare()
+        chosen = [one for one in scenarios(yard) if not options.only or one.name in options.only]
+        figures = storm(yard, chosen, counts, lambda line: print(line, file=sys.stderr, flush=True))
+    print(json.dumps({"scenarios": [scenario.name for scenario in chosen], **figures}))
+
+
+if __name__ == "__main__":
+    main()

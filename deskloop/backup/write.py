@@ -1,0 +1,174 @@
+"""A store into one encrypted file: streamed, and in place whole or not at all."""
+
+import fcntl
+import hashlib
+import os
+import sqlite3
+import tarfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from deskloop import __version__, zones
+from deskloop.backup.contents import Entry, entries
+from deskloop.backup.sealed import Lock, sealing
+from deskloop.errors import ConfigError, DataError
+from deskloop.store import Store
+
+HEAD, MANIFEST, INSIDE = "deskloop.json", "manifest.json", "store/"
+FORMAT = 1
+SNAPSHOT = ".backup.db"  # of the registry, which others may write to meanwhile
+Tell = Callable[[int, int], None]  # bytes done, bytes in all
+
+
+def survey(store: Store, parts: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Part -> files and bytes that a backup would hold."""
+    files, sizes = Counter[str](), Counter[str]()
+    with zones.allow_raw("backup"):
+        for entry in entries(store.root, parts):
+            files[entry.part] += 1
+            sizes[entry.part] += entry.size
+    return {part: {"files": files[part], "bytes": sizes[part]} for part in parts}
+
+
+def backup(
+    store: Store, target: Path, lock: Lock, parts: Sequence[str], overwrite: bool = False, tell: Tell | None = None
+) -> dict[str, Any]:
+    """Write a backup; the store is locked by the caller.
+
+    Args:
+        parts: from `parts_of`.
+        overwrite: an existing file may be replaced; until the new one is complete, it stays.
+        tell: called with the bytes that are done and all bytes.
+    Returns:
+        Counts by part, and the size of the file in bytes.
+    Raises:
+        ConfigError: the file is there already, lies inside the store, or cannot be made.
+        DataError: it cannot be written to the end, or a file of the store changed meanwhile.
+    """
+    if target.resolve().is_relative_to(store.root.resolve()):
+        raise ConfigError(f"{target} is inside the store; write the backup somewhere else", "the command")
+    if target.exists() and not overwrite:
+        raise ConfigError(f"{target} is there already; choose another name, or add --overwrite", "the command")
+    counts = survey(store, parts)
+    total = sum(one["bytes"] for one in counts.values())
+    with zones.allow_raw("backup"), _replacing(target) as file:
+        with sealing(file, lock) as stream, tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+            _write(store, tar, parts, lambda done: tell(done, total) if tell else None)
+        size = file.tell()
+    return {"parts": counts, "bytes": size}
+
+
+def _write(store: Store, tar: tarfile.TarFile, parts: Sequence[str], tell: Callable[[int], None]) -> None:
+    head = {
+        "format": FORMAT,
+        "store": store.root.name,
+        "made_at": datetime.now(UTC).isoformat(),
+        "deskloop": __version__,
+        "key_id": store.key()[0],
+        "parts": list(parts),
+    }
+    _add(tar, HEAD, orjson.dumps(head))
+    manifest: dict[str, tuple[int, str]] = {}
+    done = 0
+    with _registry_snapshot(store.root, parts) as snapshot:
+        for entry in entries(store.root, parts):
+            if entry.part == "registry" and snapshot is not None:
+                entry = replace(entry, path=snapshot, size=snapshot.stat().st_size)
+            manifest[entry.name] = (entry.size, _copy(tar, entry))
+            done += entry.size
+            tell(done)
+    _add(tar, MANIFEST, orjson.dumps({"files": manifest}))
+
+
+def _copy(tar: tarfile.TarFile, entry: Entry) -> str:
+    """Add a file; returns the SHA-256 of what was read."""
+    member = tarfile.TarInfo(INSIDE + entry.name)
+    status = entry.path.stat()
+    member.size, member.mtime, member.mode = entry.size, int(status.st_mtime), status.st_mode & 0o777
+    with entry.path.open("rb") as file:
+        hashed = _Hashed(file)
+        try:
+            tar.addfile(member, hashed)
+        except OSError as error:
+            if error.errno is None:  # tarfile's own, of a file that is shorter now
+                raise DataError(f"{entry.name} changed while it was read; try again") from None
+            raise
+        if file.read(1):
+            raise DataError(f"{entry.name} changed while it was read; try again")
+    return hashed.digest.hexdigest()
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(content), 0o600
+    tar.addfile(member, BytesIO(content))
+
+
+class _Hashed:
+    """A file that is hashed as it is read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.digest = file, hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        """Like the file's."""
+        content = self.file.read(size)
+        self.digest.update(content)
+        return content
+
+
+@contextmanager
+def _registry_snapshot(root: Path, parts: Sequence[str]) -> Iterator[Path | None]:
+    """A consistent copy of MLflow's database, since a promotion does not take the store's lock."""
+    database, copy = root / "mlflow.db", root / SNAPSHOT
+    if "registry" not in parts or not database.exists():
+        yield None
+        return
+    copy.unlink(missing_ok=True)
+    try:
+        os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as sink:
+            source.backup(sink)
+        yield copy
+    except sqlite3.DatabaseError:
+        raise DataError(f"{database} is damaged, so that the registry cannot be copied") from None
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[IO[bytes]]:
+    """A file for its owner alone that gets its name when it is complete and on the disk."""
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        handle = os.open(partial, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ConfigError(f"{target} cannot be written: {error.strerror}", "the command") from None
+    with os.fdopen(handle, "r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"another backup is being written to {target}", "the command") from None
+        try:
+            os.fchmod(handle, 0o600)
+            file.truncate()
+            yield file
+            file.flush()
+            os.fsync(handle)
+            partial.replace(target)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
