@@ -233,8 +233,8 @@ def test_a_sample_is_looked_at_by_every_command(file: Path, deskloop: Call) -> N
     assert deskloop("data", "log", "base", "-c", file, "--sample", 20).code == 0
     for arguments in (
         ("models", "list"), ("models", "promote", "1"), ("models", "rollback"), ("chat",), ("report",), ("data", "log"),
-        ("data", "show", "x@1"), ("data", "diff", "x@1", "x@2"), ("data", "trace", "x"), ("data", "gc"), ("data", "verify"),
-        ("data", "keys", "list"), ("data", "keys", "rotate", "--yes"),
+        ("data", "show", "x@1"), ("data", "diff", "x@1", "x@2"), ("data", "trace", "x"), ("data", "gc"),
+        ("data", "verify"), ("data", "keys", "list"), ("data", "keys", "rotate", "--yes"),
     ):  # fmt: skip
         refused = deskloop(*arguments, "-c", file, "--sample", 7)
         assert (refused.code, refused.out) == (2, "")
