@@ -10,7 +10,8 @@ import signal
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for_all
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -133,7 +134,7 @@ class ProcessPool:
             while waiting:
                 yield waiting.popleft().result()
         except DamageError:
-            wait(waiting)  # their parts must not appear after the staging folder was cleared
+            wait_for_all(waiting)  # their parts must not appear after the staging folder was cleared
             raise
         except BrokenProcessPool:
             raise DataError(
