@@ -71,6 +71,8 @@ class _Watch:
         """The signal handler; only the first signal raises, as another one would disturb the clean-up."""
         if not self._caught:
             self._caught = True
+            # Started here too: a library may have taken the wakeup descriptor, and swallow the exception.
+            threading.Thread(target=self._force, args=(number,), daemon=True).start()
             raise Interrupted(number)
 
     def close(self) -> None:
@@ -84,12 +86,15 @@ class _Watch:
                 with suppress(OSError):
                     os.write(self._before, number)
             if number[0] in self._numbers:
-                threading.Event().wait(SECONDS)
-                if os.environ.get("DESKLOOP_DEBUG"):
-                    faulthandler.dump_traceback()  # what did not end
-                complain(MESSAGE)
-                os._exit(128 + number[0])
+                self._force(number[0])
         os.close(self._reader)
+
+    def _force(self, number: int) -> None:
+        threading.Event().wait(SECONDS)
+        if os.environ.get("DESKLOOP_DEBUG"):
+            faulthandler.dump_traceback()  # what did not end
+        complain(MESSAGE)
+        os._exit(128 + number)
 
 
 def complain(message: str) -> None:

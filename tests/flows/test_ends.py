@@ -84,3 +84,20 @@ def test_code_that_cannot_be_interrupted_is_ended_by_force(tmp_path: Path) -> No
     assert code_ == 143
     assert seconds < 10
     assert "interrupted; what was published stays" in command.output
+
+
+def test_a_signal_that_a_library_swallows_ends_the_command_all_the_same(tmp_path: Path) -> None:
+    code = (
+        "import signal, time\n"
+        "from deskloop import interrupt\n"
+        "interrupt.SECONDS = 0.3\n"
+        "with interrupt.ended_by(signal.SIGHUP):\n"
+        "    signal.set_wakeup_fd(-1)\n"
+        "    print('ready', flush=True)\n"
+        "    try: time.sleep(60)\n"
+        "    except BaseException: pass\n"
+        "    time.sleep(60)\n"
+    )
+    command = Command([sys.executable, "-c", code], tmp_path / "output")
+    command.wait_for(lambda output: "ready" in output)
+    assert command.end(signal.SIGHUP)[0] == 129
