@@ -289,3 +289,13 @@ def test_an_expired_id_that_cannot_be_read_any_more_keeps_its_own_reason(pipelin
     pipeline.write({**LOG, "a": "broken", "new": "row"})
     (logged,) = pipeline.run()["log"][1]
     assert logged.reasons == {"expired": 2, "bad_turns": 2}
+
+
+def test_a_rejected_row_that_changes_is_no_longer_rejected_by_an_extension(pipeline: Toy) -> None:
+    pipeline.write({**LOG, "long": "y" * 30, "other": "z" * 30})
+    pipeline.run(longest=20)
+    pipeline.write({**LOG, "long": "short", "other": "z" * 30})
+    grown = pipeline.run(longest=20)
+    assert grown["upper"][0] == "extend"
+    assert rejects(pipeline) == ["other"]
+    assert rows(pipeline, grown["upper"][1][0])["row_id"].to_pylist() == ["a", "bb", "ccc", "long"]
