@@ -114,7 +114,9 @@ def test_what_the_source_still_holds_is_neither_new_nor_deleted(pipeline: Toy) -
     (logged,), (upper,) = after["log"][1], after["upper"][1]
     assert (logged.rows, logged.reasons) == (1, {"expired": 3, "bad_turns": 1})
     assert raw_ids(pipeline) == ["new"]
-    assert b"broken" not in bytes_of(pipeline.folder / "store" / "raw")
+    with allow_raw("test"):
+        store = Store(pipeline.folder / "store")
+        assert store.read("raw", "quarantine", store.delta_version("raw", "quarantine")).num_rows == 0
     assert (upper.rows_in, upper.rows_out, toy.seen) == (4, 4, ["new"])
     assert rows(pipeline, upper)["row_id"].to_pylist() == ["a", "bb", "ccc", "new"]
     pipeline.write({})
@@ -276,6 +278,8 @@ def test_rejects_of_expired_rows_stay_and_those_of_others_follow_the_options(pip
     assert rejects(pipeline) == ["new", "old"]
     recomputed = pipeline.run(longest=40)
     assert recomputed["upper"][0] == "compute"
+    told = "its options have changed; 3 rows stay as they were made before, their raw rows have expired"
+    assert recomputed["upper"][1][0].why == told  # the rejected one is neither kept nor lost
     assert rejects(pipeline) == ["old"]
     (upper,) = recomputed["upper"][1]
     assert rows(pipeline, upper)["row_id"].to_pylist() == ["a", "bb", "ccc", "new", "short"]
