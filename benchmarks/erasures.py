@@ -3,12 +3,12 @@
     python -m benchmarks.erasures [--customers 120] [--erasures 20] [--load 12]
 
 The log is generated, with records that cannot be read among the others; ingest and scrub run over it. Then so many
-processes keep the processors busy while the commands run. Every fourth request is by an ordinary word (`order`,
-`Monday`), which must be refused and touch nothing; the others erase a customer each, by id, e-mail or phone in turn,
-after which no file of the store may hold one of their values. The last line is one JSON object. Keys: `erasures`,
-`good` (ended with exit code 0, nothing of theirs found, everybody else's rows as before), `by_words`,
-`touched_by_words` (commands after which any file of the store differs, or that were not refused), `seconds` (slowest
-command), `load`, `rows_left`.
+processes keep the processors busy while the commands run. Before every third erasure comes a request by an ordinary
+word (`order`, `Monday`), which must be refused and touch nothing. Each erasure names a customer, by id, e-mail or phone
+in turn; afterwards no file of the store may hold their id or one of their conversations' ids. The last line is one JSON
+object. Keys: `erasures`, `good` (exit code 0, nothing of theirs found, everybody else's rows as before), `by_words`,
+`touched_by_words` (commands after which any file of the store differs, or that were not refused), `seconds` (of the
+slowest erasure), `load`, `rows_left`.
 """
 
 import argparse

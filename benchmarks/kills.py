@@ -40,6 +40,7 @@ class Scenario:
         arguments: of `deskloop`.
         weight: its share of the kills.
         atomic: it either happened or did not; a second time would do something else.
+        then: a command that must succeed afterwards.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Scenario:
     arguments: Sequence[object]
     weight: int
     atomic: bool = False
+    then: Sequence[object] = ()
 
 
 @dataclass
@@ -66,14 +68,13 @@ class Yard:
     def __init__(self, folder: Path) -> None:
         self.folder, self.desk = folder, folder / "desk"
         self.home = folder / "prefect"
-        self.states = {name: folder / "states" / name for name in ("one day", "two days", "empty")}
+        self.states = {name: folder / "states" / name for name in ("one day", "two days")}
 
     def prepare(self) -> None:
         """Make the states: one day run and a second one waiting; both run, so that there are two models."""
         desk = Desk(self.desk, example_lines(COUNT), workers=2)
         desk.extra = MODEL
         desk.save()
-        shutil.copytree(self.desk, self.states["empty"])
         self.call("run", "-c", desk.file)
         desk.write(example_lines(MORE, COUNT), "day-2.jsonl")
         shutil.copytree(self.desk, self.states["one day"])
@@ -88,7 +89,7 @@ class Yard:
 
     def start(self, *arguments: object) -> Command:
         """Start `deskloop ARGUMENTS` in a session of its own."""
-        environment = {"PREFECT_HOME": str(self.home), "DESKLOOP_PASSPHRASE": "correct horse battery staple"}
+        environment = {"PREFECT_HOME": str(self.home), "DESKLOOP_BACKUP_PASSPHRASE": "correct horse battery staple"}
         return Command(deskloop(*arguments), self.folder / "output", environment)
 
     def call(self, *arguments: object) -> str:
@@ -117,9 +118,12 @@ def scenarios(yard: Yard) -> list[Scenario]:
     ]
     backup = yard.folder / "desk.backup"
     if "backup" in data_command.commands:
-        everything.append(Scenario("backup", "two days", ("data", "backup", backup, *file), 1))
-    if "restore" in data_command.commands:
-        everything.append(Scenario("restore", "empty", ("data", "restore", backup, *file), 1))
+        write = ("data", "backup", backup, "--with", "all", "--overwrite", *file)
+        everything.append(
+            Scenario("backup", "two days", write, 1, then=("data", "restore", backup, "--dry-run", *file))
+        )
+        read = ("data", "restore", backup, "--replace", "-y", *file)  # over the store of the day before
+        everything.append(Scenario("restore", "one day", read, 1))
     return everything
 
 
@@ -140,6 +144,8 @@ def disturb(yard: Yard, scenario: Scenario, number: signal.Signals, after: float
     try:
         if not scenario.atomic or yard.outcome() == before:
             yard.call(*scenario.arguments)
+        if scenario.then:
+            yard.call(*scenario.then)
         if (now := yard.outcome()) != calm:
             problems.append(f"another outcome: {_difference(calm, now)}")
     except (RuntimeError, AssertionError) as error:

@@ -37,7 +37,9 @@ class Settings(StageConfig):
     """The top level of a pipeline file, steps and sections aside."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$", description="names the pipeline and its model")
-    store: str = Field("", description="folder of all versions, relative to this file; default .deskloop/<name>")
+    store: str = Field(
+        "", description="local folder of all versions, relative to this file; no URL; default .deskloop/<name>"
+    )
     seed: int = Field(0, ge=0, description="every random choice is keyed by it")
     base: str = Field("tiny", min_length=1, description="base model: `tiny`, a model id, or a folder")
     workers: int = Field(2, ge=1, le=256, description="processes that work on partitions")

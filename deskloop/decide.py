@@ -72,8 +72,8 @@ class Decider:
         self.ledger = Ledger(store.root / "ledger")
         self.refit, self.rebuild = set(refit), set(rebuild)
         self.broken: dict[str, str] = {}  # tables to be written anew -> what is wrong with them
-        if self.catalog.versions and not self.ledger.folder.is_dir():
-            raise DamageError("ledger", "the whole folder is missing")
+        if self.catalog.versions and not any(self.ledger.folder.glob("*/_delta_log")):
+            raise DamageError("ledger", "all of its tables are missing")
 
     def decide(self, step: Step, parents: Sequence[Version]) -> Decision:
         """Reuse, extend or compute; reads digests and the code, no rows."""

@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -81,6 +82,23 @@ def translated(error: BaseException, step: str, ids: Sequence[str] = (), store: 
     """
     problem = explain(error, store)
     return StepError(step, type(error).__name__, ids) if problem is None else MachineError(f"step {step!r}: {problem}")
+
+
+@contextmanager
+def guarded(step: str, ids: Sequence[str] = (), store: Path | None = None) -> Iterator[None]:
+    """Let no foreign exception out: its message may quote a conversation, and Prefect would keep it.
+
+    Raises:
+        StepError, MachineError: in place of any exception that is not ours; arguments as of `translated`.
+    """
+    try:
+        yield
+    except DeskloopError:
+        raise
+    except Exception as error:
+        if os.environ.get("DESKLOOP_DEBUG"):
+            raise
+        raise translated(error, step, ids, store) from None
 
 
 def explain(error: BaseException, store: Path | None = None) -> str | None:

@@ -21,14 +21,15 @@ def gate_blocked(run_id: str, pipeline: str, gates: Sequence[str], report: str) 
         gates: one line for each gate that did not pass: its name, its value and its threshold.
         report: the page that shows why.
     Returns:
-        Whether a server took it. False without one (`PREFECT_API_URL`): nobody would be told.
+        Whether a server took it that outlives this process. Without one (`PREFECT_API_URL`), nobody would be told.
     """
     from httpx import HTTPError
     from prefect.client.orchestration import get_client
     from prefect.events import Event
-    from prefect.settings import PREFECT_API_URL
 
-    if not PREFECT_API_URL.value():
+    from deskloop.prefect_server import lasting
+
+    if not lasting():
         return False
     event = Event(
         event=GATE_BLOCKED,

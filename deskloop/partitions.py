@@ -10,7 +10,8 @@ import signal
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for_all
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -22,10 +23,9 @@ from typing import Any, Protocol, TypeVar
 import pandas as pd
 import pyarrow as pa
 
-from deskloop import zones
+from deskloop import foreign, zones
 from deskloop.crash import hush
-from deskloop.errors import DamageError, DataError, DeskloopError
-from deskloop.foreign import translated
+from deskloop.errors import DamageError, DataError
 from deskloop.schema import to_frame, to_table
 from deskloop.stage import Context, Stage, StageConfig
 from deskloop.store import QUARANTINE, REJECTS, Part, Store
@@ -134,7 +134,7 @@ class ProcessPool:
             while waiting:
                 yield waiting.popleft().result()
         except DamageError:
-            wait(waiting)  # their parts must not appear after the staging folder was cleared
+            wait_for_all(waiting)  # their parts must not appear after the staging folder was cleared
             raise
         except BrokenProcessPool:
             raise DataError(
@@ -211,14 +211,8 @@ def guarded(job: Job, ids: list[str], function: Callable[[], Any]) -> Any:
     Raises:
         StepError: in its place, with the type and the ids.
     """
-    try:
+    with foreign.guarded(job.step, ids, _store_of(job)):
         return function()
-    except DeskloopError:
-        raise
-    except Exception as error:
-        if os.environ.get("DESKLOOP_DEBUG"):
-            raise
-        raise translated(error, job.step, ids, _store_of(job)) from None
 
 
 def _store_of(job: Job) -> Path | None:

@@ -4,7 +4,6 @@ Prefect's tasks get a run id and step names; the open run behind the id stays in
 could hold a conversation is ever handed to Prefect.
 """
 
-import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,8 +16,8 @@ from deskloop.config import Pipeline, Step
 from deskloop.crash import hush
 from deskloop.decide import Decision
 from deskloop.engine import Engine
-from deskloop.errors import ConfigError, DeskloopError
-from deskloop.foreign import translated
+from deskloop.errors import ConfigError
+from deskloop.foreign import guarded
 from deskloop.partitions import Executor, Inline, ProcessPool
 from deskloop.store import Store
 
@@ -144,16 +143,8 @@ def guarded_step(run: Run, name: str) -> Iterator[None]:
         StepError: in place of any exception that is not ours.
     """
     run.failed = name
-    try:
+    with guarded(name, store=run.store.root):
         yield
-    except DeskloopError:
-        raise
-    except Exception as error:
-        if os.environ.get("DESKLOOP_DEBUG"):
-            raise
-        raise translated(error, name, store=run.store.root) from None
-    finally:
-        run.note_rebuilt()
     run.failed = ""
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from deskloop import zones
+from deskloop import key_checks, zones
 from deskloop.catalog import Catalog, Version
 from deskloop.checksums import DAMAGED, damage, expected, load
 from deskloop.digest import row_hashes, table_digest
@@ -68,7 +68,7 @@ def verify(store: Store) -> Verification:
     """Compare everything; the store must be locked by the caller."""
     result = Verification()
     with zones.allow_raw("verify"):
-        result.attempt("keys", store.keys, "keys")
+        result.attempt("keys", lambda: key_checks.verify_erasures(store.root, store.keys()), "keys")
         for folder in _tables(store.root):
             result.attempt("tables", lambda folder=folder: _check_table(folder))  # type: ignore[misc]
         catalog = _catalog(store, result)
@@ -139,6 +139,8 @@ def _catalog(store: Store, result: Verification) -> Catalog | None:
     except DamageError as error:
         result.note(error.place, error.problem)
         return None
+    if catalog.versions and not any((store.root / "ledger").glob("*/_delta_log")):
+        result.note("ledger", "all of its tables are missing")
     if tables and not catalog.versions:
         result.note("catalog", "it is missing or empty, while there are datasets")
     return catalog

@@ -4,9 +4,6 @@ Whom it is about is decided before (`deskloop data erase`, deskloop.erase) and s
 so that no id of a customer ever enters Prefect's parameters or its database.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,49 +16,36 @@ from deskloop.decide import Decider
 from deskloop.erase import erase as core
 from deskloop.erase.record import pending
 from deskloop.erase.stores import locked, of_pipeline, settle
-from deskloop.errors import DeskloopError
-from deskloop.foreign import translated
+from deskloop.foreign import guarded
 from deskloop.progress import say
 from deskloop.store import Store
+from flows.results import Withheld
 from tasks import sections, stages
 from tasks.ingest.config import IngestConfig
 from tasks.ingest.erased import still_there
 
 
-@task(task_run_name="erase from {store}", cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="erase from {store}", cache_policy=NO_CACHE, persist_result=False, result_serializer=Withheld())
 def erase_task(store: str) -> dict[str, Any]:
     """Finish the erasure that a store's journal tells of; returns counts and names of versions."""
     own = Store(Path(store))
-    with own.locked(erasing=True), _guarded(), zones.allow_raw("erase"):
+    with guarded("erase", store=own.root), own.locked(erasing=True), zones.allow_raw("erase"):
         journal = pending(own.root / "ledger")
         return core.finish(own, journal, say) if journal is not None else {}
 
 
-@task(task_run_name="look at the sources", cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="look at the sources", cache_policy=NO_CACHE, persist_result=False, result_serializer=Withheld())
 def sources_task(pipeline: str) -> dict[str, int] | None:
     """Which local source files still hold records that are refused now: file -> how many."""
     loaded = load_pipeline(Path(pipeline), stages(), sections())
     step = loaded.steps[0]
     if not isinstance(step.config, IngestConfig):
         return None
-    with _guarded():
+    with guarded("erase", store=loaded.store):
         return still_there(step.config, Decider(loaded, Store(loaded.store)).context(step))
 
 
-@contextmanager
-def _guarded() -> Iterator[None]:
-    """Let no foreign exception out: its message may quote a conversation, and Prefect would keep it."""
-    try:
-        yield
-    except DeskloopError:
-        raise
-    except Exception as error:
-        if os.environ.get("DESKLOOP_DEBUG"):
-            raise
-        raise translated(error, "erase") from None
-
-
-@flow(flow_run_name="erase {pipeline}", persist_result=False)
+@flow(flow_run_name="erase {pipeline}", persist_result=False, result_serializer=Withheld())
 def erase(pipeline: str) -> dict[str, Any]:
     """Finish what is begun in the stores of a pipeline; returns its own counts, and rows by dataset of its samples."""
     found = of_pipeline(load_pipeline(Path(pipeline), stages(), sections()).store)

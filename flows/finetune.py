@@ -15,12 +15,13 @@ from deskloop.progress import tick
 from deskloop.session import current, guarded_step
 from flows.judge import evaluate_task, promote_task
 from flows.opened import opened
+from flows.results import Withheld
 from tasks.finetune import FinetuneConfig, prepare_base
 from tasks.finetune import finetune as finetune_model
 from tasks.finetune.products import base_of, base_product, model_product
 
 
-@task(task_run_name="base", cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="base", cache_policy=NO_CACHE, persist_result=False, result_serializer=Withheld())
 def base_task(run_id: str, encoded: list[str]) -> str:
     """Make the base, or fetch it, with a token for every placeholder; pinned under its tokenizer."""
     run = current(run_id)
@@ -36,7 +37,7 @@ def base_task(run_id: str, encoded: list[str]) -> str:
     return run.record("base", [version], decision)[0]
 
 
-@task(task_run_name="finetune", cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="finetune", cache_policy=NO_CACHE, persist_result=False, result_serializer=Withheld())
 def finetune_task(run_id: str, base: str, encoded: list[str]) -> str:
     """Train the candidate; goes on from its last checkpoint if it was killed."""
     run = current(run_id)
@@ -73,7 +74,7 @@ def finetune_steps(run_id: str, encoded: list[str], until: str | None = None) ->
         promote_task(run_id, candidate, evaluation, encoded)
 
 
-@flow(flow_run_name="finetune {pipeline}", persist_result=False)
+@flow(flow_run_name="finetune {pipeline}", persist_result=False, result_serializer=Withheld())
 def finetune(pipeline: str, overrides: list[str] | None = None) -> dict[str, Any]:
     """Fine-tune on the datasets as last published; returns the run's document."""
     with opened(pipeline, overrides, begin="finetune", training=True) as run:

@@ -19,6 +19,7 @@ from deskloop.registry import CHAMPION, Model, Registry
 from deskloop.schema import ENCODED, to_frame, to_table
 from deskloop.session import Run, current, guarded_step
 from deskloop.stage import Context
+from flows.results import Withheld
 from tasks.encode import encode
 from tasks.evaluate.compare import evaluate
 from tasks.evaluate.config import EvaluateConfig
@@ -26,7 +27,7 @@ from tasks.finetune.products import base_of
 from tasks.promote import PromoteConfig, decide, judge, sentence, told
 
 
-@task(task_run_name="evaluate", cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="evaluate", cache_policy=NO_CACHE, persist_result=False, result_serializer=Withheld())
 def evaluate_task(run_id: str, base: str, candidate: str, encoded: list[str]) -> str:
     """Judge base, candidate and champion on the test split, next to two count models, and let all reply."""
     run = current(run_id)
@@ -53,7 +54,7 @@ def evaluate_task(run_id: str, base: str, candidate: str, encoded: list[str]) ->
     return run.record("evaluate", [version], decision)[0]
 
 
-@task(task_run_name="promote", cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="promote", cache_policy=NO_CACHE, persist_result=False, result_serializer=Withheld())
 def promote_task(run_id: str, candidate: str, evaluation: str, encoded: list[str]) -> None:
     """Register the candidate, and promote it if it passes every gate; one write moves all that belongs to it."""
     run = current(run_id)

@@ -1,6 +1,5 @@
 """What every flow begins and ends with: the pipeline file read, the store locked, a report even of a failed run."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +9,9 @@ from prefect.runtime import flow_run
 from deskloop.conclude import conclude
 from deskloop.config import load_pipeline
 from deskloop.errors import DataError, DeskloopError
-from deskloop.foreign import translated
+from deskloop.foreign import guarded
 from deskloop.preflight import preflight
 from deskloop.progress import say
-from deskloop.registry import Registry
 from deskloop.retention import expire
 from deskloop.session import Run, guarded_step, open_run
 from tasks import sections, stages
@@ -38,27 +36,32 @@ def opened(
         begin, until: first and last step, the model part's included.
         training: the run has a model part.
     """
-    loaded = load_pipeline(Path(pipeline), stages(), sections(), overrides or [], sample)
-    for name in filter(None, (begin, until)):
-        if not (training and name in MODEL_STEPS):
-            loaded.step(name)
-    preflight(loaded, begin, until, training)
-    if training:
-        Registry(loaded.store).check_name(loaded.settings.name)
-    with open_run(loaded, say, refit or [], rebuild) as run:
-        run.engine.flow_run_id = str(flow_run.get_id() or "")
-        try:
-            yield run
-        except DeskloopError as error:
-            error.document = conclude(run, str(error))
-            say(f"  the report of the failed run: {error.document['report']}")
-            raise
-        except Exception as error:
-            if os.environ.get("DESKLOOP_DEBUG"):
+    with guarded("run"):
+        loaded = load_pipeline(Path(pipeline), stages(), sections(), overrides or [], sample)
+        for name in filter(None, (begin, until)):
+            if not (training and name in MODEL_STEPS):
+                loaded.step(name)
+        preflight(loaded, begin, until, training)
+        with open_run(loaded, say, refit or [], rebuild) as run:
+            run.engine.flow_run_id = str(flow_run.get_id() or "")
+            try:
+                with guarded("report", store=run.store.root):
+                    yield run
+            except DeskloopError as error:
+                _report_failure(run, error)
                 raise
-            # Prefect writes the message of an error into its database.
-            raise translated(error, run.failed or "report", store=run.store.root) from None
-        _expire(run)
+            _expire(run)
+
+
+def _report_failure(run: Run, error: DeskloopError) -> None:
+    """Write the page of a run that failed; where that fails too, as on a full disk, only the first error counts."""
+    try:
+        with guarded("report", store=run.store.root):
+            error.document = conclude(run, str(error))
+    except DeskloopError:
+        say("  the report of the failed run could not be written")
+        return
+    say(f"  the report of the failed run: {error.document['report']}")
 
 
 def _expire(run: Run) -> None:

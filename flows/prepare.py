@@ -8,9 +8,10 @@ from prefect.cache_policies import NO_CACHE
 from deskloop.conclude import conclude
 from deskloop.session import current, run_step
 from flows.opened import opened
+from flows.results import Withheld
 
 
-@task(task_run_name="{step}", cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="{step}", cache_policy=NO_CACHE, persist_result=False, result_serializer=Withheld())
 def step_task(run_id: str, step: str, parents: list[str]) -> list[str]:
     """Bring one step up to date; takes and returns references such as `scrubbed@3`."""
     run = current(run_id)
@@ -37,7 +38,7 @@ def prepare_steps(run_id: str, begin: str | None = None, until: str | None = Non
     return references
 
 
-@flow(flow_run_name="prepare {pipeline}", persist_result=False)
+@flow(flow_run_name="prepare {pipeline}", persist_result=False, result_serializer=Withheld())
 def prepare(
     pipeline: str,
     overrides: list[str] | None = None,

@@ -8,9 +8,10 @@ from deskloop.conclude import conclude
 from flows.finetune import check_encoded, finetune_steps
 from flows.opened import MODEL_STEPS, opened
 from flows.prepare import prepare_steps
+from flows.results import Withheld
 
 
-@flow(flow_run_name="retrain {pipeline}", persist_result=False)
+@flow(flow_run_name="retrain {pipeline}", persist_result=False, result_serializer=Withheld())
 def retrain(
     pipeline: str,
     overrides: list[str] | None = None,

@@ -50,11 +50,11 @@ def init_command(file: str, output: Path) -> None:
 
 
 @click.command("scrub")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True), default="-")
+@click.argument("file", default="-")
 @click.option("-c", "--config", "pipeline", metavar="FILE",
               help="Take the options of a pipeline file's scrub step, and its store's key.")  # fmt: skip
 @click.option("--ids", type=click.Choice(["pass", "hash"]), default="pass", show_default=True,
-              help="Opaque identifiers (id, customer_id ...): leave them, or hash them whole (needs -c).")  # fmt: skip
+              help="Opaque identifiers, such as customer_id: leave them, or hash them whole (needs -c).")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="No summary on stderr.")
 def scrub_command(file: str, pipeline: str | None, ids: str, quiet: bool) -> None:
     """Scrub JSON Lines from FILE (or stdin) to stdout, streaming.
@@ -104,6 +104,8 @@ def _opened(name: str) -> Iterator[BinaryIO]:
     if name == "-":
         yield sys.stdin.buffer
         return
+    if not os.path.exists(name):
+        raise ConfigError(f"{name}: No such file or directory", "the command")
     source = SourceConfig(path=name)
     limits = IngestConfig(sources=(source,)).limits._replace(remedy="unpack it and pipe it into `deskloop scrub -`")
     file = File(os.path.abspath(name), fsspec.filesystem("file"), source, visible(name), 0, limits=limits)

@@ -18,6 +18,7 @@ from deskloop.foreign import explain, public
 START_SECONDS = 120.0  # about 6 on an idle machine, more than 20 on a busy one
 STOP_SECONDS = 3.0
 CHECK_SECONDS = 30.0
+TEMPORARY = "DESKLOOP_TEMPORARY_SERVER"  # the URL of the one that ends with this process
 Result = TypeVar("Result")
 
 
@@ -43,13 +44,21 @@ def connected() -> Iterator[Callable[[], None]]:
             return
         from prefect.context import refresh_global_settings_context
 
-        os.environ["PREFECT_API_URL"] = server.url
+        os.environ["PREFECT_API_URL"] = os.environ[TEMPORARY] = server.url
         try:
             refresh_global_settings_context()
             yield server.wait
         finally:
-            del os.environ["PREFECT_API_URL"]
+            del os.environ["PREFECT_API_URL"], os.environ[TEMPORARY]
             refresh_global_settings_context()
+
+
+def lasting() -> bool:
+    """Whether a server is configured that outlives this process, so that its automations can send messages."""
+    from prefect.settings import get_current_settings
+
+    url = get_current_settings().api.url
+    return bool(url) and url != os.environ.get(TEMPORARY)
 
 
 def check() -> None:

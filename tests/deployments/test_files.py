@@ -17,6 +17,7 @@ import yaml
 from deployments.notify import automations
 from deskloop.config import load_pipeline
 from deskloop.notify import GATE_BLOCKED, gate_blocked
+from deskloop.prefect_server import TEMPORARY
 from tasks import sections, stages
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -189,6 +190,15 @@ def test_a_message_that_no_server_took_is_not_taken_for_sent(events: type[Events
         assert not gate_blocked("run", "desk", ["a gate"], "/r/index.html")
     with temporary_settings(restore_defaults={PREFECT_API_URL}):
         assert not gate_blocked("run", "desk", ["a gate"], "/r/index.html")
+
+
+def test_a_server_that_ends_with_the_command_is_not_told(events: type[Events], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`deskloop run` in a terminal would otherwise use up the one message that the schedule has to send."""
+    from prefect.settings import PREFECT_API_URL
+
+    monkeypatch.setenv(TEMPORARY, str(PREFECT_API_URL.value()))
+    assert not gate_blocked("run", "desk", ["a gate"], "/r/index.html")
+    assert events.sent == []
 
 
 def test_a_silent_run_is_ended_and_one_that_does_not_begin_is_told() -> None:

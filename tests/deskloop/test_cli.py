@@ -489,3 +489,13 @@ def test_ctrl_c_at_a_question_changes_nothing(new: Path, deskloop: Call, monkeyp
     result = deskloop("data", "keys", "rotate", "-c", new)
     assert (result.code, "not confirmed; nothing was changed" in result.err) == (130, True)
     assert "interrupted" not in result.err
+
+
+def test_scrub_reads_regular_files_within_limits(tmp_path: Path, deskloop: Call) -> None:
+    os.mkfifo(tmp_path / "x.jsonl")
+    (tmp_path / "y.jsonl.gz").write_bytes(gzip.compress(b"\n" * 10_000_000))
+    for name, words in (("x.jsonl", "x.jsonl is a named pipe; only regular files are read"),
+                        ("y.jsonl.gz", "unpack it and pipe it into `deskloop scrub -`")):  # fmt: skip
+        done = deskloop("scrub", str(tmp_path / name))
+        assert (done.code, done.out) == (2, "")
+        assert words in done.err

@@ -185,7 +185,7 @@ def test_a_damaged_ledger_or_catalog_is_refused(pipeline: Toy, name: str, damage
 
 def test_a_ledger_that_is_gone_is_refused(pipeline: Toy) -> None:
     delete(pipeline.folder / "store" / "ledger")
-    with pytest.raises(DamageError, match="ledger is damaged: the whole folder is missing"):
+    with pytest.raises(DamageError, match="ledger is damaged: all of its tables are missing"):
         run(pipeline)
 
 

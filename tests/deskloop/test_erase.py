@@ -1,12 +1,16 @@
 """P11: a person is gone from every file of a store; everybody else's rows, and the next run, are as they were."""
 
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
+import deltalake
+import deltalake.table
 import pytest
 
 from deskloop.catalog import Catalog, Version
@@ -303,3 +307,108 @@ def _ids(root: Path, version: Version) -> list[str]:
         rows = Store(root).read(version.zone, version.dataset, version.delta_version, ["row_id"])
     found: list[str] = sorted(rows["row_id"].to_pylist())
     return found
+
+
+class Clock(datetime):
+    """A clock that is a year slow."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return datetime.now(tz) - timedelta(days=365)
+
+
+def test_a_clock_set_back_leaves_no_old_version_in_place(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    customer, own = whom(example_lines(COUNT))
+    store = desk.folder / "store"
+    ids = {one["conversation_id"] for one in own}
+    others = {place: one for place, one in hashes(store).items() if place[1].partition("/")[0] not in ids}
+    with monkeypatch.context() as patched:
+        for module in ("deskloop.catalog", "deskloop.erase.erase"):
+            patched.setattr(f"{module}.datetime", Clock)
+        start(desk, customer)
+        end(desk)
+    assert hashes(store) == others
+    for version in Catalog(store / "catalog").versions:
+        assert version.gone == (version.delta_version < 0)
+    assert set(actions(desk.prepare()).values()) == {"reuse"}
+
+
+WRITES = (
+    (Path, ("replace", "rename", "unlink", "write_bytes")),
+    (shutil, ("rmtree",)),
+    (deltalake, ("write_deltalake",)),
+    (deltalake.DeltaTable, ("create", "create_write_transaction", "delete", "vacuum")),
+    (deltalake.table.TableMerger, ("execute",)),
+    (os, ("replace",)),
+)
+
+
+def writes(patched: pytest.MonkeyPatch, allowed: int) -> list[str]:
+    """Let so many writes happen, then end the process, so to say; returns the names of those that did."""
+    happened: list[str] = []
+
+    def counted(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def act(*arguments: Any, **options: Any) -> Any:
+            if len(happened) >= allowed:
+                raise Killed
+            happened.append(name)
+            return real(*arguments, **options)
+
+        return act
+
+    for owner, names in WRITES:
+        for name in names:
+            patched.setattr(owner, name, counted(name, getattr(owner, name)))
+    return happened
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two steps, a pending note on a look at a raw row, a broken record of theirs."""
+    desk = Desk(tmp_path_factory.mktemp("small") / "desk", broken_lines())
+    desk.steps = desk.steps[:2]
+    desk.prepare()
+    return desk.folder
+
+
+def broken_lines() -> list[bytes]:
+    customer, _ = whom(example_lines(COUNT))
+    return [*example_lines(COUNT), f'{{"customer": {{"id": "{customer}"}}, "turns": ['.encode()]
+
+
+@pytest.mark.parametrize(
+    "at", [2, 9, 15, 22, *(pytest.param(at, marks=pytest.mark.long) for at in range(40) if at not in (2, 9, 15, 22))]
+)
+def test_killed_at_any_write_the_next_one_ends_as_an_undisturbed_one(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    customer, own = whom(example_lines(COUNT))
+    done: dict[str, Any] = {}
+    rows = []
+    for name, allowed in (("undisturbed", 10_000), ("killed", at)):
+        shutil.copytree(small / "store", tmp_path / name / "store")
+        desk = Desk(tmp_path / name, broken_lines())
+        desk.steps = desk.steps[:2]
+        desk.save()
+        note_access(desk.folder / "store" / "ledger", own[0]["conversation_id"])
+        with monkeypatch.context() as patched:
+            writes(patched, allowed)
+            try:
+                start(desk, customer)
+                done[name] = end(desk)
+            except Killed:
+                patched.undo()
+                held = stores.of_pipeline(desk.folder / "store")
+                stores.settle(held)
+                if not any(map(stores.is_pending, held)):  # it never began
+                    start(desk, customer)
+                done[name] = end(desk)
+        rows.append(hashes(desk.folder / "store"))
+        assert sweep(desk.folder / "store", values_of(own)) == []
+        assert len(erasures(desk.folder / "store" / "ledger")) == 1
+        assert sorted(path.name for path in (desk.folder / "store").glob(".erase*")) == []
+        assert not list((desk.folder / "store" / "ledger").glob("erasure*.json"))
+    assert rows[0] == rows[1]
+    for part in ("conversations", "quarantine", "related", "rows"):
+        assert done["killed"][part] == done["undisturbed"][part]
+    assert done["killed"]["quarantine"] == 1

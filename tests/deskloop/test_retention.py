@@ -10,6 +10,7 @@ import pytest
 
 from deskloop import retention
 from deskloop.catalog import Catalog
+from deskloop.commit import write_state
 from deskloop.errors import ConfigError, DataError
 from deskloop.retention import expire, expired_ids, forget
 from deskloop.store import Store
@@ -60,7 +61,7 @@ def arrivals(ledger: Path, *days: int) -> None:
     """Batches that came so many days before LATER, by the clock of then."""
     rows = [{"dataset": "logged", "batch": at + 1, "at": LATER - timedelta(days=one)} for at, one in enumerate(days)]
     table = retention.pa.Table.from_pylist(rows, schema=retention._ARRIVALS)
-    retention._write(ledger / "arrivals", table, "overwrite")
+    write_state(ledger / "arrivals", table, "overwrite")
 
 
 @pytest.mark.parametrize(
@@ -280,3 +281,11 @@ def test_rejects_of_expired_rows_stay_and_those_of_others_follow_the_options(pip
     assert rows(pipeline, upper)["row_id"].to_pylist() == ["a", "bb", "ccc", "new", "short"]
     assert pipeline.run(longest=2)["upper"][1][0].rejected == 3
     assert rejects(pipeline) == ["new", "old", "short"]
+
+
+def test_an_expired_id_that_cannot_be_read_any_more_keeps_its_own_reason(pipeline: Toy) -> None:
+    pipeline.run()
+    collect(pipeline)
+    pipeline.write({**LOG, "a": "broken", "new": "row"})
+    (logged,) = pipeline.run()["log"][1]
+    assert logged.reasons == {"expired": 2, "bad_turns": 2}

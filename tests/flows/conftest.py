@@ -1,23 +1,77 @@
-"""Expensive state that several tests start from: made once in a session, copied by each of them."""
+"""Expensive state that several tests start from: made once, whichever worker is first, and copied by each of them."""
 
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from tests.flows.desk import Desk, example_lines
 
 PREPARED = 150  # lines of the example log
+MODEL = {
+    "finetune": {"max_steps": 8, "batch_tokens": 1024},
+    "evaluate": {"prompts": ["Where is my order?"], "max_new_tokens": 8, "temperature": 0, "resamples": 200},
+    "promote": {"better_than": ["base"], "min_families": 5},
+}
 
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """A desk whose data steps have run; tests copy it and leave it as it is."""
-    desk = Desk(tmp_path_factory.mktemp("prepared"), example_lines(PREPARED))
-    desk.prepare()
-    return desk
+    """A desk whose data steps have run on the first `PREPARED` lines; one for each worker, left as it is."""
+
+    def make(folder: Path) -> None:
+        Desk(folder, example_lines(PREPARED)).prepare()
+
+    return Desk(_made_once(tmp_path_factory, "prepared", make), None)
 
 
 @pytest.fixture
 def prepared_desk(prepared: Desk, tmp_path: Path) -> Desk:
-    """A desk of this test's own whose data steps have run on the first `PREPARED` lines of the example log."""
+    """A desk of this test's own whose data steps have run."""
     return prepared.copied_to(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, prefect: Path) -> Desk:
+    """A desk on which `retrain` has run once, with `MODEL`; `first_run` is that run's document."""
+
+    def make(folder: Path) -> None:
+        from flows.retrain import retrain
+
+        desk = Desk(folder, example_lines(PREPARED))
+        desk.extra = MODEL
+        desk.save()
+        (folder / "document.json").write_text(json.dumps(retrain(str(desk.file))))
+
+    desk = Desk(_made_once(tmp_path_factory, "trained", make), None)
+    desk.extra = MODEL
+    return desk
+
+
+@pytest.fixture
+def trained_desk(trained: Desk, tmp_path: Path) -> Desk:
+    """A desk of this test's own on which `retrain` has run once."""
+    return trained.copied_to(tmp_path)
+
+
+def first_run(desk: Desk) -> dict[str, Any]:
+    """The document of the run that made a trained desk; its paths are those of the desk that was copied."""
+    document: dict[str, Any] = json.loads((desk.folder / "document.json").read_text())
+    return document
+
+
+def _made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A copy for this worker of a folder that the first worker to ask for it makes."""
+    own = factory.getbasetemp()
+    session = own.parent if own.name.startswith("popen-") else own
+    folder = session / f"shared-{name}"
+    with FileLock(session / f"{name}.lock"):
+        if not (folder / "made").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            (folder / "made").touch()
+    return Path(shutil.copytree(folder, factory.mktemp(name), dirs_exist_ok=True))

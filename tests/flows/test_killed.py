@@ -1,5 +1,6 @@
 """P10: killed anywhere and resumed, a pipeline ends with the digests of an undisturbed run."""
 
+import json
 import os
 import random
 import shutil
@@ -85,3 +86,15 @@ def test_twenty_kills_of_the_whole_command(tmp_path: Path, monkeypatch: pytest.M
     deskloop = [sys.executable, "-m", "deskloop", "run", "-c"]
     subprocess.run([*deskloop, str(calm.file)], check=True, stdout=subprocess.DEVNULL)
     storm([*deskloop, str(stormy.file)], stormy, 20, 22.0, published(calm.folder))
+
+
+@pytest.mark.long
+def test_every_command_ends_well_when_it_is_killed() -> None:
+    """A small storm over run, promote, rollback, erase, backup and restore; `benchmarks/kills.py` makes a large one."""
+    command = [sys.executable, "-m", "benchmarks.kills", "--kills", "10", "--signals", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    figures = json.loads(done.stdout.splitlines()[-1])
+    for name, count in {"SIGKILL": 10, "SIGTERM": 2, "SIGHUP": 2}.items():
+        assert figures[name]["failures"] == []
+        assert (figures[name]["good_ends"], figures[name]["left_after_5_s"]) == (count, 0)
+        assert figures[name]["slowest_end_s"] < 5

@@ -11,13 +11,9 @@ from deskloop.registry import Registry
 from deskloop.store import Store
 from tasks import sections, stages
 from tasks.finetune.products import base_product, model_product
+from tests.flows.conftest import MODEL, PREPARED, first_run
 from tests.flows.desk import Desk, example_lines
 
-MODEL = {
-    "finetune": {"max_steps": 8, "batch_tokens": 1024},
-    "evaluate": {"prompts": ["Where is my order?"], "max_new_tokens": 8, "temperature": 0, "resamples": 200},
-    "promote": {"better_than": ["base"], "min_families": 5},
-}
 STORE = (".registry.lock", "catalog", "clean", "keys", "ledger", "memo", "models", "raw", "reports")
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -31,14 +27,11 @@ def planned(desk: Desk, *overrides: str) -> dict[str, str]:
     return {entry["step"]: entry["action"] for entry in plan(pipeline, base_product, model_product(pipeline))}
 
 
-def test_two_nights_and_back(tmp_path: Path, prefect: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_nights_and_back(trained_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     from flows.retrain import retrain
     from tasks.evaluate import EvaluateConfig, replies
 
-    desk = Desk(tmp_path, example_lines(150))
-    desk.extra = MODEL
-    desk.save()
-    first = retrain(str(desk.file))
+    desk, first = trained_desk, first_run(trained_desk)
     assert first["decision"]["action"] == "promoted"
     assert first["decision"]["promoted"]
     assert first["champion"] is None
@@ -46,7 +39,8 @@ def test_two_nights_and_back(tmp_path: Path, prefect: Path, monkeypatch: pytest.
     registry = Registry(desk.folder / "store")
     one = registry.champion("desk")
     assert one is not None
-    assert one.folder == Path(first["model"]["folder"])
+    assert one.folder.is_relative_to(desk.folder)
+    assert first["model"]["folder"].endswith(str(one.folder.relative_to(desk.folder)))
     assert one.data["train"] == "train@1"
     assert one.data["test_encoded"] == "test_encoded@1"
     assert "# desk" in (one.folder / "README.md").read_text()
@@ -62,7 +56,7 @@ def test_two_nights_and_back(tmp_path: Path, prefect: Path, monkeypatch: pytest.
     assert planned(desk) == dict.fromkeys(again["steps"], "reuse") | {"evaluate": "unknown"}
     assert planned(desk, "finetune.max_steps=9")["finetune"] == "compute"
 
-    desk.write(example_lines(25, start=150), "day-2.jsonl")
+    desk.write(example_lines(25, start=PREPARED), "day-2.jsonl")
     second = retrain(str(desk.file))
     assert second["steps"]["scrub"]["extended"]
     assert second["champion"]["version"] == 1
@@ -99,13 +93,10 @@ def test_two_nights_and_back(tmp_path: Path, prefect: Path, monkeypatch: pytest.
     assert champion.version == 1
 
 
-def test_a_champion_with_another_tokenizer_is_judged_on_the_same_conversations(tmp_path: Path, prefect: Path) -> None:
+def test_a_champion_with_another_tokenizer_is_judged_on_the_same_conversations(trained_desk: Desk) -> None:
     from flows.retrain import retrain
 
-    desk = Desk(tmp_path, example_lines(150))
-    desk.extra = MODEL
-    desk.save()
-    first = retrain(str(desk.file))
+    desk, first = trained_desk, first_run(trained_desk)
     second = retrain(str(desk.file), overrides=["encode.vocabulary=900"])
     metrics = second["metrics"]
     assert metrics["candidate"]["supervised_tokens"] < metrics["champion"]["supervised_tokens"]
@@ -113,18 +104,15 @@ def test_a_champion_with_another_tokenizer_is_judged_on_the_same_conversations(t
     assert second["comparisons"][1]["against"] == "champion"
 
 
-def test_a_champion_that_saw_the_test_split_is_no_judge(tmp_path: Path, prefect: Path) -> None:
+def test_a_champion_that_saw_the_test_split_is_no_judge(trained_desk: Desk) -> None:
     """P3: with the ledger gone, other conversations may be the test split."""
     import shutil
 
     from deskloop.errors import DataError
     from flows.retrain import retrain
 
-    desk = Desk(tmp_path, example_lines(150))
-    desk.extra = MODEL
-    desk.save()
-    retrain(str(desk.file))
-    shutil.rmtree(desk.folder / "store" / "ledger" / "families")
+    desk = trained_desk
+    shutil.rmtree(desk.folder / "store" / "ledger")
     with pytest.raises(DataError, match=r"was trained on .* families of the test split"):
         retrain(str(desk.file), overrides=["dedupe.test=0.3", "dedupe.validation=0.3"])
 
@@ -139,7 +127,7 @@ def test_a_sample_decides_nothing_outside_its_store(
     server = f"sqlite:///{tmp_path / 'server.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     monkeypatch.setattr("flows.judge.gate_blocked", lambda *_: pytest.fail("a sample sends no message"))
-    desk = Desk(tmp_path / "desk", example_lines(150))
+    desk = Desk(tmp_path / "desk", example_lines(PREPARED))
     desk.extra = {**MODEL, "promote": {}}
     desk.save()
     production = Shop(desk.folder / "store", "desk")

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from deskloop.config import load_pipeline
 from deskloop.errors import InputError
+from deskloop.session import open_run, run_step
 from deskloop.stage import Context
+from tasks import sections, stages
 from tasks.ingest import IngestConfig, ingest
 from tasks.ingest.look import pipeline_for
 from tests.tasks.test_ingest import KEY, TURNS, collect, write_lines
@@ -142,3 +145,14 @@ def test_a_sample_is_judged_by_itself(tmp_path: Path) -> None:
     config = IngestConfig.model_validate({"sources": [{"path": "x.jsonl"}]})
     with pytest.raises(InputError, match="20 of 20 records"):
         list(ingest(config, Context("ingest", key=KEY, folder=str(tmp_path), sample=20)))
+
+
+@pytest.mark.parametrize("sample", [None, 10])
+def test_nothing_is_published_of_a_source_that_was_read_the_wrong_way(tmp_path: Path, sample: int | None) -> None:
+    encoded(tmp_path / "x.jsonl", records(20), "cp1252")
+    (tmp_path / "p.yaml").write_text("name: x\nworkers: 1\nsteps: [{ingest: {sources: [{path: x.jsonl}]}}, scrub]\n")
+    pipeline = load_pipeline(tmp_path / "p.yaml", stages(), sections(), sample=sample)
+    with open_run(pipeline, print) as run:
+        with pytest.raises(InputError, match="set `encoding: cp1252` on this source"):
+            run_step(run, pipeline.steps[0], [])
+        assert run.engine.catalog.versions == []
