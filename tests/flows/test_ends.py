@@ -101,3 +101,15 @@ def test_a_signal_that_a_library_swallows_ends_the_command_all_the_same(tmp_path
     command = Command([sys.executable, "-c", code], tmp_path / "output")
     command.wait_for(lambda output: "ready" in output)
     assert command.end(signal.SIGHUP)[0] == 129
+
+
+def test_a_signal_that_is_swallowed_at_the_end_counts(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from deskloop.interrupt import ended_by\n"
+        "with ended_by(signal.SIGHUP):\n"
+        "    try: os.kill(os.getpid(), signal.SIGHUP)\n"
+        "    except BaseException: pass\n"
+        "    sys.exit(0)\n"
+    )
+    assert Command([sys.executable, "-c", code], tmp_path / "output").process.wait(60) == 129
