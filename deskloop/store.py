@@ -83,6 +83,7 @@ class Store:
             erasing: the caller finishes erasures, of which one may be half done.
         Raises:
             ConfigError: another run has the lock, or an erasure was interrupted.
+            DamageError: the ledger is missing.
         """
         remove_leftovers(self.root)
         self.prepare()
@@ -91,11 +92,23 @@ class Store:
                 raise ConfigError(
                     f"an erasure in {self.root} was interrupted; finish it first: deskloop data erase", "the store"
                 )
+            self.check_ledger()
             keys = self.keys()
             key_checks.verify_erasures(self.root, keys)
             key_checks.record(self.root, keys)
             self.clear_staging()
             yield
+
+    def check_ledger(self) -> None:
+        """Refuse a store that has published versions and no ledger.
+
+        Without it every conversation would be given a split anew, and people who were erased would come back.
+
+        Raises:
+            DamageError: the ledger is missing.
+        """
+        if has_commits(self.root / "catalog") and not any((self.root / "ledger").glob("*/_delta_log")):
+            raise DamageError("ledger", "all of its tables are missing")
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -139,8 +139,7 @@ def _catalog(store: Store, result: Verification) -> Catalog | None:
     except DamageError as error:
         result.note(error.place, error.problem)
         return None
-    if catalog.versions and not any((store.root / "ledger").glob("*/_delta_log")):
-        result.note("ledger", "all of its tables are missing")
+    result.attempt("ledger", store.check_ledger)
     if tables and not catalog.versions:
         result.note("catalog", "it is missing or empty, while there are datasets")
     return catalog

@@ -1,30 +1,30 @@
 """`deskloop data verify`: whether everything in the store is still what was written there."""
 
 import json
-from pathlib import Path
 
 import click
+
+from deskloop.cli.options import load, sample_option
 
 
 @click.command("verify", short_help="Compare everything in the store with its checksums.")
 @click.option(
     "-c", "--config", "pipeline", default="pipeline.yaml", metavar="FILE", show_default=True, help="The pipeline file."
 )
+@sample_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.pass_context
-def verify_command(context: click.Context, pipeline: str, as_json: bool) -> None:
+def verify_command(context: click.Context, pipeline: str, sample: int | None, as_json: bool) -> None:
     """Compare everything in the store with what was written there.
 
     Covers tables, catalog, ledger, blobs, memo, models and keys. Says what to do about each damaged part; exit code 1
     if there is one. Reads the whole store and recomputes the hash of every row, so it takes a while on a large one.
     """
-    from deskloop.config import load_pipeline
     from deskloop.errors import ConfigError
     from deskloop.store import Store
     from deskloop.verify import verify
-    from tasks import sections, stages
 
-    store = Store(load_pipeline(Path(pipeline), stages(), sections()).store)
+    store = Store(load(pipeline, sample).store)
     if not store.root.is_dir():
         raise ConfigError(f"there is no store at {store.root}: nothing has been run yet", "the store")
     with store.alone():

@@ -18,7 +18,7 @@ from tasks.scrub.near import Near
 from tasks.scrub.shield import SHIELD, shield
 from tasks.scrub.span import Span
 from tasks.scrub.spoken import back, plain, said, written
-from tasks.scrub.variants import variants
+from tasks.scrub.variants import misread, variants
 
 PERSON = "PERSON"  # the type whose values' parts are names by themselves
 SCORE, NEAR = 2.0, 1.5  # above every pattern; a misspelled value less than one that is as known
@@ -134,7 +134,8 @@ class _Search:
         self._by_key = {key(value.text): value for value in reversed(values)}
         texts = [plain(value.text) for value in values]
         for value in values:
-            for text in variants(value.type, value.text) if not value.part else ():
+            others = () if value.part else variants(value.type, value.text)
+            for text in (*misread(value.text), *others):
                 if key(text) not in self._by_key:
                     self._by_key[key(text)] = value
                     texts.append(text)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from tasks.normalize.english import dictionary
+from tasks.scrub.decode import decode
 
 LOCAL = 5  # letters and digits of an e-mail's local part that stands for the address by itself
 CODE = 6  # digits of a code that stand for it without the letters before them
@@ -103,6 +104,13 @@ def _phones(text: str) -> Iterator[str]:
     if len(national) >= SUBSCRIBER:
         yield national
         yield "0" + national
+
+
+def misread(text: str) -> Iterator[str]:
+    """The text in UTF-8 as a program shows it that takes it for Windows-1252, where repair is not sure of it."""
+    if not text.isascii():
+        wrong = text.encode("utf-8", "surrogatepass")
+        yield decode("".join(bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in wrong)).text
 
 
 def _codes(text: str) -> Iterator[str]:

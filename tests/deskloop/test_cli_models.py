@@ -234,7 +234,7 @@ def test_a_sample_is_looked_at_by_every_command(file: Path, deskloop: Call) -> N
     for arguments in (
         ("models", "list"), ("models", "promote", "1"), ("models", "rollback"), ("chat",), ("report",), ("data", "log"),
         ("data", "show", "x@1"), ("data", "diff", "x@1", "x@2"), ("data", "trace", "x"), ("data", "gc"),
-        ("data", "keys", "list"), ("data", "keys", "rotate", "--yes"),
+        ("data", "verify"), ("data", "keys", "list"), ("data", "keys", "rotate", "--yes"),
     ):  # fmt: skip
         refused = deskloop(*arguments, "-c", file, "--sample", 7)
         assert (refused.code, refused.out) == (2, "")

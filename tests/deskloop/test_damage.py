@@ -265,3 +265,12 @@ def test_nothing_reads_through_a_file_system_in_python() -> None:
     files = [path for folder in ("deskloop", "flows", "tasks") for path in (root / folder).rglob("*.py")]
     forbidden = ("to_pyarrow_dataset", "to_pyarrow_table", "load_cdf")
     assert [path.name for path in files if any(word in path.read_text() for word in forbidden)] == []
+
+
+def test_a_store_without_its_ledger_is_refused(pipeline: Toy) -> None:
+    """It would give every conversation a split anew, and forget who was erased."""
+    store = pipeline.engine().store
+    shutil.rmtree(store.root / "ledger")
+    with pytest.raises(DamageError, match="ledger is damaged: all of its tables are missing") as caught, store.locked():
+        pytest.fail("the store was opened")
+    assert "deskloop data restore" in str(caught.value)

@@ -114,7 +114,9 @@ def test_what_the_source_still_holds_is_neither_new_nor_deleted(pipeline: Toy) -
     (logged,), (upper,) = after["log"][1], after["upper"][1]
     assert (logged.rows, logged.reasons) == (1, {"expired": 3, "bad_turns": 1})
     assert raw_ids(pipeline) == ["new"]
-    assert b"broken" not in bytes_of(pipeline.folder / "store" / "raw")
+    with allow_raw("test"):
+        store = Store(pipeline.folder / "store")
+        assert store.read("raw", "quarantine", store.delta_version("raw", "quarantine")).num_rows == 0
     assert (upper.rows_in, upper.rows_out, toy.seen) == (4, 4, ["new"])
     assert rows(pipeline, upper)["row_id"].to_pylist() == ["a", "bb", "ccc", "new"]
     pipeline.write({})
@@ -276,6 +278,8 @@ def test_rejects_of_expired_rows_stay_and_those_of_others_follow_the_options(pip
     assert rejects(pipeline) == ["new", "old"]
     recomputed = pipeline.run(longest=40)
     assert recomputed["upper"][0] == "compute"
+    told = "its options have changed; 3 rows stay as they were made before, their raw rows have expired"
+    assert recomputed["upper"][1][0].why == told  # the rejected one is neither kept nor lost
     assert rejects(pipeline) == ["old"]
     (upper,) = recomputed["upper"][1]
     assert rows(pipeline, upper)["row_id"].to_pylist() == ["a", "bb", "ccc", "new", "short"]
@@ -289,3 +293,13 @@ def test_an_expired_id_that_cannot_be_read_any_more_keeps_its_own_reason(pipelin
     pipeline.write({**LOG, "a": "broken", "new": "row"})
     (logged,) = pipeline.run()["log"][1]
     assert logged.reasons == {"expired": 2, "bad_turns": 2}
+
+
+def test_a_rejected_row_that_changes_is_no_longer_rejected_by_an_extension(pipeline: Toy) -> None:
+    pipeline.write({**LOG, "long": "y" * 30, "other": "z" * 30})
+    pipeline.run(longest=20)
+    pipeline.write({**LOG, "long": "short", "other": "z" * 30})
+    grown = pipeline.run(longest=20)
+    assert grown["upper"][0] == "extend"
+    assert rejects(pipeline) == ["other"]
+    assert rows(pipeline, grown["upper"][1][0])["row_id"].to_pylist() == ["a", "bb", "ccc", "long"]

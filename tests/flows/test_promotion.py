@@ -108,11 +108,16 @@ def test_a_champion_that_saw_the_test_split_is_no_judge(trained_desk: Desk) -> N
     """P3: with the ledger gone, other conversations may be the test split."""
     import shutil
 
-    from deskloop.errors import DataError
+    from deskloop.checksums import TABLES
+    from deskloop.errors import DamageError, DataError
     from flows.retrain import retrain
 
     desk = trained_desk
-    shutil.rmtree(desk.folder / "store" / "ledger")
+    ledger = desk.folder / "store" / "ledger"
+    shutil.rmtree(ledger / "families")
+    with pytest.raises(DamageError, match="ledger/families is damaged: the whole table is missing"):
+        retrain(str(desk.file), overrides=["dedupe.test=0.3", "dedupe.validation=0.3"])
+    (ledger / TABLES).unlink()  # so that nothing says that there was such a table
     with pytest.raises(DataError, match=r"was trained on .* families of the test split"):
         retrain(str(desk.file), overrides=["dedupe.test=0.3", "dedupe.validation=0.3"])
 

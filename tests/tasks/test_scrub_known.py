@@ -141,3 +141,10 @@ def test_time_is_linear(unit: str) -> None:
 
 def test_a_short_part_of_a_declared_name_is_found_unless_it_is_a_word() -> None:
     assert found("Thanks, Li. Dear Ji-woo, so do I", PERSON=["Li Do", "Ji-woo Park"]) == ["Ji", "Li", "woo"]
+
+
+def test_a_declared_name_is_found_as_mojibake_that_repair_leaves_alone() -> None:
+    assert found("Dear HÃ¥kansson and Wei ZieliÅ„ski", PERSON=["Ana Håkansson", "Wei Zieliński"]) == [
+        "HÃ¥kansson",
+        "Wei ZieliÅ„ski",
+    ]
