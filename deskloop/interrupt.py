@@ -49,6 +49,13 @@ def ended_by(*numbers: signal.Signals) -> Iterator[None]:
         signal.signal(number, watch.interrupt)
     try:
         yield
+        if watch.caught:  # swallowed on the way, as Prefect does once a flow's own code is done
+            raise Interrupted(watch.caught)
+    except SystemExit:
+        if watch.caught:
+            complain(MESSAGE)
+            os._exit(128 + watch.caught)  # threads do not watch over the end of the interpreter
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -59,7 +66,7 @@ class _Watch:
     """Ends the process by force if a signal has not ended it in time."""
 
     def __init__(self, numbers: set[signal.Signals]) -> None:
-        self._numbers, self._caught = numbers, False
+        self._numbers, self.caught = numbers, 0
         self._reader, writer = os.pipe()
         os.set_blocking(writer, False)
         # The system's own handler writes the signal's number here at once, even while the main thread is in C code.
@@ -69,8 +76,8 @@ class _Watch:
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
         """The signal handler; only the first signal raises, as another one would disturb the clean-up."""
-        if not self._caught:
-            self._caught = True
+        if not self.caught:
+            self.caught = number
             # Started here too: a library may have taken the wakeup descriptor, and swallow the exception.
             threading.Thread(target=self._force, args=(number,), daemon=True).start()
             raise Interrupted(number)

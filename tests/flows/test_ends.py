@@ -73,9 +73,8 @@ def test_code_that_cannot_be_interrupted_is_ended_by_force(tmp_path: Path) -> No
         "interrupt.SECONDS = 0.3\n"
         "with interrupt.ended_by(signal.SIGTERM):\n"
         "    lock = threading.Lock(); lock.acquire()\n"
-        "    print('stuck', flush=True)\n"
         "    while True:\n"
-        "        try: lock.acquire(timeout=60)\n"
+        "        try: print('stuck', flush=True); lock.acquire(timeout=60)\n"
         "        except KeyboardInterrupt: pass\n"
     )
     command = Command([sys.executable, "-c", code], tmp_path / "output")
@@ -93,11 +92,22 @@ def test_a_signal_that_a_library_swallows_ends_the_command_all_the_same(tmp_path
         "interrupt.SECONDS = 0.3\n"
         "with interrupt.ended_by(signal.SIGHUP):\n"
         "    signal.set_wakeup_fd(-1)\n"
-        "    print('ready', flush=True)\n"
-        "    try: time.sleep(60)\n"
+        "    try: print('ready', flush=True); time.sleep(60)\n"
         "    except BaseException: pass\n"
         "    time.sleep(60)\n"
     )
     command = Command([sys.executable, "-c", code], tmp_path / "output")
     command.wait_for(lambda output: "ready" in output)
     assert command.end(signal.SIGHUP)[0] == 129
+
+
+def test_a_signal_that_is_swallowed_at_the_end_counts(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from deskloop.interrupt import ended_by\n"
+        "with ended_by(signal.SIGHUP):\n"
+        "    try: os.kill(os.getpid(), signal.SIGHUP)\n"
+        "    except BaseException: pass\n"
+        "    sys.exit(0)\n"
+    )
+    assert Command([sys.executable, "-c", code], tmp_path / "output").process.wait(60) == 129
