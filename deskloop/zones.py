@@ -1,5 +1,5 @@
-"""The boundary of the raw zone: ingest, scrub, erase, retention, backup, restore and `data trace --raw` open it, and
-nothing else does.
+"""The boundary of the raw zone: ingest, scrub, erase, retention, backup, restore, `data verify` and `data trace --raw`
+open it, and nothing else does.
 
     with allow_raw("erase"):
         store.read("raw", "ingested", 3)
@@ -53,8 +53,8 @@ def check(zone: str, dataset: str) -> None:
     """
     if zone == RAW and not raw_is_open():
         raise ZoneError(
-            f"{dataset!r} is in the raw zone, which only ingest, scrub, erase, retention, "
-            f"backup, restore and `deskloop data trace --raw` open; read the dataset that scrub left instead"
+            f"{dataset!r} is in the raw zone, which only ingest, scrub, erase, retention, backup, restore, "
+            f"`deskloop data verify` and `deskloop data trace --raw` open; read the dataset that scrub left instead"
         )
 
 

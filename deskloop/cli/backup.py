@@ -3,15 +3,13 @@
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from deskloop.errors import ConfigError
 from deskloop.progress import be_quiet, say, tick
-
-if TYPE_CHECKING:
-    pass
+from deskloop.terminal import echo
 
 PASSPHRASE = "DESKLOOP_BACKUP_PASSPHRASE"
 
@@ -38,7 +36,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON doc
     default="",
     help="Beside keys, ledger, raw and memo also clean, models, registry, reports, or all; separated by commas.",
 )
-@click.option("--recipient", default="", metavar="KEY", help="Encrypt for a public key: age1..., or an SSH key.")
+@click.option("--recipient", default="", metavar="KEY", help="Encrypt for this age or SSH public key.")
 @_passphrase
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it is there.")
 @click.option("--dry-run", is_flag=True, help="Count files and bytes; write nothing.")
@@ -157,13 +155,13 @@ def _tell(document: dict[str, Any], as_json: bool) -> None:
         click.echo(json.dumps(document))
         return
     for part, counts in document["parts"].items():
-        click.echo(f"{part:<10} {counts['files']:>9,} files {_size(counts['bytes']):>12}")
+        echo(f"{part:<10} {counts['files']:>9,} files {_size(counts['bytes']):>12}")
     if document["status"] == "written":
-        click.echo(f"{document['file']}: {_size(document['bytes'])}, encrypted for a {document['encrypted_for']}")
+        echo(f"{document['file']}: {_size(document['bytes'])}, encrypted for a {document['encrypted_for']}")
     elif document["status"] in ("restored", "verified"):
-        click.echo(f"{document['status']}: the backup of {document['made_at'][:16]}, under key {document['key_id']}")
+        echo(f"{document['status']}: the backup of {document['made_at'][:16]}, under key {document['key_id']}")
     if document.get("erasures"):
-        click.echo(f"{document['erasures']:,} erasures that are newer than the backup were carried out on it")
+        echo(f"{document['erasures']:,} erasures that are newer than the backup were carried out on it")
 
 
 def _size(count: int) -> str:

@@ -5,6 +5,7 @@ import json
 import click
 
 from deskloop.cli.options import load, sample_option
+from deskloop.terminal import echo
 
 
 @click.command("verify", short_help="Compare everything in the store with its checksums.")
@@ -32,10 +33,10 @@ def verify_command(context: click.Context, pipeline: str, sample: int | None, as
     if as_json:
         click.echo(json.dumps(result.as_dict()))
     else:
-        click.echo("checked: " + ", ".join(f"{count:,} {kind}" for kind, count in result.checked.items()))
+        echo("checked: " + ", ".join(f"{count:,} {kind}" for kind, count in result.checked.items()))
         for one in result.findings:
-            click.echo(f"{one.place} is damaged: {one.problem}\n    {one.remedy}.")
+            echo(f"{one.place} is damaged: {one.problem}\n    {one.remedy}.")
         if not result.findings:
-            click.echo("nothing is damaged")
+            echo("nothing is damaged")
     if result.findings:
         context.exit(1)

@@ -101,7 +101,7 @@ ALL = dict(leaves(cli.cli))
 def test_every_command_is_there() -> None:
     assert [path[0] for path in ALL if len(path) == 1] == list(cli.COMMANDS)
     below = {path[1] for path in ALL if path[:1] == ("data",) and len(path) == 2}
-    assert below == {"diff", "erase", "gc", "keys", "log", "show", "trace"}
+    assert below == {"backup", "diff", "erase", "gc", "keys", "log", "restore", "show", "trace", "verify"}
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

@@ -146,7 +146,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     line = f"{first.id}  in use    made {first.made_at.isoformat()[:16]}\n"
     assert deskloop(capsys, "data", "keys", "list", *config) == (0, line, "")
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    assert deskloop(capsys, "data", "keys", "rotate", *config)[0] == 130  # nobody answers
+    assert deskloop(capsys, "data", "keys", "rotate", *config)[0] == 1  # nobody answers
     assert store.keys() == [first]
     code, out, _ = deskloop(capsys, "data", "keys", "rotate", "--yes", *config)
     second = store.keys()[0]

@@ -40,7 +40,7 @@ def test_figures_of_a_sample_are_kept_and_made_again_when_the_step_is_extended(
         return {"looked_at": len(rows)}
 
     measured_by(monkeypatch, measure)
-    monkeypatch.setattr("deskloop.publish.SAMPLE", 5)
+    pipeline.settings["measured_rows"] = 5
     first = pipeline.run()
     assert first["upper"][1][0].details["looked_at"] == 5
     assert pipeline.engine().catalog.get("uppered").details["looked_at"] == 5

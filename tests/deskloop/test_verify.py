@@ -127,7 +127,7 @@ def test_a_row_that_was_wrong_before_its_checksum_is_found(pipeline: Toy) -> Non
 def test_the_command_says_what_to_do_and_fails(pipeline: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(pipeline.folder / "store")
     loaded = pipeline.pipeline()
-    monkeypatch.setattr("deskloop.config.load_pipeline", lambda *arguments: loaded)
+    monkeypatch.setattr("deskloop.config.load_pipeline", lambda *arguments, **options: loaded)
     command = ["-c", str(loaded.file)]
     sound = CliRunner().invoke(verify_command, command)
     assert (sound.exit_code, sound.output.splitlines()[-1]) == (0, "nothing is damaged")

@@ -13,10 +13,13 @@ import pytest
 
 from deskloop.cli import main
 from deskloop.conclude import conclude
-from deskloop.errors import ConfigError, StepError, ZoneError
+from deskloop.config import load_pipeline
+from deskloop.errors import ConfigError, DamageError, ZoneError
+from deskloop.session import open_run, run_step
 from deskloop.store import Store
 from deskloop.trace import trace
 from deskloop.zones import allow_raw, check, raw_is_open
+from tasks import stages
 from tests.flows.desk import Desk, example_lines, table, versions
 
 HERE = Path(__file__).parents[2]
@@ -26,6 +29,7 @@ ALLOWED = {
     "deskloop/backup/write.py",
     "deskloop/retention.py",
     "deskloop/trace.py",
+    "deskloop/verify.py",
     "deskloop/erase/stores.py",
     "flows/erase.py",
 }
@@ -138,11 +142,15 @@ def test_after_scrub_the_raw_zone_is_not_needed(tmp_path: Path) -> None:
     desk.prepare()
     raw = tmp_path / "store" / "raw"
     raw.rename(tmp_path / "elsewhere")
-    run = desk.prepare("normalize.min_turns=3")
-    assert [entry.decision.action for entry in run.entries.values()][:3] == ["reuse", "reuse", "compute"]
+    pipeline = load_pipeline(desk.file, stages(), {}, ["normalize.min_turns=3"])
+    with open_run(pipeline, lambda line: None) as run:
+        references = ["scrubbed@1"]
+        for step in pipeline.steps[2:]:
+            references = run_step(run, step, references)
+    assert next(iter(run.entries.values())).decision.action == "compute"
     conclude(run)
     assert list(raw.iterdir()) == []
-    with pytest.raises(StepError, match="'scrub' failed"):
+    with pytest.raises(DamageError, match="raw/ingested is damaged: the whole table is missing"):
         desk.prepare("scrub.threshold=0.7")
 
 

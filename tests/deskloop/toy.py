@@ -113,6 +113,7 @@ class Toy:
     def __init__(self, folder: Path, workers: int = 1) -> None:
         self.folder, self.workers = folder, workers
         self.executor: Executor = Inline()
+        self.settings: dict[str, Any] = {"name": "toy", "store": "store", "partition_rows": 2}
 
     def write(self, rows: dict[str, str]) -> None:
         (self.folder / "log.json").write_text(json.dumps(rows))
@@ -120,7 +121,7 @@ class Toy:
     def pipeline(self, **options: Any) -> Pipeline:
         steps = [{"log": {"path": "log.json"}}, {"upper": options}, "assign", "copy"]
         file = self.folder / "pipeline.yaml"
-        file.write_text(json.dumps({"name": "toy", "store": "store", "steps": steps, "partition_rows": 2}))
+        file.write_text(json.dumps({**self.settings, "steps": steps}))
         return load_pipeline(file, STAGES, {})
 
     def engine(self, rebuild: bool = False, **options: Any) -> Engine:
