@@ -113,7 +113,7 @@ def watched(tmp_path: Path, raw: Path, *command: str) -> tuple[subprocess.Comple
 
 
 def test_nothing_but_ingest_and_scrub_opens_raw(tmp_path: Path, desk: Desk) -> None:
-    own = Desk(tmp_path / "desk", example_lines(80), workers=2)
+    own = Desk(tmp_path / "desk", example_lines(50), workers=2)
     row_id = table(desk.run, "scrubbed")["row_id"][0].as_py()  # type: ignore[attr-defined]
     script = tmp_path / "everything.py"
     script.write_text(EVERYTHING)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for proce
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    made = Desk(tmp_path, example_lines(60), workers=2)
+    made = Desk(tmp_path, example_lines(40), workers=2)
     made.steps = made.steps[:3]
     made.save()
     return made
@@ -34,7 +34,10 @@ def test_a_server_that_starts_follows_a_killed_parent(tmp_path: Path) -> None:
     assert command.left() == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+LONG = [pytest.param(number, marks=pytest.mark.long) for number in (signal.SIGHUP, signal.SIGINT)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, *LONG])
 def test_a_signal_ends_a_run_with_all_its_processes(desk: Desk, number: signal.Signals) -> None:
     command = prepare(desk)
     command.wait_for(lambda output: "ingest" in output)
