@@ -33,7 +33,7 @@ demo: $(INSTALLED) augmenters
 	@$(BIN)/deskloop run -c examples/support/pipeline.yaml
 
 test: $(INSTALLED) augmenters
-	@$(BIN)/python -m pytest -m "not long" -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -m "not long" -n 3 --dist worksteal
 
 test-long: $(INSTALLED) augmenters
 	@$(BIN)/python -m pytest -m long

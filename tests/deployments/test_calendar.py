@@ -6,7 +6,7 @@ import pytest
 
 from tests.deployments.house import House, wait
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.long]
 
 
 def test_a_night_is_planned_by_the_scheduler(tmp_path: Path) -> None:

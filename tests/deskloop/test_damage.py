@@ -52,6 +52,11 @@ def actions(results: Run) -> list[str]:
     return [action for action, _ in results.values()]
 
 
+def also(*names: str) -> list:
+    """Tables that go the same way as another one: for the long tests."""
+    return [pytest.param(name, marks=pytest.mark.long) for name in names]
+
+
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "a bit flipped": lambda table: flip(active(table)[0]),
     "a file truncated": lambda table: truncate(active(table)[0]),
@@ -66,7 +71,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 }
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 6))])
 def test_no_flipped_bit_is_read_as_other_rows(pipeline: Toy, built: tuple, seed: int) -> None:
     """Whatever bit of whatever table it is: the next versions are right, or there are none."""
     drawn = random.Random(seed)
@@ -86,7 +91,7 @@ def test_no_flipped_bit_is_read_as_other_rows(pipeline: Toy, built: tuple, seed:
     assert after == built[2] or "deskloop data restore" in told  # of the raw zone
 
 
-@pytest.mark.parametrize("name", ["uppered", "upper.rejects", "assigned", "train_copied"])
+@pytest.mark.parametrize("name", ["uppered", *also("upper.rejects", "assigned", "train_copied")])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_dataset_is_rebuilt_for_the_next_version(pipeline: Toy, built: tuple, name: str, damage: str) -> None:
     table = pipeline.folder / "store" / "clean" / name
@@ -158,7 +163,7 @@ def test_an_earlier_version_that_is_reused_again_is_the_one_to_rebuild(pipeline:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", ["logged", "quarantine"])
+@pytest.mark.parametrize("name", ["logged", *also("quarantine")])
 def test_a_damaged_raw_table_is_refused(pipeline: Toy, name: str, damage: str) -> None:
     table = pipeline.folder / "store" / "raw" / name
     if damage == "two files swapped" and len(active(table)) < 2:
@@ -170,7 +175,7 @@ def test_a_damaged_raw_table_is_refused(pipeline: Toy, name: str, damage: str) -
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", ["ledger/families", "ledger/arrivals", "catalog"])
+@pytest.mark.parametrize("name", ["ledger/families", *also("ledger/arrivals"), "catalog"])
 def test_a_damaged_ledger_or_catalog_is_refused(pipeline: Toy, name: str, damage: str) -> None:
     if (name, damage) == ("catalog", "everything deleted"):
         pytest.skip("then every dataset is made from raw and the ledger, as after a restore of these")

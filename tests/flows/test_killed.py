@@ -68,12 +68,13 @@ def two_desks(folder: Path, count: int, workers: int) -> tuple[Desk, Desk]:
     return calm, stormy
 
 
-def test_a_kill_in_the_data_part(tmp_path: Path) -> None:
+@pytest.mark.long  # tests/flows/test_ends.py kills one run in the quick tests
+def test_three_kills_in_the_data_part(tmp_path: Path) -> None:
     calm, stormy = two_desks(tmp_path, 60, workers=1)
     stormy.save()
     calm.prepare()
     command = [sys.executable, "-m", "tests.flows.desk", str(stormy.folder)]
-    storm(command, stormy, 1, 10.0, published(calm.folder))
+    storm(command, stormy, 3, 10.0, published(calm.folder))
 
 
 @pytest.mark.long

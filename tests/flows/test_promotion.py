@@ -93,6 +93,7 @@ def test_two_nights_and_back(trained_desk: Desk, monkeypatch: pytest.MonkeyPatch
     assert champion.version == 1
 
 
+@pytest.mark.long
 def test_a_champion_with_another_tokenizer_is_judged_on_the_same_conversations(trained_desk: Desk) -> None:
     from flows.retrain import retrain
 

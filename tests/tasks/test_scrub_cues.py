@@ -251,6 +251,7 @@ def test_what_is_found_goes_quiet_once_it_is_replaced(text: str) -> None:
     assert not cue([text])[0]
 
 
+@pytest.mark.long  # tests/tasks/test_scrub_hostile.py looks at the whole of scrub in the quick ones
 @pytest.mark.parametrize(
     "unit",
     [

@@ -216,6 +216,7 @@ def test_spans_are_inside_their_text_and_touch_no_placeholder(turns: list[tuple[
             assert taken.isdisjoint(range(*placeholder.span()))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "unit", ["a", "1", " ", "pin 1", "maiden name is A b ", "account 11-", "born 1 ", "I'm A ", "1/"]
 )
