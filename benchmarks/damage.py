@@ -219,7 +219,9 @@ def _damages(store: Path) -> dict[str, Callable[[], None]]:
     blob = next(path for path in sorted((ledger / "blobs").rglob("*.json")))
     base = next((store / "models" / "base").iterdir())
     candidate = next((store / "models" / "desk").iterdir())
-    feed = [path for path in parts(clean / "normalized") if "_change_data" in path.parts]
+    feed = [path for path in parts(clean) if "_change_data" in path.parts]
+    if not feed:
+        raise RuntimeError("no table of this log has change data to damage; take more --lines")
     weights = next(candidate.glob("*.safetensors"))
     return {
         "raw part flipped": lambda: flip(active(raw)[0]),
