@@ -90,13 +90,15 @@ def guarded(step: str, ids: Sequence[str] = (), store: Path | None = None) -> It
 
     Raises:
         StepError, MachineError: in place of any exception that is not ours; arguments as of `translated`.
+        KeyboardInterrupt, TerminationSignal: in place of what failed while one of them ended the run.
     """
     try:
         yield
-    except DeskloopError:
-        raise
     except Exception as error:
-        if os.environ.get("DESKLOOP_DEBUG"):
+        signal = next(filter(_is_signal, _chain(error)), None)
+        if signal is not None:  # it was ending the run, and something failed on the way out
+            raise signal from None
+        if isinstance(error, DeskloopError) or os.environ.get("DESKLOOP_DEBUG"):
             raise
         raise translated(error, step, ids, store) from None
 
@@ -134,6 +136,11 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             yield one
             inner = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
             waiting += [*inner, getattr(one, "orig", None), one.__cause__, one.__context__]
+
+
+def _is_signal(error: BaseException) -> bool:
+    """Ctrl-C, our own handlers' exception, or that of Prefect's handler of SIGTERM."""
+    return isinstance(error, KeyboardInterrupt) or type(error).__name__ == "TerminationSignal"
 
 
 def _of_machine(error: BaseException, store: Path | None) -> str | None:

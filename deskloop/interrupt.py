@@ -49,12 +49,12 @@ def ended_by(*numbers: signal.Signals) -> Iterator[None]:
         signal.signal(number, watch.interrupt)
     try:
         yield
-        if watch.caught:  # swallowed on the way, as Prefect does once a flow's own code is done
-            raise Interrupted(watch.caught)
+        if watch.seen:  # swallowed on the way, as Prefect does once a flow's own code is done
+            raise Interrupted(watch.seen)
     except SystemExit:
-        if watch.caught:
+        if watch.seen:
             complain(MESSAGE)
-            os._exit(128 + watch.caught)  # threads do not watch over the end of the interpreter
+            os._exit(128 + watch.seen)  # threads do not watch over the end of the interpreter
         raise
     finally:
         for number, handler in before.items():
@@ -63,10 +63,14 @@ def ended_by(*numbers: signal.Signals) -> Iterator[None]:
 
 
 class _Watch:
-    """Ends the process by force if a signal has not ended it in time."""
+    """Ends the process by force if a signal has not ended it in time.
+
+    Attributes:
+        seen: the first signal that came, 0 for none; also where a library's handler had taken the place of ours.
+    """
 
     def __init__(self, numbers: set[signal.Signals]) -> None:
-        self._numbers, self.caught = numbers, 0
+        self._numbers, self._caught, self.seen = numbers, False, 0
         self._reader, writer = os.pipe()
         os.set_blocking(writer, False)
         # The system's own handler writes the signal's number here at once, even while the main thread is in C code.
@@ -76,8 +80,9 @@ class _Watch:
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
         """The signal handler; only the first signal raises, as another one would disturb the clean-up."""
-        if not self.caught:
-            self.caught = number
+        self.seen = self.seen or number
+        if not self._caught:
+            self._caught = True
             # Started here too: a library may have taken the wakeup descriptor, and swallow the exception.
             threading.Thread(target=self._force, args=(number,), daemon=True).start()
             raise Interrupted(number)
@@ -93,6 +98,7 @@ class _Watch:
                 with suppress(OSError):
                     os.write(self._before, number)
             if number[0] in self._numbers:
+                self.seen = self.seen or number[0]
                 self._force(number[0])
         os.close(self._reader)
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from deskloop.errors import MachineError, StepError
-from deskloop.foreign import explain, public, translated
+from deskloop.errors import DeskloopError, MachineError, StepError
+from deskloop.foreign import explain, guarded, public, translated
 from deskloop.store import Store
 
 SECRET = "Quillon Ambrosewick"
@@ -233,3 +233,21 @@ def test_a_server_that_refuses(status: str, expected: str) -> None:
         message = check(f"http://127.0.0.1:{listener.getsockname()[1]}/api")
         listener.shutdown(socket.SHUT_RDWR)
     assert expected in message
+
+
+@pytest.mark.parametrize("failure", [ValueError("closed"), DeskloopError("a worker is gone")])
+def test_what_fails_on_the_way_out_does_not_hide_the_signal(failure: Exception) -> None:
+    """Seen as exit code 1 instead of 143: the clean-up failed while SIGTERM was ending a run."""
+
+    class TerminationSignal(BaseException):
+        """As Prefect raises it."""
+
+    def interrupted(signal: BaseException) -> None:
+        try:
+            raise signal
+        finally:
+            raise failure
+
+    for signal in (KeyboardInterrupt(), TerminationSignal()):
+        with pytest.raises(type(signal)), guarded("scrub"):
+            interrupted(signal)

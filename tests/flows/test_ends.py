@@ -114,3 +114,16 @@ def test_a_signal_that_is_swallowed_at_the_end_counts(tmp_path: Path) -> None:
         "    sys.exit(0)\n"
     )
     assert Command([sys.executable, "-c", code], tmp_path / "output").process.wait(60) == 129
+
+
+def test_a_signal_that_another_handler_takes_counts(tmp_path: Path) -> None:
+    """Prefect handles SIGTERM itself while a flow runs; what fails after that must not hide it."""
+    code = (
+        "import os, signal, sys, time\n"
+        "from deskloop.interrupt import ended_by\n"
+        "with ended_by(signal.SIGTERM):\n"
+        "    signal.signal(signal.SIGTERM, lambda *_: None)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.5)\n"
+        "    sys.exit(1)\n"
+    )
+    assert Command([sys.executable, "-c", code], tmp_path / "output").process.wait(60) == 143
