@@ -75,7 +75,7 @@ def _check_zip(file: File, config: IngestConfig) -> None:
     try:
         with zipfile.ZipFile(file.path) as archive:
             total = sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{file.label} is no whole zip archive ({type(error).__name__}); deliver it again") from None
     file.limits.check(file.label, total, size(file))
 
