@@ -1,6 +1,7 @@
 """One Prefect for the whole session: a real server on a database of its own."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Prefect's home folder, with its database, for flows that run in this process."""
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Prefect's home folder, with its database, for flows and commands that run in this process: under one server."""
     home = tmp_path_factory.mktemp("prefect")
     os.environ |= {"PREFECT_HOME": str(home), "PREFECT_LOGGING_LEVEL": "CRITICAL", "DO_NOT_TRACK": "1"}
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
-    os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "120"  # 20 are too few on a busy machine
-    return home
+    from deskloop.prefect_server import TEMPORARY, TemporaryServer
+
+    with TemporaryServer() as server:
+        from prefect.context import refresh_global_settings_context
+
+        server.wait()
+        os.environ["PREFECT_API_URL"] = os.environ[TEMPORARY] = server.url
+        refresh_global_settings_context()
+        yield home
+        del os.environ["PREFECT_API_URL"], os.environ[TEMPORARY]
+        refresh_global_settings_context()

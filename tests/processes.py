@@ -22,7 +22,8 @@ class Command:
 
     def __init__(self, arguments: list[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.mark, self.log = uuid.uuid4().hex, log
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API")}
+        ours = ("PREFECT_API", "DESKLOOP_TEMPORARY")  # the server of the tests themselves
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 arguments,

@@ -191,11 +191,10 @@ def whole(desk: Desk) -> dict[str, Any]:
 
 
 def test_no_value_is_found_after_a_run(tmp_path: Path, prefect: Path, log: Log) -> None:
-    """The same in this process, on the server that Prefect starts by itself, with a failed expectation."""
+    """The same in this process, with a failed expectation."""
     from deskloop.errors import DeskloopError
     from flows.retrain import retrain
 
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     desk = desk_of(tmp_path / "desk", log, between=False)
     with pytest.raises(DeskloopError, match="critical expectation"):
         retrain(str(desk.file), overrides=["normalize.min_turns=40"])
