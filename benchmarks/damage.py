@@ -20,17 +20,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deskloop import checksums, commit, snapshot
-from deskloop.catalog import Catalog
-from deskloop.config import load_pipeline
-from deskloop.errors import DamageError, DeskloopError
-from deskloop.memo import Memo
-from deskloop.session import open_run, run_step
-from deskloop.store import Store
-from deskloop.verify import verify
-from deskloop.zones import allow_raw
+from deskloop.audit.verify import verify
+from deskloop.contract.errors import DamageError, DeskloopError
+from deskloop.pipeline.load import load_pipeline
+from deskloop.run.session import open_run, run_step
+from deskloop.store import checksums, commit, snapshot
+from deskloop.store.catalog import Catalog
+from deskloop.store.memo import Memo
+from deskloop.store.store import Store
+from deskloop.store.zones import allow_raw
 from tasks import sections, stages
-from tests.deskloop.damage import active, delete, entries, flip, parts, swap, truncate, zero
+from tests.deskloop.store.damage import active, delete, entries, flip, parts, swap, truncate, zero
 from tests.flows.desk import Desk, example_lines
 
 HELPFUL = ("deskloop data restore", "rebuilds it", "restore it from a backup", "restore them from a backup")
@@ -162,7 +162,7 @@ def flips(bench: Bench, count: int) -> Counter[str]:
 
 def verify_tables(store: Store, place: str) -> bool:
     """Whether `data verify` finds the table damaged; the rest of the store is left out, for speed."""
-    from deskloop.verify import _check_table
+    from deskloop.audit.verify import _check_table
 
     with allow_raw("benchmark"):
         try:

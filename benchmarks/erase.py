@@ -153,9 +153,9 @@ def _values(own: Sequence[dict[str, Any]], root: Path) -> dict[str, str]:
 
 def _texts(root: Path) -> Iterator[tuple[str, str]]:
     """(conversation id, text) of every turn as it was read and as it was cleaned: not all are as the log has them."""
-    from deskloop.catalog import Catalog
-    from deskloop.store import Store
-    from deskloop.zones import allow_raw
+    from deskloop.store.catalog import Catalog
+    from deskloop.store.store import Store
+    from deskloop.store.zones import allow_raw
 
     with allow_raw("benchmark"):
         for name in ("ingested", "scrubbed", "normalized", "augmented"):
@@ -173,9 +173,9 @@ def _lines(record: dict[str, Any]) -> set[str]:
 
 def _rows(root: Path) -> dict[tuple[str, str], bytes]:
     """(dataset, row id) -> hash of every row of the versions in use."""
-    from deskloop.catalog import Catalog
-    from deskloop.store import Store
-    from deskloop.zones import allow_raw
+    from deskloop.store.catalog import Catalog
+    from deskloop.store.store import Store
+    from deskloop.store.zones import allow_raw
 
     found, store = {}, Store(root)
     latest = {one.dataset: one for one in Catalog(root / "catalog").versions if one.kind == "dataset"}

@@ -25,9 +25,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from deskloop.config import load_pipeline
-from deskloop.ledger import Ledger
-from deskloop.session import open_run, run_step
+from deskloop.pipeline.load import load_pipeline
+from deskloop.run.session import open_run, run_step
+from deskloop.store.ledger import Ledger
 from tasks import sections, stages
 from tasks.evaluate.bootstrap import compared, family_sums, interval, resampling
 from tasks.evaluate.likelihood import score

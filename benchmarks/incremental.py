@@ -17,8 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from deskloop.config import Pipeline, load_pipeline
-from deskloop.session import Run, open_run, run_step
+from deskloop.pipeline.load import Pipeline, load_pipeline
+from deskloop.run.session import Run, open_run, run_step
 from tasks import stages
 
 ROOT = Path(__file__).parents[1]

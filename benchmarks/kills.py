@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deskloop.cli.data import data_command
-from tests.deskloop.test_erase import whom
+from cli.data import data_command
+from tests.deskloop.erase.test_erase import whom
 from tests.flows.desk import Desk, example_lines
 from tests.flows.test_killed import MODEL, published
 from tests.processes import Command, deskloop

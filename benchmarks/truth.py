@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deskloop.config import load_pipeline
-from deskloop.placeholders import PLACEHOLDER
-from deskloop.session import open_run, run_step
+from deskloop.contract.placeholders import PLACEHOLDER
+from deskloop.pipeline.load import load_pipeline
+from deskloop.run.session import open_run, run_step
 from tasks import sections, stages
 from tasks.scrub.decode import decode
 

@@ -57,7 +57,7 @@ class Child:
 
 def main() -> None:
     """Read jobs from stdin, one JSON object a line; write what became of each to stdout."""
-    from deskloop.errors import DeskloopError
+    from deskloop.contract.errors import DeskloopError
 
     import_everything()
     print("{}", flush=True)
@@ -100,8 +100,8 @@ def _peak() -> float:
 
 
 def _ingest(job: Mapping[str, Any]) -> dict[str, Any]:
-    from deskloop.schema import RAW_CONVERSATION, to_table
-    from deskloop.stage import Context
+    from deskloop.contract.schema import RAW_CONVERSATION, to_table
+    from deskloop.contract.stage import Context
     from tasks.ingest import IngestConfig, ingest, inputs
 
     options = dict(job.get("options", {}))
@@ -126,7 +126,7 @@ def _init(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pipeline(job: Mapping[str, Any]) -> dict[str, Any]:
-    from deskloop.config import load_pipeline
+    from deskloop.pipeline.load import load_pipeline
     from tasks import sections, stages
 
     return {"steps": len(load_pipeline(Path(job["path"]), stages(), sections()).steps)}

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from deskloop.config import Settings
-from deskloop.stage import StageConfig
+from deskloop.contract.stage import StageConfig
+from deskloop.pipeline.load import Settings
 from tasks import sections, stages
 
 PAGE = Path(__file__).parent / "pipeline.md"

@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deskloop.placeholders import PLACEHOLDER, hide
-from deskloop.schema import ROLES, SPLITS
+from deskloop.contract.placeholders import PLACEHOLDER, hide
+from deskloop.contract.schema import ROLES, SPLITS
 
 # An independent look at what scrub left (P1): none of these is the detector that already said no. RE2 syntax.
 RESIDUE = {

@@ -6,7 +6,7 @@ report shows, so they are in plain words. Each function returns fresh expectatio
 
 from typing import Any, Literal
 
-from deskloop.schema import SPLITS
+from deskloop.contract.schema import SPLITS
 
 Severity = Literal["critical", "warning"]
 EVALUATION = SPLITS[1:]

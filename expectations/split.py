@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deskloop.schema import SPLITS
+from deskloop.contract.schema import SPLITS
 from expectations import measures
 from expectations.promises import (
     EVALUATION,

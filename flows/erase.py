@@ -10,15 +10,15 @@ from typing import Any
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from deskloop import zones
-from deskloop.config import load_pipeline
-from deskloop.decide import Decider
+from deskloop.contract.progress import say
+from deskloop.engine.decide import Decider
+from deskloop.engine.firewall import guarded
 from deskloop.erase import erase as core
-from deskloop.erase.record import pending
 from deskloop.erase.stores import locked, of_pipeline, settle
-from deskloop.foreign import guarded
-from deskloop.progress import say
-from deskloop.store import Store
+from deskloop.pipeline.load import load_pipeline
+from deskloop.store import zones
+from deskloop.store.erasures import pending
+from deskloop.store.store import Store
 from flows.results import Withheld
 from tasks import sections, stages
 from tasks.ingest.config import IngestConfig

@@ -6,13 +6,13 @@ from typing import Any, cast
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from deskloop.conclude import conclude
-from deskloop.config import Pipeline
-from deskloop.engine import Engine
-from deskloop.errors import ConfigError
-from deskloop.models import make_model, model_folder
-from deskloop.progress import tick
-from deskloop.session import current, guarded_step
+from deskloop.contract.errors import ConfigError
+from deskloop.contract.progress import tick
+from deskloop.engine.engine import Engine
+from deskloop.engine.models import make_model, model_folder
+from deskloop.pipeline.load import Pipeline
+from deskloop.report.write import conclude
+from deskloop.run.session import current, guarded_step
 from flows.judge import evaluate_task, promote_task
 from flows.opened import opened
 from flows.results import Withheld

@@ -7,20 +7,21 @@ import pyarrow as pa
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from deskloop import tallies
-from deskloop import tokenizer as tokenizer_module
-from deskloop.card import card, write_card
-from deskloop.catalog import Version
-from deskloop.engine import Engine
-from deskloop.errors import DataError
-from deskloop.models import Product, check_folder, make_evaluation, model_folder
-from deskloop.notify import gate_blocked
-from deskloop.registry import CHAMPION, Model, Registry
-from deskloop.schema import ENCODED, to_frame, to_table
-from deskloop.session import Run, current, guarded_step
-from deskloop.stage import Context
+from deskloop.contract.errors import DataError
+from deskloop.contract.schema import ENCODED, to_frame, to_table
+from deskloop.contract.stage import Context
+from deskloop.engine.engine import Engine
+from deskloop.engine.models import Product, make_evaluation, model_folder
+from deskloop.models import CHAMPION, Model, Registry
+from deskloop.models.card import card, write_card
+from deskloop.models.folder import check_folder
+from deskloop.report import tallies
+from deskloop.run.notify import gate_blocked
+from deskloop.run.session import Run, current, guarded_step
+from deskloop.store.catalog import Version
 from flows.results import Withheld
 from tasks.encode import encode
+from tasks.encode import tokenizer as tokenizer_module
 from tasks.evaluate.compare import evaluate
 from tasks.evaluate.config import EvaluateConfig
 from tasks.finetune.products import base_of

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from prefect.runtime import flow_run
 
-from deskloop.conclude import conclude
-from deskloop.config import load_pipeline
-from deskloop.errors import DataError, DeskloopError
-from deskloop.foreign import guarded
-from deskloop.preflight import preflight
-from deskloop.progress import say
-from deskloop.retention import expire
-from deskloop.session import Run, guarded_step, open_run
+from deskloop.contract.errors import DataError, DeskloopError
+from deskloop.contract.progress import say
+from deskloop.engine.firewall import guarded
+from deskloop.engine.retention import expire
+from deskloop.pipeline.load import load_pipeline
+from deskloop.pipeline.preflight import preflight
+from deskloop.report.write import conclude
+from deskloop.run.session import Run, guarded_step, open_run
 from tasks import sections, stages
 
 MODEL_STEPS = ("finetune", "evaluate", "promote")

@@ -5,8 +5,8 @@ from typing import Any
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from deskloop.conclude import conclude
-from deskloop.session import current, run_step
+from deskloop.report.write import conclude
+from deskloop.run.session import current, run_step
 from flows.opened import opened
 from flows.results import Withheld
 

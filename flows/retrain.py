@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from deskloop.conclude import conclude
+from deskloop.report.write import conclude
 from flows.finetune import check_encoded, finetune_steps
 from flows.opened import MODEL_STEPS, opened
 from flows.prepare import prepare_steps

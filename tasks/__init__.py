@@ -9,8 +9,8 @@ import importlib
 import pkgutil
 from importlib.metadata import entry_points
 
-from deskloop.errors import ConfigError
-from deskloop.stage import Stage, StageConfig
+from deskloop.contract.errors import ConfigError
+from deskloop.contract.stage import Stage, StageConfig
 
 ENTRY_POINTS = "deskloop.stages"
 ORDER = ("ingest", "scrub", "normalize", "dedupe", "annotate", "select", "augment", "balance", "split", "encode")

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from deskloop.stage import Context, Stage, StageConfig
+from deskloop.contract.stage import Context, Stage, StageConfig
 
 DIGITS = 6  # of a weight
 UNLABELLED = ""  # the class of conversations without an intent

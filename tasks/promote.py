@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from deskloop.stage import StageConfig
+from deskloop.contract.stage import StageConfig
 
 MEASURE = "bits_per_byte"
 ENOUGH, REPLACED = "enough test families", "not taken out of use before"

@@ -18,8 +18,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from deskloop.errors import DataError
-from deskloop.placeholders import PLACEHOLDER
+from deskloop.contract.errors import DataError
+from deskloop.contract.placeholders import PLACEHOLDER
 from tasks.residue_said import heard, holds
 
 KNOWN, ADDRESS, NUMBER = "known_value", "email_like", "long_number"

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import Field, model_validator
 
-from deskloop.stage import Context, Stage, StageConfig
+from deskloop.contract.stage import Context, Stage, StageConfig
 from tasks.annotate.rules import Phrase, mentions
 
 SENTENCE_END = re.compile(r"[.!?\n]+(?=\s|$)")

@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from deskloop.errors import DataError
-from deskloop.schema import SPLITS
-from deskloop.stage import Context, Stage, StageConfig
+from deskloop.contract.errors import DataError
+from deskloop.contract.schema import SPLITS
+from deskloop.contract.stage import Context, Stage, StageConfig
 from tasks.dedupe.shingles import Indices, ShingleSets, jaccard, pairs_within, shingle_sets
 
 SHOWN = 5  # ids in an error

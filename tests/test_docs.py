@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from deskloop.cli import COMMANDS
-from deskloop.config import load_pipeline
-from deskloop.schema import CONVERSATION, conversations, to_table
-from deskloop.stage import Context
+from cli import COMMANDS
+from deskloop.contract.schema import CONVERSATION, conversations, to_table
+from deskloop.contract.stage import Context
+from deskloop.pipeline.load import load_pipeline
 from tasks import sections, stages
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +37,7 @@ def test_every_example_pipeline_is_accepted(file: Path) -> None:
 
 
 def test_the_example_stage_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from deskloop.expect import validate
+    from deskloop.engine.expect import validate
 
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "stages.md").read_text(encoding="utf-8"), re.S)
     (tmp_path / "rated.py").write_text(blocks[0])

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deskloop.errors import ConfigError
+from deskloop.contract.errors import ConfigError
 
 ALWAYS = ("keys", "ledger", "raw", "memo")
 OPTIONAL = ("clean", "models", "registry", "reports")

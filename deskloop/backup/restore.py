@@ -11,16 +11,16 @@ from typing import IO, Any
 
 import orjson
 
-from deskloop import key_checks, zones
-from deskloop.backup import place
 from deskloop.backup.contents import PRIVATE, part_of
 from deskloop.backup.sealed import DAMAGED, Lock, opening
 from deskloop.backup.write import FORMAT, HEAD, INSIDE, MANIFEST
+from deskloop.contract.errors import ConfigError, DataError
 from deskloop.erase import erase
-from deskloop.erase.record import Journal, erasures, pending
-from deskloop.errors import ConfigError, DataError
-from deskloop.keys import all_keys
-from deskloop.store import Store
+from deskloop.store import key_checks, zones
+from deskloop.store import replacement as place
+from deskloop.store.erasures import Journal, erasures, pending
+from deskloop.store.keys import all_keys
+from deskloop.store.store import Store
 
 BLOCK = 1 << 20
 LARGEST_NOTE = 256 << 20  # bytes of the manifest; about 100 for each file

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from deskloop.errors import ConfigError, DataError, DeskloopError
+from deskloop.contract.errors import ConfigError, DataError, DeskloopError
 
 Result = TypeVar("Result")
 

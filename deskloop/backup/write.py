@@ -16,11 +16,12 @@ from typing import IO, Any
 
 import orjson
 
-from deskloop import __version__, zones
+from deskloop import __version__
 from deskloop.backup.contents import Entry, entries
 from deskloop.backup.sealed import Lock, sealing
-from deskloop.errors import ConfigError, DataError
-from deskloop.store import Store
+from deskloop.contract.errors import ConfigError, DataError
+from deskloop.store import zones
+from deskloop.store.store import Store
 
 HEAD, MANIFEST, INSIDE = "deskloop.json", "manifest.json", "store/"
 FORMAT = 1

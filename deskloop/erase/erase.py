@@ -15,17 +15,17 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from deskloop.catalog import Catalog, Version
+from deskloop.contract.erased import conversation_hash
 from deskloop.erase import traces
-from deskloop.erase.record import PREPARED, Journal, erased, record
-from deskloop.erase.refused import conversation_hash, erasures_digest
 from deskloop.erase.rewrite import SCRATCH, Rewritten, files_of, rewrite
 from deskloop.erase.search import MARKS, QUARANTINE, Asked, Person, again, find, tables
 from deskloop.erase.unreadable import Match, unreadable
 from deskloop.erase.versions import ancestors, counted, kept_versions, models_of, rejects_of, superseded
-from deskloop.ledger import Ledger
-from deskloop.store import Store
-from deskloop.zones import RAW
+from deskloop.store.catalog import Catalog, Version
+from deskloop.store.erasures import PREPARED, Journal, erased, erasures_digest, record
+from deskloop.store.ledger import Ledger
+from deskloop.store.store import Store
+from deskloop.store.zones import RAW
 
 Say = Callable[[str], None]
 
@@ -158,7 +158,7 @@ def finish(store: Store, journal: Journal, say: Say) -> dict[str, Any]:
 
 
 def _rewrite(store: Store, journal: Journal, say: Say) -> None:
-    from deskloop.retention import forget
+    from deskloop.engine.retention import forget
 
     keys = _secrets(store)
     person = again(store, journal.customers, journal.conversations, keys)
@@ -230,7 +230,7 @@ def _publish(store: Store, journal: Journal) -> None:
 
 def _mark_models(store: Store, journal: Journal) -> None:
     """The registry's versions of the models that were trained on the person's rows."""
-    from deskloop.registry import Registry
+    from deskloop.models import Registry
 
     registry = Registry(store.root)
     told = []

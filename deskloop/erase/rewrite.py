@@ -10,10 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from deskloop.digest import table_digest
 from deskloop.erase.search import MARKS, Person, parts, read_part
-from deskloop.parts import Part, write_rows
-from deskloop.store import Store
+from deskloop.store.digest import table_digest
+from deskloop.store.parts import Part, write_rows
+from deskloop.store.store import Store
 
 SCRATCH = ".erase"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from deskloop.erase.refused import belongs, conversation_hash
-from deskloop.store import Store
+from deskloop.contract.erased import belongs, conversation_hash
+from deskloop.store.store import Store
 
 ZONES = ("raw", "clean")
 QUARANTINE = "quarantine"
@@ -46,7 +46,7 @@ class Person:
     """Whose rows go.
 
     Attributes:
-        customers, own: see `deskloop.erase.refused.Erasure`.
+        customers, own: see `deskloop.contract.erased.Erasure`.
         conversations: ids of all their conversations.
         related: conversations that share a customer key with theirs but have others besides: somebody else's.
         values: entity type -> what the raw rows know of them, and of nobody else unless it is one of their keys.

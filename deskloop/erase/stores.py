@@ -5,13 +5,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from deskloop import zones
-from deskloop.erase import erase, record
-from deskloop.erase.record import erasures, pending
-from deskloop.erase.refused import conversation_hash
+from deskloop.contract.erased import conversation_hash
+from deskloop.contract.errors import ConfigError
+from deskloop.erase import erase
 from deskloop.erase.search import Asked
-from deskloop.errors import ConfigError
-from deskloop.store import Store
+from deskloop.store import erasures as record
+from deskloop.store import zones
+from deskloop.store.erasures import erasures, pending
+from deskloop.store.store import Store
 
 
 def of_pipeline(root: Path) -> list[Store]:

@@ -10,16 +10,16 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from deskloop.catalog import Catalog
-from deskloop.commit import write_state
-from deskloop.erase.refused import record_hash
+from deskloop.audit.trace import ACCESS
+from deskloop.contract.erased import record_hash
+from deskloop.contract.placeholders import generalise
 from deskloop.erase.rewrite import filtered, scratch_of
 from deskloop.erase.search import QUARANTINE, Person, head, parts, read_part, tables
-from deskloop.ledger import FAMILIES, Ledger
-from deskloop.memo import Memo, text_hash
-from deskloop.placeholders import generalise
-from deskloop.store import Store
-from deskloop.trace import ACCESS
+from deskloop.store.catalog import Catalog
+from deskloop.store.commit import write_state
+from deskloop.store.ledger import FAMILIES, Ledger
+from deskloop.store.memo import Memo, text_hash
+from deskloop.store.store import Store
 
 SHORTEST = 4  # characters of a line that can be looked for
 WORD = re.compile(r"[^\W\d_]{5,}")  # a shorter one may be a piece of anybody's

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deskloop.erase.search import CUSTOMER_TYPES, QUARANTINE, Asked, Person, parts, read_part
-from deskloop.store import Store
+from deskloop.store.store import Store
 
 KINDS = {"id": "customer id", "email": "e-mail", "phone": "phone", "conversation": "conversation id"}
 PHONE_DIGITS = 9  # of a number that can be a phone wherever it stands

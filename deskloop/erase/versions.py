@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from deskloop.catalog import Catalog, Parent, Version
-from deskloop.decide import fingerprint_of
+from deskloop.engine.decide import fingerprint_of
 from deskloop.erase.rewrite import Rewritten
-from deskloop.store import Store
+from deskloop.store.catalog import Catalog, Parent, Version
+from deskloop.store.store import Store
 
 Tables = Mapping[tuple[str, str], Mapping[int, Rewritten]]
 WHY = "a person was erased"

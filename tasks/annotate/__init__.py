@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 from pydantic import Field
 
-from deskloop.errors import DataError
-from deskloop.stage import Context, Stage, StageConfig
+from deskloop.contract.errors import DataError
+from deskloop.contract.stage import Context, Stage, StageConfig
 from tasks.annotate.classifier import METRICS, classify, learn
 from tasks.annotate.rules import Rule, first_match
 

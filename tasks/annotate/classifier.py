@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deskloop.placeholders import generalise
+from deskloop.contract.placeholders import generalise
 from tasks.annotate.calibration import (
     DIGITS,
     Floats,

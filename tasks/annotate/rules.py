@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from deskloop.errors import DataError
-from deskloop.stage import StageConfig
+from deskloop.contract.errors import DataError
+from deskloop.contract.stage import StageConfig
 
 PATIENCE = 2.0  # seconds for one regular expression on one conversation
 PROBE, PROBE_PATIENCE = 2000, 1.0  # characters and seconds for trying a regular expression before the run

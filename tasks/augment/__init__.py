@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import pandas as pd
 
-from deskloop.errors import ConfigError
-from deskloop.memo import Memo
-from deskloop.stage import Context, Stage
+from deskloop.contract.errors import ConfigError
+from deskloop.contract.stage import Context, Stage
+from deskloop.store.memo import Memo
 from tasks.augment import generators
 from tasks.augment.config import LEXICAL, AugmentConfig
 from tasks.augment.copies import Augmenter, augmented

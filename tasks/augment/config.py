@@ -4,7 +4,7 @@ from collections import Counter
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from deskloop.stage import StageConfig
+from deskloop.contract.stage import StageConfig
 from tasks.augment.generators.config import (
     BackTranslationConfig,
     GeneratorConfig,

@@ -13,9 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from deskloop.memo import Item, Memo
-from deskloop.placeholders import hide, show
-from deskloop.stage import Context
+from deskloop.contract.placeholders import hide, show
+from deskloop.contract.stage import Context
+from deskloop.store.memo import Item, Memo
 from tasks.augment.config import AugmentConfig
 from tasks.augment.generators import Generator, RewriterConfig
 from tasks.augment.judge import REASONS, fold, judge

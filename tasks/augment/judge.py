@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from deskloop.placeholders import PLACEHOLDER
+from deskloop.contract.placeholders import PLACEHOLDER
 from tasks.augment.config import AugmentConfig
 from tasks.augment.generators.shield import intact, protected
 from tasks.augment.similarity import Pair, Score

@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from deskloop.errors import DataError
-from deskloop.placeholders import PLACEHOLDER
-from deskloop.stage import Context
+from deskloop.contract.errors import DataError
+from deskloop.contract.placeholders import PLACEHOLDER
+from deskloop.contract.stage import Context
 from tasks.augment.config import AugmentConfig
 
 ARTIFACT = "quota.json"

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from deskloop.memo import Memo, text_hash
-from deskloop.quiet import quiet
+from deskloop.contract.quiet import quiet
+from deskloop.store.memo import Memo, text_hash
 from tasks.augment.config import LEXICAL, AugmentConfig
 from tasks.augment.generators.models import Found, resolve
 

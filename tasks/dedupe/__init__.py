@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from deskloop.stage import Context, Stage, StageConfig
+from deskloop.contract.stage import Context, Stage, StageConfig
 from tasks.dedupe.families import Links, assign_families
 from tasks.dedupe.minhash import near_pairs
 from tasks.dedupe.shingles import ShingleSets, plain_text, shingle_sets

@@ -12,15 +12,15 @@ from typing import Any
 import pandas as pd
 from pydantic import Field
 
-from deskloop import tiny
-from deskloop import tokenizer as tokenizer_module
-from deskloop.dialogue import Segment, segments, token_ids
-from deskloop.errors import ConfigError
-from deskloop.hub import check_model
-from deskloop.placeholders import PLACEHOLDER, entity_type, hide, renumber
-from deskloop.quiet import quiet
-from deskloop.schema import ENCODED
-from deskloop.stage import Context, Stage, StageConfig
+from deskloop.contract.errors import ConfigError
+from deskloop.contract.hub import check_model
+from deskloop.contract.placeholders import PLACEHOLDER, entity_type, hide, renumber
+from deskloop.contract.quiet import quiet
+from deskloop.contract.schema import ENCODED
+from deskloop.contract.stage import Context, Stage, StageConfig
+from tasks.encode import tiny
+from tasks.encode import tokenizer as tokenizer_module
+from tasks.encode.rendering import Segment, segments, token_ids
 from tasks.encode.windows import cover
 from tasks.residue import Expression, residues
 
@@ -79,7 +79,7 @@ def fit(rows: pd.DataFrame, config: EncodeConfig, context: Context) -> dict[str,
         rows: (n, schema) with `turns`, `entities`, `split`, `origin`; only training rows from a log are looked at, so
             that augmentation changes no token of the evaluation data. Not modified.
     Returns:
-        The tokenizer's files, to be loaded with `deskloop.tokenizer.load`.
+        The tokenizer's files, to be loaded with `tasks.encode.tokenizer.load`.
     Raises:
         ConfigError: the base has no tokenizer that can be had, or none that is fast, or too short a context.
     """

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deskloop.errors import DataError
+from deskloop.contract.errors import DataError
 
 
 @dataclass(frozen=True)

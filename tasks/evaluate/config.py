@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, field_validator, with_config
 from typing_extensions import TypedDict
 
-from deskloop.stage import StageConfig
+from deskloop.contract.stage import StageConfig
 
 
 @with_config(ConfigDict(extra="forbid", hide_input_in_errors=True))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deskloop.dialogue import segments, stop_ids, token_ids
-from deskloop.quiet import quiet
+from deskloop.contract.quiet import quiet
+from tasks.encode.rendering import segments, stop_ids, token_ids
 from tasks.evaluate.config import EvaluateConfig
 from tasks.evaluate.likelihood import load_model
 

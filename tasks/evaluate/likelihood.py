@@ -151,7 +151,7 @@ def load_model(folder: Path) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from deskloop.quiet import quiet
+    from deskloop.contract.quiet import quiet
 
     with quiet():
         return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)

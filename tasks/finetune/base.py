@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deskloop import tokenizer as tokenizer_module
-from deskloop.errors import ConfigError
-from deskloop.quiet import quiet
-from deskloop.tiny import make_tiny
+from deskloop.contract.errors import ConfigError
+from deskloop.contract.quiet import quiet
+from tasks.encode import tokenizer as tokenizer_module
+from tasks.encode.tiny import make_tiny
 
 DROPOUTS = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "attention_dropout", "hidden_dropout")  # transformers' names
 
@@ -81,7 +81,7 @@ def _start_at_mean(model: Any, known: int) -> None:
 
 def save(model: Any, tokenizer_files: Mapping[str, bytes], tokenizer: Any, folder: Path) -> None:
     """Write a model, its tokenizer and generation settings that stop where an agent's turn ends."""
-    from deskloop.dialogue import stop_ids
+    from tasks.encode.rendering import stop_ids
 
     stops = dict.fromkeys([stop_ids(tokenizer)[0], tokenizer.eos_token_id])
     model.generation_config.eos_token_id = list(stops) if len(stops) > 1 else tokenizer.eos_token_id

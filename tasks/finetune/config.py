@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from deskloop.stage import StageConfig
+from deskloop.contract.stage import StageConfig
 
 TINY_LEARNING_RATE, TINY_BATCH = 3e-3, 1024
 LEARNING_RATE, BATCH = 5e-5, 8192

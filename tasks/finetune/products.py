@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import cast
 
-from deskloop.config import Pipeline
-from deskloop.models import Product, weights_digest
+from deskloop.engine.models import Product
+from deskloop.models.folder import weights_digest
+from deskloop.pipeline.load import Pipeline
 from tasks.finetune.config import FinetuneConfig
 
 

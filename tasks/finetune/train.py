@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from deskloop import tokenizer as tokenizer_module
-from deskloop.errors import ConfigError, DataError
-from deskloop.quiet import quiet
+from deskloop.contract.errors import ConfigError, DataError
+from deskloop.contract.quiet import quiet
+from tasks.encode import tokenizer as tokenizer_module
 from tasks.evaluate.batches import columns
 from tasks.finetune.base import load_base, save
 from tasks.finetune.config import FinetuneConfig

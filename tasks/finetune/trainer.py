@@ -10,7 +10,7 @@ import pyarrow as pa
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from deskloop.errors import ConfigError, DataError
+from deskloop.contract.errors import ConfigError, DataError
 from tasks.evaluate.batches import UNSEEN, Batch, collate
 from tasks.evaluate.likelihood import likelihood, supervised, supervised_only
 from tasks.finetune.config import FinetuneConfig

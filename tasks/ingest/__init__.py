@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from deskloop.errors import ConfigError
-from deskloop.schema import DEFAULTS, RAW_CONVERSATION
-from deskloop.stage import Context, Source, Stage
-from deskloop.terminal import visible
+from deskloop.contract.errors import ConfigError
+from deskloop.contract.schema import DEFAULTS, RAW_CONVERSATION
+from deskloop.contract.stage import Context, Source, Stage
+from deskloop.contract.terminal import visible
 from tasks.ingest.config import Columns, Customer, IngestConfig, SourceConfig, declared_paths
 from tasks.ingest.containers import checked_files, inputs, read_users, records
 from tasks.ingest.conversation import Reader
@@ -153,7 +153,7 @@ class Admission:
 
 
 def frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Rows as a DataFrame with the types that `deskloop.schema.to_frame` gives, `reject` and `raw` as objects."""
+    """Rows as a DataFrame with the types that `schema.to_frame` gives, `reject` and `raw` as objects."""
     columns: dict[str, Any] = {}
     for field in RAW_CONVERSATION:
         cells = [row.get(field.name) for row in rows]

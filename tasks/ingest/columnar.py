@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from deskloop.errors import ConfigError, InputError
+from deskloop.contract.errors import ConfigError, InputError
 from tasks.ingest.cells import decoded_bytes, table_rows
 from tasks.ingest.config import IngestConfig
 from tasks.ingest.flat import Row, Shape, table_records, table_shape, too_wide

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from deskloop.stage import StageConfig
+from deskloop.contract.stage import StageConfig
 from tasks.ingest.unpack import Limits
 
 Paths = Annotated[tuple[str, ...], Field(min_length=1)]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from deskloop.errors import ConfigError, InputError
-from deskloop.stage import Context
+from deskloop.contract.errors import ConfigError, InputError
+from deskloop.contract.stage import Context
 from tasks.ingest.columnar import parquet_records, parquet_shape
 from tasks.ingest.config import IngestConfig
 from tasks.ingest.documents import json_records

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from deskloop.errors import InputError
+from deskloop.contract.errors import InputError
 from tasks.ingest.config import IngestConfig, SourceConfig
 from tasks.ingest.formats import recognise
 from tasks.ingest.read import KEPT_OF_TOO_LONG, File, lines, open_file

@@ -4,10 +4,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from deskloop.erase.refused import Erased
+from deskloop.contract.erased import Erased
+from deskloop.contract.errors import DeskloopError
+from deskloop.contract.stage import Context
 from deskloop.erase.search import Asked
-from deskloop.errors import DeskloopError
-from deskloop.stage import Context
 from tasks.ingest.config import IngestConfig, SourceConfig, declared_paths
 from tasks.ingest.conversation import USUAL_IDS, Reader
 from tasks.ingest.identity import NOBODY, conversation_id, customer_keys, scalar

@@ -10,10 +10,10 @@ from typing import Any
 
 import fsspec
 
-from deskloop.errors import ConfigError, InputError
-from deskloop.regular import kind_of
-from deskloop.stage import Context
-from deskloop.terminal import visible
+from deskloop.contract.errors import ConfigError, InputError
+from deskloop.contract.files import kind_of
+from deskloop.contract.stage import Context
+from deskloop.contract.terminal import visible
 from tasks.ingest.config import IngestConfig, SourceConfig
 from tasks.ingest.folder import files_below, files_matching
 from tasks.ingest.read import KNOWN_SUFFIXES, File, cause, is_local, shown

@@ -6,8 +6,8 @@ import posixpath
 import stat
 from collections.abc import Iterator, Sequence
 
-from deskloop.errors import InputError
-from deskloop.regular import kind_of
+from deskloop.contract.errors import InputError
+from deskloop.contract.files import kind_of
 
 
 def files_below(folder: str, follow_links: bool = False) -> list[str]:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from deskloop.errors import ConfigError, DeskloopError, InputError
-from deskloop.regular import open_regular
+from deskloop.contract.errors import ConfigError, DeskloopError, InputError
+from deskloop.contract.files import open_regular
 from tasks.ingest.cells import table_rows
 from tasks.ingest.config import IngestConfig, paths_of
 from tasks.ingest.flat import Row, table_records, table_shape, too_wide

@@ -9,7 +9,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from deskloop.errors import InputError
+from deskloop.contract.errors import InputError
 from tasks.ingest.columnar import parquet_batches
 from tasks.ingest.config import IngestConfig
 from tasks.ingest.documents import document_problem

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import yaml
 
-from deskloop.config import RESERVED, Step
-from deskloop.errors import ConfigError, InputError
-from deskloop.stage import Context, StageConfig
+from deskloop.contract.errors import ConfigError, InputError
+from deskloop.contract.stage import Context, StageConfig
+from deskloop.pipeline.load import RESERVED, Step
 from tasks.ingest.config import IngestConfig, SourceConfig
 from tasks.ingest.conversation import AMBIGUOUS, ENTITY_TYPES
 from tasks.ingest.fields import LOOKED_AT, TABLE, field_names, turn_list

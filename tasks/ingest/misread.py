@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from deskloop.errors import InputError
+from deskloop.contract.errors import InputError
 from tasks.ingest.config import SourceConfig
 from tasks.ingest.formats import recognise
 from tasks.ingest.read import File

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from itertools import islice
 
-from deskloop.errors import DeskloopError
+from deskloop.contract.errors import DeskloopError
 from tasks.ingest.config import IngestConfig, SourceConfig
 from tasks.ingest.containers import container, records
 from tasks.ingest.conversation import Reader

@@ -17,8 +17,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from deskloop.errors import InputError
-from deskloop.regular import open_regular
+from deskloop.contract.errors import InputError
+from deskloop.contract.files import open_regular
 from tasks.ingest.config import SourceConfig
 from tasks.ingest.unpack import NO_LIMITS, Limits, Unpacked
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from deskloop.errors import ConfigError, InputError
+from deskloop.contract.errors import ConfigError, InputError
 from tasks.ingest.config import IngestConfig
 from tasks.ingest.flat import Row, Shape, table_records, table_shape, too_wide
 from tasks.ingest.read import File, Line, lines

@@ -3,7 +3,7 @@
 import io
 from typing import NamedTuple
 
-from deskloop.errors import InputError
+from deskloop.contract.errors import InputError
 
 FREE = 4_000_000  # bytes that any file may hold, whatever its size
 

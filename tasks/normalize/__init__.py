@@ -16,8 +16,8 @@ from typing import Any
 import pandas as pd
 from pydantic import Field, model_validator
 
-from deskloop.placeholders import generalise, hide, show
-from deskloop.stage import Context, Stage, StageConfig
+from deskloop.contract.placeholders import generalise, hide, show
+from deskloop.contract.stage import Context, Stage, StageConfig
 from tasks.normalize.clean import clean, tidy
 from tasks.normalize.spelling import LANGUAGE, Speller, learn, speller
 

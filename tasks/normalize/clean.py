@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 
-from deskloop.placeholders import generalise
+from deskloop.contract.placeholders import generalise
 
 LONGEST_SIGNATURE = 8  # lines below a "-- " delimiter; more than that is text
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from deskloop.schema import CONVERSATION
-from deskloop.stage import Context, Stage
+from deskloop.contract.schema import CONVERSATION
+from deskloop.contract.stage import Context, Stage
 from tasks.residue import residues
 from tasks.scrub.config import ScrubConfig
 from tasks.scrub.known import entity_name

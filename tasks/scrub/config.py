@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from deskloop.stage import StageConfig
+from deskloop.contract.stage import StageConfig
 from tasks.scrub.recognizers import PREDEFINED
 
 EntityType = Annotated[str, StringConstraints(pattern=r"^[A-Z](?:[A-Z_]*[A-Z])?$")]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from html.entities import html5
 
-from deskloop.placeholders import PLACEHOLDER
+from deskloop.contract.placeholders import PLACEHOLDER
 from tasks.scrub.lookalikes import lookalikes
 
 Edit = tuple[int, int, str]  # [start, end) of the text is to become this

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from deskloop.errors import DataError
+from deskloop.contract.errors import DataError
 from tasks.scrub import adapted
 from tasks.scrub.config import ScrubConfig
 from tasks.scrub.patterns.context import forgetting

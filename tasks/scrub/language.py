@@ -4,7 +4,7 @@ import re
 from functools import cache
 from typing import Any
 
-from deskloop.placeholders import PLACEHOLDER
+from deskloop.contract.placeholders import PLACEHOLDER
 
 UNKNOWN = "und"  # ISO 639-2 for undetermined
 LETTERS = 500  # characters that are looked at

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from deskloop.placeholders import PLACEHOLDER, entity_type
+from deskloop.contract.placeholders import PLACEHOLDER, entity_type
 from tasks.scrub.config import ScrubConfig
 from tasks.scrub.decode import Decoded, decode, resolve
 from tasks.scrub.detect import detect

@@ -1,6 +1,6 @@
 """Placeholders covered while a text is searched, so that nothing is found inside of them or across them."""
 
-from deskloop.placeholders import PLACEHOLDER
+from deskloop.contract.placeholders import PLACEHOLDER
 
 SHIELD = "\ue000"  # stands for a placeholder's characters: neither letter, digit nor space to any pattern
 

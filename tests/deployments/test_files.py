@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from deployments.notify import automations
-from deskloop.config import load_pipeline
-from deskloop.notify import GATE_BLOCKED, gate_blocked
-from deskloop.prefect_server import TEMPORARY
+from deskloop.pipeline.load import load_pipeline
+from deskloop.run.notify import GATE_BLOCKED, gate_blocked
+from deskloop.run.prefect_server import TEMPORARY
 from tasks import sections, stages
 
 pytestmark = pytest.mark.filterwarnings("default")

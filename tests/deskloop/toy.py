@@ -11,15 +11,15 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from deskloop import expect
-from deskloop.config import Pipeline, load_pipeline
-from deskloop.engine import Engine
-from deskloop.errors import ConfigError
-from deskloop.partitions import Executor, Inline
-from deskloop.schema import RAW_CONVERSATION, conversations
-from deskloop.stage import Context, Source, Stage, StageConfig
-from deskloop.store import Store
-from deskloop.zones import allow_raw
+from deskloop.contract.errors import ConfigError
+from deskloop.contract.schema import RAW_CONVERSATION, conversations
+from deskloop.contract.stage import Context, Source, Stage, StageConfig
+from deskloop.engine import expect
+from deskloop.engine.engine import Engine
+from deskloop.engine.partitions import Executor, Inline
+from deskloop.pipeline.load import Pipeline, load_pipeline
+from deskloop.store.store import Store
+from deskloop.store.zones import allow_raw
 
 
 class LogConfig(StageConfig):

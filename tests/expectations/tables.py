@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from deskloop.expect import Validation, validate
-from deskloop.placeholders import find
-from deskloop.schema import CONVERSATION, ENCODED, RAW_CONVERSATION, conversations, to_table
+from deskloop.contract.placeholders import find
+from deskloop.contract.schema import CONVERSATION, ENCODED, RAW_CONVERSATION, conversations, to_table
+from deskloop.engine.expect import Validation, validate
 
 MODULES = ("ingested", "scrubbed", "normalized", "deduped", "annotated", "selected", "balanced", "split", "encoded")
 SCHEMAS = {"ingested": RAW_CONVERSATION, "encoded": ENCODED}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deskloop.expect import Validation, validate
+from deskloop.engine.expect import Validation, validate
 from tests.expectations.tables import ROWS, Data, failed, good
 
 COPIES = 12

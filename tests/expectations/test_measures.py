@@ -6,8 +6,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deskloop.placeholders import find
-from deskloop.schema import CONVERSATION, ENCODED
+from deskloop.contract.placeholders import find
+from deskloop.contract.schema import CONVERSATION, ENCODED
 from expectations import measures
 
 TEXT = st.one_of(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deskloop.schema import RAW_CONVERSATION
+from deskloop.contract.schema import RAW_CONVERSATION
 from tests.expectations.tables import MODULES, ROWS, Data, broken, failed, good
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from deskloop.catalog import Version
-from deskloop.config import load_pipeline
-from deskloop.session import Run, open_run, run_step
-from deskloop.zones import allow_raw
+from deskloop.pipeline.load import load_pipeline
+from deskloop.run.session import Run, open_run, run_step
+from deskloop.store.catalog import Version
+from deskloop.store.zones import allow_raw
 from tasks import sections, stages
 
 LOG = Path(__file__).parents[2] / "examples" / "support" / "log"

@@ -47,7 +47,7 @@ def scrub(conversations, config, context):
     return int(" ".join(turn["text"] for turns in conversations["turns"] for turn in turns))
 
 tasks.scrub.STAGE = replace(tasks.scrub.STAGE, run=scrub)
-from deskloop.cli import main
+from cli import main
 sys.argv = ["deskloop", *sys.argv[1:]]
 main()
 """
@@ -192,7 +192,7 @@ def whole(desk: Desk) -> dict[str, Any]:
 
 def test_no_value_is_found_after_a_run(tmp_path: Path, prefect: Path, log: Log) -> None:
     """The same in this process, with a failed expectation."""
-    from deskloop.errors import DeskloopError
+    from deskloop.contract.errors import DeskloopError
     from flows.retrain import retrain
 
     desk = desk_of(tmp_path / "desk", log, between=False)

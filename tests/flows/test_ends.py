@@ -28,7 +28,9 @@ def prepare(desk: Desk) -> Command:
 
 
 def test_a_server_that_starts_follows_a_killed_parent(tmp_path: Path) -> None:
-    code = "import os; from deskloop.prefect_server import TemporaryServer; TemporaryServer(); os.kill(os.getpid(), 9)"
+    code = (
+        "import os; from deskloop.run.prefect_server import TemporaryServer; TemporaryServer(); os.kill(os.getpid(), 9)"
+    )
     command = Command([sys.executable, "-c", code], tmp_path / "output", {"PREFECT_HOME": str(tmp_path / "prefect")})
     assert command.process.wait(60) == -9
     assert command.left() == []
@@ -61,7 +63,7 @@ def test_a_signal_ends_a_run_with_all_its_processes(desk: Desk, number: signal.S
 def test_nohup_keeps_a_run_alive(tmp_path: Path) -> None:
     code = (
         "import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
-        "from deskloop.interrupt import ended_by\n"
+        "from deskloop.run.interrupt import ended_by\n"
         "with ended_by(signal.SIGTERM, signal.SIGHUP):\n"
         "    os.kill(os.getpid(), signal.SIGHUP); print('alive')\n"
     )
@@ -72,7 +74,7 @@ def test_nohup_keeps_a_run_alive(tmp_path: Path) -> None:
 def test_code_that_cannot_be_interrupted_is_ended_by_force(tmp_path: Path) -> None:
     code = (
         "import signal, sys, time, threading\n"
-        "from deskloop import interrupt\n"
+        "from deskloop.run import interrupt\n"
         "interrupt.SECONDS = 0.3\n"
         "with interrupt.ended_by(signal.SIGTERM):\n"
         "    lock = threading.Lock(); lock.acquire()\n"
@@ -91,7 +93,7 @@ def test_code_that_cannot_be_interrupted_is_ended_by_force(tmp_path: Path) -> No
 def test_a_signal_that_a_library_swallows_ends_the_command_all_the_same(tmp_path: Path) -> None:
     code = (
         "import signal, time\n"
-        "from deskloop import interrupt\n"
+        "from deskloop.run import interrupt\n"
         "interrupt.SECONDS = 0.3\n"
         "with interrupt.ended_by(signal.SIGHUP):\n"
         "    signal.set_wakeup_fd(-1)\n"
@@ -107,7 +109,7 @@ def test_a_signal_that_a_library_swallows_ends_the_command_all_the_same(tmp_path
 def test_a_signal_that_is_swallowed_at_the_end_counts(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\n"
-        "from deskloop.interrupt import ended_by\n"
+        "from deskloop.run.interrupt import ended_by\n"
         "with ended_by(signal.SIGHUP):\n"
         "    try: os.kill(os.getpid(), signal.SIGHUP)\n"
         "    except BaseException: pass\n"
@@ -120,7 +122,7 @@ def test_a_signal_that_another_handler_takes_counts(tmp_path: Path) -> None:
     """Prefect handles SIGTERM itself while a flow runs; what fails after that must not hide it."""
     code = (
         "import os, signal, sys, time\n"
-        "from deskloop.interrupt import ended_by\n"
+        "from deskloop.run.interrupt import ended_by\n"
         "with ended_by(signal.SIGTERM):\n"
         "    signal.signal(signal.SIGTERM, lambda *_: None)\n"
         "    os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.5)\n"

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from deskloop.catalog import Catalog
-from deskloop.config import load_pipeline
-from deskloop.plan import plan
-from deskloop.registry import Registry
+from deskloop.engine.plan import plan
+from deskloop.models import Registry
+from deskloop.pipeline.load import load_pipeline
+from deskloop.store.catalog import Catalog
 from tasks import sections, stages
 from tasks.finetune.products import base_product, model_product
-from tests.deskloop.test_cli import Call, deskloop
-from tests.deskloop.test_erase import values_of, whom
+from tests.cli.test_cli import Call, deskloop
+from tests.deskloop.erase.test_erase import values_of, whom
 from tests.flows.desk import Desk, example_lines
 from tests.sweep import sweep
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from deskloop.erase import erase
-from deskloop.store import Store
-from tests.deskloop.test_cli import Call, deskloop
-from tests.deskloop.test_erase import Killed, end, killer, start, whom
+from deskloop.store.store import Store
+from tests.cli.test_cli import Call, deskloop
+from tests.deskloop.erase.test_erase import Killed, end, killer, start, whom
 from tests.flows.desk import Desk, example_lines, versions
 
 __all__ = ["deskloop"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deskloop.errors import DeskloopError, MachineError
+from deskloop.contract.errors import DeskloopError, MachineError
 from tests.flows.conftest import MODEL, PREPARED, first_run
 from tests.flows.desk import Desk, example_lines
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from deskloop.catalog import Catalog
-from deskloop.digest import table_digest
-from deskloop.store import Store
-from deskloop.zones import allow_raw
+from deskloop.store.catalog import Catalog
+from deskloop.store.digest import table_digest
+from deskloop.store.store import Store
+from deskloop.store.zones import allow_raw
 from tests.flows.desk import Desk, example_lines
 
 MODEL = {

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from deskloop.errors import DataError
+from deskloop.contract.errors import DataError
 from tasks.annotate import metrics
 from tests.flows.desk import Desk, actions, digests, example_lines, table, versions
 

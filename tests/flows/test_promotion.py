@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from deskloop.config import load_pipeline
-from deskloop.plan import plan
-from deskloop.registry import Registry
-from deskloop.store import Store
+from deskloop.engine.plan import plan
+from deskloop.models import Registry
+from deskloop.pipeline.load import load_pipeline
+from deskloop.store.store import Store
 from tasks import sections, stages
 from tasks.finetune.products import base_product, model_product
 from tests.flows.conftest import MODEL, PREPARED, first_run
@@ -109,8 +109,8 @@ def test_a_champion_that_saw_the_test_split_is_no_judge(trained_desk: Desk) -> N
     """P3: with the ledger gone, other conversations may be the test split."""
     import shutil
 
-    from deskloop.checksums import TABLES
-    from deskloop.errors import DamageError, DataError
+    from deskloop.contract.errors import DamageError, DataError
+    from deskloop.store.checksums import TABLES
     from flows.retrain import retrain
 
     desk = trained_desk
@@ -128,7 +128,7 @@ def test_a_sample_decides_nothing_outside_its_store(
 ) -> None:
     """With a tracking server it took production over; with a production champion, it failed for its missing folder."""
     from flows.retrain import retrain
-    from tests.deskloop.test_registry import Shop
+    from tests.deskloop.models.test_registry import Shop
 
     server = f"sqlite:///{tmp_path / 'server.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)

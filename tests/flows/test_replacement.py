@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from deskloop.placeholders import PLACEHOLDER
-from deskloop.store import Store
+from deskloop.contract.placeholders import PLACEHOLDER
+from deskloop.store.store import Store
 from tests.flows.desk import Desk, actions, digests, example_lines, table, versions
 
 MODES = {"default": "hash", "PERSON": "pseudonym", "EMAIL_ADDRESS": "pseudonym", "PHONE_NUMBER": "mask"}

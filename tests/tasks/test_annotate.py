@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deskloop.errors import DataError
-from deskloop.schema import conversations
-from deskloop.stage import Context
+from deskloop.contract.errors import DataError
+from deskloop.contract.schema import conversations
+from deskloop.contract.stage import Context
 from tasks.annotate import STAGE, AnnotateConfig, annotate, fit, metrics
 
 CONTEXT = Context(step="annotate", seed=4)

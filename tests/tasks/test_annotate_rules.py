@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from deskloop.errors import DataError
+from deskloop.contract.errors import DataError
 from tasks.annotate import rules
 from tasks.annotate.rules import Rule, first_match, holds, mentions
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from deskloop.errors import ConfigError, DataError
-from deskloop.memo import Memo, text_hash
-from deskloop.placeholders import find
-from deskloop.schema import CONVERSATION, conversations, to_frame, to_table
-from deskloop.stage import Context
+from deskloop.contract.errors import ConfigError, DataError
+from deskloop.contract.placeholders import find
+from deskloop.contract.schema import CONVERSATION, conversations, to_frame, to_table
+from deskloop.contract.stage import Context
+from deskloop.store.memo import Memo, text_hash
 from tasks.augment import STAGE, AugmentConfig, augment, check, equipment
 from tasks.augment.copies import TRIES, Augmenter, augmented
 from tasks.augment.generators import Generator, NoiseConfig, SynonymsConfig

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from deskloop.schema import ORIGINS
+from deskloop.contract.schema import ORIGINS
 from tasks.augment.generators import (
     BackTranslationConfig,
     GeneratorConfig,

@@ -7,7 +7,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from deskloop.errors import ConfigError
+from deskloop.contract.errors import ConfigError
 from tasks.augment.generators import ParaphraseConfig, build, check, equipment
 from tests.tasks.test_augment_generators_neural import WORDS, chat, marian, pair, t5
 
@@ -37,7 +37,7 @@ def test_an_absent_model_is_refused_with_what_to_do(tmp_path: Path, monkeypatch:
 
 
 def test_a_name_server_that_does_not_answer_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deskloop.hub.SECONDS", -0.8)
+    monkeypatch.setattr("deskloop.contract.hub.SECONDS", -0.8)
     monkeypatch.setattr(huggingface_hub, "model_info", lambda *_, **__: time.sleep(2))
     began = time.monotonic()
     with pytest.raises(ConfigError, match="TimeoutError"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deskloop.quiet import quiet
+from deskloop.contract.quiet import quiet
 from tasks.augment.generators import BackTranslationConfig, ParaphraseConfig, build
 from tasks.augment.generators.models import resolve
 from tasks.augment.generators.neural import Model, Settings

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deskloop.errors import ConfigError
+from deskloop.contract.errors import ConfigError
 from tasks.augment.generators import NoiseConfig, SynonymsConfig, build, check, equipment
 from tasks.augment.generators.config import NOISES, Noise
 from tasks.augment.generators.wordnet import FILES, WordNet

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deskloop.memo import Memo, text_hash
+from deskloop.store.memo import Memo, text_hash
 from tasks.augment.config import AugmentConfig
 from tasks.augment.judge import REASONS, fold, judge, looks_personal
 from tasks.augment.similarity import chrf, embedded, lexical, scorer

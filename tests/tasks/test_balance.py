@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from deskloop.schema import conversations
-from deskloop.stage import Context
+from deskloop.contract.schema import conversations
+from deskloop.contract.stage import Context
 from tasks.balance import STAGE, UNLABELLED, BalanceConfig, balance, class_weights, wanted_rows
 
 CONTEXT = Context(step="balance", seed=5)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from deskloop.schema import SPLITS, conversations
-from deskloop.stage import Context
+from deskloop.contract.schema import SPLITS, conversations
+from deskloop.contract.stage import Context
 from tasks.dedupe import STAGE, DedupeConfig, dedupe, remember
 from tasks.dedupe.families import family_name
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deskloop import tokenizer as tokenizer_module
-from deskloop.errors import ConfigError
-from deskloop.schema import ENCODED, conversations, to_table
-from deskloop.stage import Context
+from deskloop.contract.errors import ConfigError
+from deskloop.contract.schema import ENCODED, conversations, to_table
+from deskloop.contract.stage import Context
 from tasks.encode import STAGE, UNSEEN, EncodeConfig, encode, fit
+from tasks.encode import tokenizer as tokenizer_module
 from tasks.encode.windows import cover
 
 CONFIG = EncodeConfig(vocabulary=320, placeholders=2)

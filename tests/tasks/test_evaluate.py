@@ -8,10 +8,9 @@ import torch
 from pydantic import ValidationError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from deskloop import tiny
-from deskloop.schema import ENCODED, conversations, to_table
-from deskloop.stage import Context
-from tasks.encode import EncodeConfig, encode, fit
+from deskloop.contract.schema import ENCODED, conversations, to_table
+from deskloop.contract.stage import Context
+from tasks.encode import EncodeConfig, encode, fit, tiny
 from tasks.evaluate import EvaluateConfig, baselines, metrics, replies, score
 from tasks.evaluate.likelihood import token_scores
 from tasks.finetune import prepare_base

@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from deskloop import tiny
-from deskloop import tokenizer as tokenizer_module
-from deskloop.errors import ConfigError, DataError
-from deskloop.schema import ENCODED, conversations, to_table
-from deskloop.stage import Context
-from tasks.encode import EncodeConfig, encode, fit
+from deskloop.contract.errors import ConfigError, DataError
+from deskloop.contract.schema import ENCODED, conversations, to_table
+from deskloop.contract.stage import Context
+from tasks.encode import EncodeConfig, encode, fit, tiny
+from tasks.encode import tokenizer as tokenizer_module
 from tasks.evaluate.batches import by_length, collate, columns
 from tasks.evaluate.likelihood import score, supervised_only
 from tasks.finetune import FinetuneConfig, finetune, prepare_base

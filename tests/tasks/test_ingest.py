@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from deskloop.schema import RAW_CONVERSATION, conversations, to_frame, to_table
-from deskloop.stage import Context
+from deskloop.contract.schema import RAW_CONVERSATION, conversations, to_frame, to_table
+from deskloop.contract.stage import Context
 from tasks.ingest import IngestConfig, ingest
 from tasks.ingest.identity import customer_keys
 

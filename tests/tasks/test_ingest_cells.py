@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deskloop.schema import RAW_CONVERSATION, to_table
+from deskloop.contract.schema import RAW_CONVERSATION, to_table
 from tests.tasks.test_ingest import TURNS, collect, write_lines
 from tests.tasks.test_ingest_zendesk import ticket
 

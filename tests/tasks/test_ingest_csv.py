@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deskloop.errors import ConfigError
+from deskloop.contract.errors import ConfigError
 from tests.tasks.test_ingest import collect, shape
 
 

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from pandas.testing import assert_frame_equal
 
-from deskloop.errors import ConfigError, InputError
-from deskloop.stage import Context
+from deskloop.contract.errors import ConfigError, InputError
+from deskloop.contract.stage import Context
 from tasks.ingest import IngestConfig, check, inputs
 from tests.tasks.test_ingest import KEY, TURNS, collect, shape, write_lines
 

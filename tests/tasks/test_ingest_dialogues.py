@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from deskloop.schema import RAW_CONVERSATION, conversations, to_table
+from deskloop.contract.schema import RAW_CONVERSATION, conversations, to_table
 from tasks.ingest.identity import customer_keys
 from tests.tasks.test_ingest import KEY, collect, shape, write_lines
 

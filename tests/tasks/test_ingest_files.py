@@ -11,8 +11,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from deskloop.errors import ConfigError, InputError
-from deskloop.stage import Context
+from deskloop.contract.errors import ConfigError, InputError
+from deskloop.contract.stage import Context
 from tasks.ingest import STAGE, IngestConfig, inputs
 from tests.tasks.test_ingest import KEY, TURNS, collect, write_lines
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deskloop.errors import ConfigError
-from deskloop.stage import Context
+from deskloop.contract.errors import ConfigError
+from deskloop.contract.stage import Context
 from tasks.ingest import IngestConfig, inputs
 from tests.tasks.test_ingest import KEY, TURNS, collect, shape, write_lines
 from tests.tasks.test_ingest_zendesk import USERS, ticket

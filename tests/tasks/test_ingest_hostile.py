@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deskloop.errors import ConfigError, DeskloopError
+from deskloop.contract.errors import ConfigError, DeskloopError
 from tasks.ingest.look import pipeline_for
 from tests.tasks.test_ingest import TURNS, collect, write_lines
 

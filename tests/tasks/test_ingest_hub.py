@@ -107,8 +107,8 @@ def main() -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     os.environ |= {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HOME": sys.argv[2]}
 
-    from deskloop.errors import ConfigError
-    from deskloop.stage import Context
+    from deskloop.contract.errors import ConfigError
+    from deskloop.contract.stage import Context
     from tasks.ingest import IngestConfig, check, ingest, inputs
 
     context = Context("ingest", key=b"0123456789abcdef")

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from deskloop.config import load_pipeline
-from deskloop.errors import InputError
-from deskloop.session import open_run, run_step
-from deskloop.stage import Context
+from deskloop.contract.errors import InputError
+from deskloop.contract.stage import Context
+from deskloop.pipeline.load import load_pipeline
+from deskloop.run.session import open_run, run_step
 from tasks import sections, stages
 from tasks.ingest import IngestConfig, ingest
 from tasks.ingest.look import pipeline_for

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from pandas.testing import assert_frame_equal
 
-from deskloop.errors import ConfigError, InputError
-from deskloop.schema import RAW_CONVERSATION, conversations, to_table
-from deskloop.stage import Context
+from deskloop.contract.errors import ConfigError, InputError
+from deskloop.contract.schema import RAW_CONVERSATION, conversations, to_table
+from deskloop.contract.stage import Context
 from tasks.ingest import IngestConfig, ingest
 from tasks.ingest.identity import customer_keys
 from tests.tasks.test_ingest import KEY, TURNS, collect, shape, write_lines

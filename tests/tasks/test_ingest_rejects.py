@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from deskloop.errors import ConfigError
-from deskloop.schema import DEFAULTS, RAW_CONVERSATION, to_table
-from deskloop.stage import Context
+from deskloop.contract.errors import ConfigError
+from deskloop.contract.schema import DEFAULTS, RAW_CONVERSATION, to_table
+from deskloop.contract.stage import Context
 from tasks.ingest import IngestConfig, ingest
 from tasks.ingest.formats import FORMATS
 from tests.tasks.test_ingest import TURNS, collect, write_lines

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from deskloop.errors import ConfigError, InputError
-from deskloop.schema import RAW_CONVERSATION, to_table
-from deskloop.stage import Context
+from deskloop.contract.errors import ConfigError, InputError
+from deskloop.contract.schema import RAW_CONVERSATION, to_table
+from deskloop.contract.stage import Context
 from tasks.ingest import IngestConfig, inputs
 from tasks.ingest.identity import customer_keys
 from tests.tasks.test_ingest import KEY, collect, write_lines

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from deskloop.placeholders import PLACEHOLDER, find
-from deskloop.schema import conversations
-from deskloop.stage import Context
+from deskloop.contract.placeholders import PLACEHOLDER, find
+from deskloop.contract.schema import conversations
+from deskloop.contract.stage import Context
 from tasks.normalize import ARTIFACT, STAGE, VOCABULARY, NormalizeConfig, clean, fit, normalize, tidy
 
 FOOTER = "This message is confidential and meant for <PERSON> alone."

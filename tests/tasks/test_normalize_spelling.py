@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from deskloop.placeholders import PLACEHOLDER, find
-from deskloop.schema import conversations
-from deskloop.stage import Context
+from deskloop.contract.placeholders import PLACEHOLDER, find
+from deskloop.contract.schema import conversations
+from deskloop.contract.stage import Context
 from tasks.normalize import ARTIFACT, VOCABULARY, NormalizeConfig, fit, normalize
 from tasks.normalize.english import dictionary, is_english
 from tasks.normalize.spelling import DOMINANT, TARGET, Speller, learn

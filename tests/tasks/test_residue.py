@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deskloop.errors import DataError
-from deskloop.schema import conversations
-from deskloop.stage import Context
+from deskloop.contract.errors import DataError
+from deskloop.contract.schema import conversations
+from deskloop.contract.stage import Context
 from tasks.encode import EncodeConfig, encode, fit
 from tasks.residue import ADDRESS, KNOWN, NUMBER, residues
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from deskloop.errors import DataError
-from deskloop.schema import CONVERSATION, RAW_CONVERSATION, conversations, to_frame, to_table
-from deskloop.stage import Context
+from deskloop.contract.errors import DataError
+from deskloop.contract.schema import CONVERSATION, RAW_CONVERSATION, conversations, to_frame, to_table
+from deskloop.contract.stage import Context
 from tasks.scrub import STAGE, ScrubConfig, adapted, scrub
 from tasks.scrub.placeholders import Conversation
 from tasks.scrub.replacement import replacement

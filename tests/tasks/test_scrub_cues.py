@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deskloop.placeholders import PLACEHOLDER
+from deskloop.contract.placeholders import PLACEHOLDER
 from tasks.scrub.cues import cue
 
 Found = list[tuple[str, str]]

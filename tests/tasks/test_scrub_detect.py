@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.hostile import KINDS
-from deskloop.errors import DataError
+from deskloop.contract.errors import DataError
 from tasks.scrub import ScrubConfig, adapted
 from tasks.scrub.detect import detect
 from tasks.scrub.patterns import Engine

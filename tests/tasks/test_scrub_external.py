@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deskloop.errors import ConfigError
+from deskloop.contract.errors import ConfigError
 from tasks.scrub.external import check, equipment, load
 from tasks.scrub.external.findings import chosen, entity_of
 from tasks.scrub.span import Span

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from benchmarks.hostile import KINDS
-from deskloop.errors import DataError
-from deskloop.placeholders import PLACEHOLDER
-from deskloop.stage import Context
+from deskloop.contract.errors import DataError
+from deskloop.contract.placeholders import PLACEHOLDER
+from deskloop.contract.stage import Context
 from tasks.scrub import ScrubConfig, adapted, scrub
 from tasks.scrub.known import LONGEST, Value, find_known, key
 from tasks.scrub.near import Near

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from deskloop.errors import ConfigError
+from deskloop.contract.errors import ConfigError
 from tasks.scrub import ScrubConfig
 from tasks.scrub.detect import detect
 from tasks.scrub.patterns.file import check, equipment

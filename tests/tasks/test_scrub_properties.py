@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deskloop.placeholders import PLACEHOLDER
-from deskloop.schema import RAW_CONVERSATION, conversations
-from deskloop.stage import Context
+from deskloop.contract.placeholders import PLACEHOLDER
+from deskloop.contract.schema import RAW_CONVERSATION, conversations
+from deskloop.contract.stage import Context
 from tasks.scrub import ScrubConfig, placeholders, scrub
 from tasks.scrub.decode import decode
 from tasks.scrub.detect import detect

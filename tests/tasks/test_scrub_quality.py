@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deskloop.errors import ExpectationError
-from deskloop.stage import Context
+from deskloop.contract.errors import ExpectationError
+from deskloop.contract.stage import Context
 from tasks.scrub import ScrubConfig, quality
 from tasks.scrub.quality import measure, planted_types, wilson
 from tasks.scrub.quality.forms import FORMS, SHARES
@@ -206,7 +206,7 @@ def test_a_crippled_detector_stops_the_run_and_the_types_are_named(tmp_path: Pat
     desk = Desk(tmp_path, example_lines(40))
     with pytest.raises(ExpectationError, match=r"planted.*\(observed 0\.\d+\).*PERSON 0 of \d+"):
         desk.prepare("scrub.detector=patterns", "scrub.dialogue=false")
-    from deskloop.catalog import Catalog
+    from deskloop.store.catalog import Catalog
 
     assert [version.dataset for version in Catalog(tmp_path / "store" / "catalog").versions] == ["ingested"]
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deskloop.errors import ConfigError
-from deskloop.placeholders import PLACEHOLDER
+from deskloop.contract.errors import ConfigError
+from deskloop.contract.placeholders import PLACEHOLDER
 from tasks.scrub.config import ScrubConfig
 from tasks.scrub.decode import decode
 from tasks.scrub.detect import detect

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from benchmarks.hostile import KINDS
-from deskloop.placeholders import PLACEHOLDER
+from deskloop.contract.placeholders import PLACEHOLDER
 from tasks.scrub import ScrubConfig
 from tasks.scrub.span import Span
 from tasks.scrub.spoken import back, plain, written

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from deskloop.schema import conversations
-from deskloop.stage import Context
+from deskloop.contract.schema import conversations
+from deskloop.contract.stage import Context
 from tasks.select import STAGE, SelectConfig, select, unsupervise
 
 CONTEXT = Context(step="select")

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deskloop.errors import DataError
-from deskloop.schema import SPLITS, conversations
-from deskloop.stage import Context
+from deskloop.contract.errors import DataError
+from deskloop.contract.schema import SPLITS, conversations
+from deskloop.contract.stage import Context
 from tasks.split import STAGE, SplitConfig, proof, split
 
 CONTEXT = Context(step="split")

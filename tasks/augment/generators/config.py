@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from deskloop.stage import StageConfig
+from deskloop.contract.stage import StageConfig
 
 NOISES = ("keyboard", "ocr", "swap", "drop", "lowercase", "punctuation")
 Noise = Literal["keyboard", "ocr", "swap", "drop", "lowercase", "punctuation"]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from deskloop.errors import ConfigError
-from deskloop.hub import ask
-from deskloop.quiet import quiet
+from deskloop.contract.errors import ConfigError
+from deskloop.contract.hub import ask
+from deskloop.contract.quiet import quiet
 
 WEIGHTS = ("*.safetensors", "*.bin")
 FILES = (*WEIGHTS, "*.json", "*.spm", "*.model", "*.txt", "*.jinja")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deskloop.quiet import quiet
+from deskloop.contract.quiet import quiet
 from tasks.augment.generators.models import Found
 
 BROKEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd]")  # no text: control characters, half a character

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import regex  # type: ignore[import-untyped]
 
-from deskloop.placeholders import PLACEHOLDER
+from deskloop.contract.placeholders import PLACEHOLDER
 
 EDGE = r".,;:!?…*~"  # not part of a token that it stands at the end of
 BREAK = r"\s()\[\]{}<>\"'‘’“”«»|\\"  # never inside a token

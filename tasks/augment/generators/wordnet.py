@@ -11,7 +11,7 @@ from collections import defaultdict
 from functools import lru_cache
 from pathlib import Path
 
-from deskloop.errors import ConfigError
+from deskloop.contract.errors import ConfigError
 
 POS = {"noun": "n", "verb": "v", "adj": "a", "adv": "r"}
 TYPES = {"1": "n", "2": "v", "3": "a", "4": "r", "5": "a"}  # a sense key's number of the part of speech

@@ -7,7 +7,7 @@ PIN, security answer or birth date by themselves.
 
 from collections.abc import Mapping, Sequence
 
-from deskloop.placeholders import PLACEHOLDER, entity_type
+from deskloop.contract.placeholders import PLACEHOLDER, entity_type
 from tasks.scrub.dialogue.credentials import credentials
 from tasks.scrub.dialogue.figures import FIGURES, find_figures
 from tasks.scrub.dialogue.names import find_names

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import orjson
 
-from deskloop.errors import ConfigError
-from deskloop.quiet import quiet
+from deskloop.contract.errors import ConfigError
+from deskloop.contract.quiet import quiet
 from tasks.scrub.external.findings import entity_of
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from deskloop.placeholders import PLACEHOLDER
+from deskloop.contract.placeholders import PLACEHOLDER
 from tasks.scrub.span import Span
 
 COVER = "\ue000"  # stands for a placeholder's characters

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from deskloop.errors import ConfigError
-from deskloop.quiet import quiet
+from deskloop.contract.errors import ConfigError
+from deskloop.contract.quiet import quiet
 from tasks.scrub.external.find import Found
 from tasks.scrub.external.findings import entity_of
 from tasks.scrub.span import Span

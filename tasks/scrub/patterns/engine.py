@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from deskloop.errors import DataError
+from deskloop.contract.errors import DataError
 from tasks.scrub.patterns import phones
 from tasks.scrub.patterns.context import Context, Tokens, forgetting
 from tasks.scrub.patterns.needs import NOTHING, Needs, has_inner_dot, needs, tally

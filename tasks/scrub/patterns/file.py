@@ -17,9 +17,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from deskloop.document import load_yaml
-from deskloop.errors import ConfigError, InputError
-from deskloop.regular import read_small
+from deskloop.contract.errors import ConfigError, InputError
+from deskloop.contract.files import read_small
+from deskloop.pipeline.yaml_file import load_yaml
 
 MAX_BYTES, MAX_VALUES = 5_000_000, 500_000  # deny lists may be long
 EXPECTED = "expected a mapping with a list `recognizers`, each with `supported_entity` and `patterns` or `deny_list`"

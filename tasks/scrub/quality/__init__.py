@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from deskloop.stage import Context
+from deskloop.contract.stage import Context
 from tasks.scrub.config import ScrubConfig
 from tasks.scrub.quality.forms import FORMS, SHARES
 from tasks.scrub.quality.sentences import ASKED, SAID

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from deskloop.errors import ConfigError
-from deskloop.placeholders import PLACEHOLDER, entity_type
+from deskloop.contract.errors import ConfigError
+from deskloop.contract.placeholders import PLACEHOLDER, entity_type
 from tasks.scrub.decode import Decoded, decode
 from tasks.scrub.replacement.people import PERSON, made_email, normal_person
 from tasks.scrub.replacement.pseudonyms import pseudonym

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-from deskloop.placeholders import PLACEHOLDER
+from deskloop.contract.placeholders import PLACEHOLDER
 from tasks.scrub.tagger.fillers import FRAMES, slots
 from tasks.scrub.tagger.pools import harmless, pools
 from tasks.scrub.tagger.wordlists import word_list

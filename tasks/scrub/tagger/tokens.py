@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from deskloop.placeholders import PLACEHOLDER
+from deskloop.contract.placeholders import PLACEHOLDER
 
 PAD = "\0"  # stands between two texts
 GAP = 4  # pads between two texts: as far as the widest layer looks

@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from deskloop.errors import ConfigError
+from deskloop.contract.errors import ConfigError
 
 FOLDER = Path("/usr/share/wordnet")
 _EXAMPLE = re.compile(r'"([^"]{8,160})"')

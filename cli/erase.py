@@ -1,0 +1,198 @@
+"""`deskloop data erase`: a person removed from every dataset, version, log and cache of a store, and of its samples."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.flow import run_flow
+from deskloop.contract.errors import ConfigError
+from deskloop.contract.progress import be_quiet, say
+from deskloop.contract.terminal import echo
+
+if TYPE_CHECKING:
+    from deskloop.erase.search import Asked
+    from deskloop.store.store import Store
+
+LISTED = 20  # unreadable records that a person sees by name
+REASON = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+
+@click.command("erase", short_help="Remove a person from everything.")
+@click.option(
+    "--customer",
+    "customers",
+    multiple=True,
+    metavar="ID",
+    help="A customer's id, e-mail or phone as the source writes it; may be repeated.",
+)
+@click.option(
+    "--conversation", "conversations", multiple=True, metavar="ID", help="A conversation's id; may be repeated."
+)
+@click.option(
+    "--reason",
+    default="request",
+    show_default=True,
+    metavar="CODE",
+    help="A short word for the ledger; no name, no text.",
+)
+@click.option(
+    "-c", "--config", "pipeline", default="pipeline.yaml", metavar="FILE", show_default=True, help="The pipeline file."
+)
+@click.option("--dry-run", is_flag=True, help="Tell what would go; change nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--unreadable",
+    is_flag=True,
+    help="Also erase if only records that could not be read match, and no conversation; see --dry-run for them.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+def erase_command(
+    customers: tuple[str, ...], conversations: tuple[str, ...], reason: str, pipeline: str, dry_run: bool, yes: bool,
+    unreadable: bool, quiet: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Remove customers or conversations from every dataset, version, log, change feed and cache, raw included.
+
+    Models that were trained on their rows are named and marked, not deleted: the next run trains one without them.
+    Their older rows are refused from then on; new tickets are not. Without a name it finishes an erasure that was
+    interrupted.
+    """
+    from deskloop.erase import stores
+    from deskloop.pipeline.load import load_pipeline
+    from tasks import sections
+    from tasks import stages as all_stages
+
+    be_quiet(quiet)
+    loaded = load_pipeline(Path(pipeline), all_stages(), sections())
+    found = stores.of_pipeline(loaded.store)
+    unfinished = any(map(stores.is_pending, found))
+    if not customers and not conversations:
+        if dry_run or not unfinished:
+            told = "there is one to finish: leave out --dry-run" if unfinished else "nothing is half done"
+            raise ConfigError(f"name whom to erase: --customer ID or --conversation ID; {told}", "the command")
+        _tell(_finish(pipeline), as_json)
+        return
+    if not REASON.fullmatch(reason):
+        raise ConfigError("--reason: a word of letters, digits, - and _, at most 40, for it stays", "the command")
+    resumed = {}
+    if unfinished:
+        if dry_run:
+            raise ConfigError("an erasure was interrupted; finish it first: deskloop data erase", "the store")
+        say("finishing the erasure that was interrupted")
+        resumed = {"resumed": _finish(pipeline)}
+        if not as_json:
+            _show(resumed["resumed"])
+    with stores.locked(found) as held:
+        asked = [_asked(store, customers, conversations, loaded.steps[0].config) for store in held]
+        document, previews = stores.look(held, asked)
+        certain = document["status"] == "found" and not dry_run and _confirmed(document, yes, unreadable, as_json)
+        if certain:
+            stores.begin(held, asked, previews, reason)
+    if certain:
+        document |= _finish(pipeline)
+    _tell(document | resumed, as_json)
+    if document["status"] == "unconfirmed":
+        click.get_current_context().exit(2)
+
+
+def _asked(store: "Store", customers: Sequence[str], conversations: Sequence[str], config: Any) -> "Asked":
+    """What a store may know those asked for by.
+
+    Args:
+        config: of the pipeline's first step.
+    Raises:
+        ConfigError: one of them is nobody's id.
+    """
+    from tasks.ingest.config import IngestConfig
+    from tasks.ingest.erased import asked_for
+
+    keys = store.keys()
+    try:
+        return asked_for(
+            customers, conversations, [key.secret for key in keys], config if isinstance(config, IngestConfig) else None
+        )
+    except ValueError:
+        raise ConfigError("--customer or --conversation: one is empty, or a word for nobody", "the command") from None
+
+
+def _finish(pipeline: str) -> dict[str, Any]:
+    """The flow, which gets the file's name alone: whom to erase stands in the stores' journals, as keyed hashes."""
+    return {"status": "erased", **run_flow("erase", pipeline=pipeline)}
+
+
+def _confirmed(document: dict[str, Any], yes: bool, unreadable: bool, as_json: bool) -> bool:
+    """Ask the person at the terminal; what cannot be asked for and was not confirmed makes the status `unconfirmed`.
+
+    Records that could not be read confirm nothing about whose they are. So where they alone match, `--yes` is not
+    enough.
+    """
+    if as_json and not yes:
+        raise ConfigError("--json asks no questions; add --yes or --dry-run", "the command")
+    alone = document["only_unreadable"] and not unreadable
+    if yes and alone:
+        document["status"] = "unconfirmed"
+    if yes:
+        return not alone
+    _show(document, err=True)
+    question = "This cannot be undone. Erase?"
+    if alone:
+        question = (
+            "No conversation of theirs is in the store, only these records that could not be read. Erase them, and "
+            "refuse them from now on?"
+        )
+    if not click.confirm(question, default=False, err=True):
+        raise click.Abort
+    return True
+
+
+def _tell(document: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(document))
+    else:
+        _show(document)
+
+
+def _show(document: Mapping[str, Any], err: bool = False) -> None:
+    """What was found or done, for a person; counts, names and reasons, none of the text."""
+    echo("\n".join(_lines(document)), err=err)
+
+
+def _lines(document: Mapping[str, Any]) -> Iterator[str]:
+    status = document["status"]
+    if status == "already_erased":
+        yield "already erased: nothing of theirs is left"
+        return
+    yield f"{status}: {document['conversations']:,} conversations"
+    by = Counter(reason for one in document.get("matched", ()) for reason in one["by"])
+    yield from (f"  by {reason:<21} {count:>7,} conversations" for reason, count in by.most_common())
+    yield from (f"  {name:<24} {count:>7,} rows" for name, count in document["rows"].items())
+    if document["quarantine"]:
+        yield f"  {'quarantine':<24} {document['quarantine']:>7,} records that could not be read"
+    listed = document["unreadable"]
+    yield from (f"    {shown(one['row_id'])}: {shown(one['why'])}" for one in listed[:LISTED])
+    if len(listed) > LISTED:
+        yield f"    and {len(listed) - LISTED:,} more; --dry-run --json lists all"
+    for model in document["models"]:
+        state = f" ({', '.join(model['aliases'])})" if model["aliases"] else ""
+        yield f"  model {model['model']}{state} was trained on {model['rows']:,} of these rows"
+    if document["related"]:
+        yield f"  {document['related']:,} conversations share a key with these, but name somebody else too: they stay"
+    for file, count in (document.get("sources") or {}).items():
+        yield f"  {shown(file)} still holds {count:,} of their records: the next runs refuse them; the file is yours"
+    for name, rows in document["samples"].items():
+        yield f"  {name}: {sum(rows.values()):,} rows"
+    if status == "unconfirmed":
+        yield (
+            "nothing was erased: no conversation of theirs is in the store, only records that could not be read. "
+            "Review the list, then add --unreadable to erase them"
+        )
+
+
+def shown(text: str) -> str:
+    """A file's name or a record's id on a terminal: control characters escaped."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

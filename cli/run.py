@@ -1,0 +1,140 @@
+"""`deskloop run`, `prepare` and `plan`."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.flow import run_flow
+from deskloop.contract.errors import ConfigError, DeskloopError
+from deskloop.contract.progress import be_quiet, say
+from deskloop.contract.terminal import echo
+
+DEFAULT = "pipeline.yaml"
+JSON_KEYS = ("run_id", "status", "steps", "model", "metrics", "decision", "report")
+
+
+def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = [
+        click.option("-c", "--config", "pipeline", default=DEFAULT, metavar="FILE", show_default=True,
+                     help="The pipeline file."),
+        click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE",
+                     help="Override an option, e.g. --set normalize.max_chars=4000; may be repeated."),
+        click.option("--sample", type=click.IntRange(min=1), metavar="N",
+                     help="Read only the first N records, into a store of their own."),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _partial(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = [
+        click.option("--from", "begin", metavar="STEP", help="Start here; steps before it stand as last published."),
+        click.option("--until", metavar="STEP", help="Stop after this step."),
+        click.option("--refit", multiple=True, metavar="STEP", help="Fit a step's artifact anew; may be repeated."),
+        click.option("--rebuild", is_flag=True, help="Compute all steps again, from raw and the ledger."),
+        click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command("run")
+@_shared
+@_partial
+def run_command(as_json: bool, quiet: bool, **options: Any) -> None:
+    """Prepare, fine-tune, evaluate, promote or keep, report; what has not changed is reused.
+
+    Steps are those of the pipeline file, then finetune, evaluate and promote.
+    """
+    _check(options, ("finetune", "evaluate", "promote"))
+    _flow("retrain", as_json, quiet, options)
+
+
+@click.command("prepare")
+@_shared
+@_partial
+def prepare_command(as_json: bool, quiet: bool, **options: Any) -> None:
+    """The data part alone; ends in the data-quality report."""
+    _check(options)
+    _flow("prepare", as_json, quiet, options)
+
+
+@click.command("plan")
+@_shared
+def plan_command(pipeline: str, overrides: tuple[str, ...], sample: int | None, as_json: bool) -> None:
+    """What a run would reuse, extend or compute, step by step, and why; computes nothing."""
+    from deskloop.engine.plan import plan
+    from deskloop.pipeline.load import load_pipeline
+    from tasks import sections, stages
+    from tasks.finetune.products import base_product, model_product
+
+    loaded = load_pipeline(Path(pipeline), stages(), sections(), overrides, sample)
+    trains = "input_ids" in loaded.steps[-1].stage.provides
+    entries = plan(loaded, *((base_product, model_product(loaded)) if trains else ()))
+    if as_json:
+        click.echo(json.dumps(entries))
+        return
+    for entry in entries:
+        echo(f"  {entry['step']:<12} {entry['action']:<8} {entry['why']}")
+
+
+def _check(options: Mapping[str, Any], more: Sequence[str] = ()) -> None:
+    """Refuse a bad file or step name at once: Prefect takes seconds to start.
+
+    Args:
+        more: steps that come after those of the pipeline file.
+    Raises:
+        ConfigError: as `load_pipeline`; or a step to start or stop at is not there, or they are in the wrong order.
+    """
+    from deskloop.pipeline.load import load_pipeline
+    from deskloop.pipeline.preflight import preflight
+    from deskloop.pipeline.problems import nearest
+    from deskloop.run.session import check_refit
+    from tasks import sections, stages
+
+    pipeline = load_pipeline(Path(options["pipeline"]), stages(), sections(), options["overrides"], options["sample"])
+    order = [*(step.name for step in pipeline.steps), *more]
+    begin, until = options["begin"], options["until"]
+    problems = [
+        f"{option} {name}: there is no such step{nearest(name, order)}"
+        for option, name in (("--from", begin), ("--until", until))
+        if name is not None and name not in order
+    ]
+    if not problems and begin is not None and until is not None and order.index(until) < order.index(begin):
+        problems.append(f"--until {until} comes before --from {begin}")
+    if problems:
+        raise ConfigError(problems, "the command")
+    check_refit(pipeline, options["refit"])
+    preflight(pipeline, begin, until, training=bool(more) and (until is None or until in more))
+
+
+def _flow(name: str, as_json: bool, quiet: bool, options: dict[str, Any]) -> None:
+    be_quiet(quiet)
+    arguments = options | {"overrides": list(options["overrides"]), "refit": list(options["refit"])}
+    try:
+        document = run_flow(name, **arguments)
+    except DeskloopError as error:
+        if as_json and error.document is not None:
+            click.echo(json.dumps({key: error.document.get(key) for key in JSON_KEYS}))
+        raise
+    if as_json:
+        click.echo(json.dumps({key: document.get(key) for key in JSON_KEYS}))
+    else:
+        _tell(document)
+
+
+def _tell(document: dict[str, Any]) -> None:
+    """The short summary at the end, for a person."""
+    metrics = document["metrics"]
+    for name in ("base", "unigram", "bigram", "candidate"):
+        if name in metrics:
+            say(f"  {name:<12} {metrics[name]['bits_per_byte']:.3f} bits per byte of the agents' words, test split")
+    if document["model"]:
+        echo(f"model:  {document['model']['folder']}")
+    echo(f"report: {document['report']}")

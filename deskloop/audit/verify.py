@@ -1,0 +1,207 @@
+"""Everything in a store compared with what was written there; reads all of it, changes no data.
+
+Files are compared with their checksums, rows with their hashes, versions with their digests, artifacts with their
+names, memos and models with their checksums. What can be rebuilt and is damaged is marked, so that the next run does.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from deskloop.contract.errors import ConfigError, DamageError, remedy
+from deskloop.models.folder import folder_problem, place_of
+from deskloop.store import key_checks, zones
+from deskloop.store.catalog import Catalog, Version
+from deskloop.store.checksums import DAMAGED, damage, expected, load
+from deskloop.store.digest import row_hashes, table_digest
+from deskloop.store.ledger import Ledger
+from deskloop.store.memo import Memo
+from deskloop.store.snapshot import HASH, Snapshot, snapshot
+from deskloop.store.store import Store
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not what was written."""
+
+    place: str
+    problem: str
+    remedy: str
+
+
+@dataclass
+class Verification:
+    """What was compared, by kind, and what was found."""
+
+    checked: Counter[str] = field(default_factory=Counter)
+    findings: list[Finding] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        damaged = [asdict(one) for one in self.findings]
+        return {"status": "damaged" if damaged else "ok", "checked": dict(self.checked), "damaged": damaged}
+
+    def note(self, place: str, problem: str, todo: str = "") -> None:
+        """Add a finding, unless it was found by another way already."""
+        found = Finding(place, problem, todo or remedy(place))
+        if found not in self.findings:
+            self.findings.append(found)
+
+    def attempt(self, kind: str, check: Callable[[], object], place: str = "") -> None:
+        """Make one comparison; its damage is a finding."""
+        self.checked[kind] += 1
+        try:
+            check()
+        except DamageError as error:
+            self.note(error.place, error.problem)
+        except ConfigError as error:
+            self.note(place, "; ".join(error.problems), "Follow what the message says")
+
+
+def verify(store: Store) -> Verification:
+    """Compare everything; the store must be locked by the caller."""
+    result = Verification()
+    with zones.allow_raw("verify"):
+        result.attempt("keys", lambda: key_checks.verify_erasures(store.root, store.keys()), "keys")
+        for folder in _tables(store.root):
+            result.attempt("tables", lambda folder=folder: _check_table(folder))  # type: ignore[misc]
+        catalog = _catalog(store, result)
+        for version in catalog.versions if catalog is not None else []:
+            if version.kind == "dataset" and not version.gone:
+                result.attempt("versions", lambda version=version: _check_version(store, version))  # type: ignore[misc]
+        _check_ledger(store, result)
+        _check_memo(store, result)
+        if catalog is not None:
+            _check_models(store, catalog, result)
+    return result
+
+
+def _tables(root: Path) -> list[Path]:
+    """Every Delta table, those that have lost their log included."""
+    there = {path.parent for zone in ("raw", "clean", "ledger") for path in (root / zone).glob("[!.]*/_delta_log")}
+    there |= {
+        path.parent for zone in ("raw", "clean", "ledger") for path in (root / zone).glob("[!.]*/_checksums.json")
+    }
+    return sorted(there)
+
+
+def _check_table(folder: Path) -> None:
+    """All files of a table that have a checksum, its log, and the hashes of its last commit's rows.
+
+    Raises:
+        DamageError: the first thing that is wrong.
+    """
+    record = load(folder)
+    if record is not None and record.version < 0 and not (folder / "_delta_log").is_dir():
+        return  # a run was killed before the first commit
+    found = snapshot(folder)
+    found.check_recorded()
+    _check_rows(found)
+    (folder / DAMAGED).unlink(missing_ok=True)
+
+
+def _check_rows(found: Snapshot) -> None:
+    if HASH not in found.schema.names:
+        found.check()
+        return
+    for rows in found.batches(found.schema.names):
+        if not row_hashes(rows).equals(rows[HASH].combine_chunks()):
+            raise damage(found.folder, "rows do not match their hashes")
+
+
+def _check_version(store: Store, version: Version) -> None:
+    """Whether a version can be read, and has the digest that the catalog names.
+
+    Raises:
+        DamageError: it has not.
+    """
+    store.check(version)
+    found = store.snapshot(version.zone, version.dataset, version.delta_version)
+    hashes = pa.chunked_array([batch[HASH].combine_chunks() for batch in found.batches([HASH])], pa.binary())
+    if len(hashes) != version.rows or table_digest(hashes) != version.digest:
+        raise damage(found.folder, f"its rows do not match the digest of {version.name}")
+
+
+def _catalog(store: Store, result: Verification) -> Catalog | None:
+    folder = store.root / "catalog"
+    tables = any((store.root / "clean").glob("[!.]*/_delta_log"))
+    try:
+        result.checked["catalog"] += 1
+        if (folder / "_delta_log").is_dir():
+            _check_table(folder)
+        catalog = Catalog(folder)
+    except DamageError as error:
+        result.note(error.place, error.problem)
+        return None
+    result.attempt("ledger", store.check_ledger)
+    if tables and not catalog.versions:
+        result.note("catalog", "it is missing or empty, while there are datasets")
+    return catalog
+
+
+def _check_ledger(store: Store, result: Verification) -> None:
+    folder = store.root / "ledger"
+    ledger = Ledger(folder)
+    names: Sequence[str] = ()
+    for zone in (folder, store.root / "raw"):
+        try:
+            names = expected(zone)
+        except DamageError as error:
+            result.note(error.place, error.problem)
+        for name in names:
+            if not (zone / name).is_dir():
+                result.note(f"{zone.name}/{name}", "the whole table is missing")
+    try:
+        artifacts = ledger.artifacts()
+    except DamageError as error:
+        result.note(error.place, error.problem)
+        artifacts = {}
+    for digest in artifacts:
+        result.attempt("blobs", lambda digest=digest: ledger.files(digest))  # type: ignore[misc]
+    for name in ("erasure.json", "access.jsonl"):
+        path = folder / name
+        try:
+            for line in path.read_bytes().splitlines() if path.exists() else ():
+                orjson.loads(line)
+        except orjson.JSONDecodeError:
+            result.note(f"ledger/{name}", "it is no JSON")
+
+
+def _check_memo(store: Store, result: Verification) -> None:
+    def check(path: Path) -> None:
+        with Memo(str(path)) as memo:
+            memo.check()
+
+    for path in sorted((store.root / "memo").glob("*.sqlite")):
+        result.attempt("memos", lambda path=path: check(path))  # type: ignore[misc]
+
+
+def _check_models(store: Store, catalog: Catalog, result: Verification) -> None:
+    """Folders of models; that of an earlier version may have been removed, and the registry's file must be sound."""
+    for version in catalog.versions:
+        if version.kind != "model" or version.gone:
+            continue
+        place = place_of(version)
+        if (store.root / place).is_dir() or catalog.latest(version.dataset) == version:
+            result.checked["models"] += 1
+            problem = folder_problem(store.root, version)
+            if problem:
+                result.note(place, problem)
+    registry = store.root / "mlflow.db"
+    if registry.exists():
+        result.checked["registry"] += 1
+        database = sqlite3.connect(f"file:{registry}?mode=ro", uri=True)
+        try:
+            sound = database.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
+        except sqlite3.DatabaseError:
+            sound = False
+        finally:
+            database.close()
+        if not sound:
+            result.note("mlflow.db", "SQLite finds the registry damaged")

@@ -1,0 +1,76 @@
+"""What the ledger keeps of erasures: keyed hashes by which older rows of an erased person are known and refused."""
+
+import hmac
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+def conversation_hash(key: bytes, name: str) -> str:
+    """HMAC-SHA256 of a conversation's id: 64 hexadecimal digits."""
+    return hmac.digest(key, f"erased conversation\x1f{name}".encode(), "sha256").hex()
+
+
+def record_hash(key: bytes, raw: bytes) -> str:
+    """HMAC-SHA256 of the bytes of a record that cannot be read, white space around it aside: 64 hexadecimal digits."""
+    return hmac.digest(key, b"erased record\x1f" + raw.strip(), "sha256").hex()
+
+
+def belongs(keys: Collection[str], customers: Collection[str], own: Collection[str]) -> bool:
+    """Whether a conversation with these customer keys is the person's.
+
+    One key that was asked for is enough. Of the others that are theirs (`own`), a conversation may have no key besides.
+    """
+    return any(key in customers for key in keys) or (bool(keys) and all(key in own for key in keys))
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """One erasure as the ledger keeps it.
+
+    Attributes:
+        until: rows that started later are new tickets, and welcome.
+        customers, own: customer keys that were asked for, and others that are the same person's alone.
+        conversations, records: hashes of conversation ids, and of records that could not be read.
+    """
+
+    id: str
+    until: datetime
+    customers: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
+    conversations: frozenset[str] = frozenset()
+    records: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Erased:
+    """All erasures of a store, lent to the stage that reads the sources.
+
+    Attributes:
+        keys: the project's secrets, newest first: hashes may have been made with any of them.
+    """
+
+    erasures: tuple[Erasure, ...]
+    keys: tuple[bytes, ...] = field(repr=False)
+
+    def refuses(
+        self, customer_keys: Iterable[Collection[str]], names: Collection[str], started_at: datetime | None
+    ) -> bool:
+        """Whether a conversation is an older one of an erased person; one without a time counts as older.
+
+        Args:
+            customer_keys: its customer keys under each of `keys`.
+            names: its id, as the source has it and as ours.
+        """
+        by_key = list(customer_keys)
+        hashes = {conversation_hash(key, name) for key in self.keys for name in names if name}
+        return any(
+            (started_at is None or started_at <= one.until)
+            and (hashes & one.conversations or any(belongs(keys, one.customers, one.own) for keys in by_key))
+            for one in self.erasures
+        )
+
+    def refuses_record(self, raw: bytes) -> bool:
+        """Whether a record that cannot be read was erased before, as it is."""
+        known = [one.records for one in self.erasures if one.records]
+        return bool(known) and any(record_hash(key, raw) in records for key in self.keys for records in known)

@@ -1,0 +1,73 @@
+"""Whether a model can be had, told before anything runs: a folder, the local cache, or the hub.
+
+Loading code finds out late, after minutes of preparation, and after long retries where there is no network.
+"""
+
+import threading
+from pathlib import Path
+
+from deskloop.contract.errors import ConfigError
+
+SECONDS = 5.0  # to wait for the hub
+
+
+def check_model(model: str, folder: str, where: str) -> None:
+    """Refuse a model that is neither a folder, nor in the local cache, nor on a hub that answers.
+
+    Args:
+        model: a path relative to `folder`, an absolute path, or a model id such as `distilgpt2`.
+        where: names the option in the error.
+    Raises:
+        ConfigError: says which of the three failed, and what to do.
+    """
+    local = Path(folder, model)
+    if local.is_dir():
+        if not (local / "config.json").is_file():
+            raise ConfigError(f"{model!r} is a folder without a config.json, so no Hugging Face model", where)
+        return
+    if model.startswith((".", "/", "~")) or model.count("/") > 1:
+        raise ConfigError(f"{model!r}: there is no such folder (relative paths start at the pipeline file)", where)
+    problem = _unreachable(model)
+    if problem:
+        raise ConfigError(
+            f"model {model!r} cannot be had: it is no folder beside the pipeline file, not in the local cache, and "
+            f"{problem}. Give a folder, or download it where there is a network: hf download {model}",
+            where,
+        )
+
+
+def ask(model: str) -> str | Exception | None:
+    """The commit that the hub gives for a model id, or why it gives none; null where it tells no commit.
+
+    Asked in a thread: a name server that does not answer keeps its caller for longer than any timeout of the client's.
+    """
+    from huggingface_hub import model_info
+
+    answers: list[str | Exception | None] = []
+
+    def put() -> None:
+        try:
+            answers.append(model_info(model, timeout=SECONDS).sha)
+        except Exception as error:  # every HTTP client has its own family of errors; the caller tells it
+            answers.append(error)
+
+    asking = threading.Thread(target=put, daemon=True)
+    asking.start()
+    asking.join(SECONDS + 1)
+    return answers[0] if answers else TimeoutError()
+
+
+def _unreachable(model: str) -> str:
+    """Why the hub does not give a model; "" where it does, or the cache has it."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+
+    try:
+        if isinstance(try_to_load_from_cache(model, "config.json"), str):
+            return ""
+    except HFValidationError:
+        return "it is not a valid model id"
+    answer = ask(model)
+    if isinstance(answer, RepositoryNotFoundError):
+        return "the hub has no model of that name, or it needs a login (hf auth login)"
+    return f"the hub does not answer ({type(answer).__name__})" if isinstance(answer, Exception) else ""

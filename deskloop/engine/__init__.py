@@ -1,0 +1,1 @@
+"""From a step to a published version: decide, make, account, check, publish."""

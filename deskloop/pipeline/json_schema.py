@@ -1,0 +1,36 @@
+"""The JSON Schema of the pipeline file, so that an editor completes and checks it while it is written."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from deskloop.contract.stage import Stage, StageConfig
+from deskloop.pipeline.load import STEP_NAME, Settings
+
+
+def pipeline_schema(stages: Mapping[str, Stage], sections: Mapping[str, type[StageConfig]]) -> dict[str, Any]:
+    """JSON Schema (2020-12) of keys and types; what a step needs of those before it only `load_pipeline` checks."""
+    definitions: dict[str, Any] = {}
+
+    def options(model: type[StageConfig]) -> dict[str, Any]:
+        schema = model.model_json_schema(ref_template="#/$defs/{model}")
+        definitions.update(schema.pop("$defs", {}))
+        definitions[model.__name__] = schema
+        return {"anyOf": [{"$ref": f"#/$defs/{model.__name__}"}, {"type": "null"}]}
+
+    entries: list[dict[str, Any]] = [{"enum": list(stages)}]
+    for name, stage in stages.items():
+        entries.append(_entry({name: options(stage.config)}, name))
+        step = {"type": "string", "pattern": f"^{STEP_NAME.pattern}$"}
+        entries.append(_entry({"stage": {"const": name}, "name": step, "with": options(stage.config)}, "stage"))
+    top = Settings.model_json_schema()
+    top["properties"]["steps"] = {"type": "array", "minItems": 1, "items": {"anyOf": entries}}
+    top["properties"] |= {name: options(model) for name, model in sections.items()}
+    top["required"] = ["name", "steps"]
+    top["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    top["title"] = "deskloop pipeline"
+    top["$defs"] = definitions
+    return top
+
+
+def _entry(properties: dict[str, Any], required: str) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": [required], "additionalProperties": False}

@@ -1,0 +1,1 @@
+"""Versioned tables on disk: zones, commits, checksums, catalog, ledger, keys and memo."""
