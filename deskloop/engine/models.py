@@ -25,7 +25,6 @@ from deskloop.store.digest import text_digest
 LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate")
 
 
-
 @dataclass(frozen=True)
 class Product:
     """A kind of thing that is made from versions but is no table.

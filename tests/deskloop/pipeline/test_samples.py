@@ -10,8 +10,8 @@ from deskloop.contract.errors import ConfigError
 from deskloop.models import Registry
 from deskloop.pipeline.samples import check_sample, is_sample, sample_root, samples_of
 from deskloop.store.store import Store
-from tests.deskloop.pipeline.test_load import load, problems
 from tests.deskloop.models.test_registry import Shop
+from tests.deskloop.pipeline.test_load import load, problems
 
 
 @pytest.fixture(scope="module")
