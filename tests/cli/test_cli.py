@@ -247,7 +247,7 @@ DOCUMENT = {
 
 def as_flow(monkeypatch: pytest.MonkeyPatch, flow: Callable[..., dict[str, Any]]) -> None:
     """A function in place of Prefect's flows, and no server for it: these tests are about the command alone."""
-    monkeypatch.setattr("deskloop.cli.flow.connected", lambda: contextlib.nullcontext(lambda: None))
+    monkeypatch.setattr("cli.flow.connected", lambda: contextlib.nullcontext(lambda: None))
     monkeypatch.setitem(sys.modules, "flows.prepare", SimpleNamespace(prepare=flow))  # type: ignore[arg-type]
 
 
