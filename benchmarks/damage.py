@@ -29,7 +29,7 @@ from deskloop.store.catalog import Catalog
 from deskloop.store.memo import Memo
 from deskloop.store.store import Store
 from deskloop.store.zones import allow_raw
-from tasks import sections, stages
+from tasks import stages
 from tests.deskloop.store.damage import active, delete, entries, flip, parts, swap, truncate, zero
 from tests.flows.desk import Desk, example_lines
 
@@ -66,17 +66,12 @@ class Bench:
 
     def run(self, folder: Path, model: bool = True) -> dict[str, str]:
         """Run the data part, and the model part up to the candidate; dataset -> digest."""
-        from flows.finetune import base_task, finetune_task
-
         if not (folder / "pipeline.yaml").exists():
             self.desk.save()
-        pipeline = load_pipeline(folder / "pipeline.yaml", stages(), sections())
+        pipeline = load_pipeline(folder / "pipeline.yaml", stages())
         with open_run(pipeline, lambda line: None) as run:
-            references: list[str] = []
-            for step in pipeline.steps:
-                references = run_step(run, step, references)
-            if model:
-                finetune_task.fn(run.id, base_task.fn(run.id, references), references)
+            for step in [*pipeline.data_steps, *([pipeline.step("base"), pipeline.step("finetune")] if model else [])]:
+                run_step(run, step)
             versions = [one for entry in run.entries.values() for one in entry.versions]
             return {one.dataset: one.digest for one in map(run.engine.catalog.get, (one.name for one in versions))}
 

@@ -28,10 +28,11 @@ import pyarrow as pa
 from deskloop.pipeline.load import load_pipeline
 from deskloop.run.session import open_run, run_step
 from deskloop.store.ledger import Ledger
-from tasks import sections, stages
+from tasks import stages
+from tasks.base import prepare_base
 from tasks.evaluate.bootstrap import compared, family_sums, interval, resampling
 from tasks.evaluate.likelihood import score
-from tasks.finetune import FinetuneConfig, finetune, prepare_base
+from tasks.finetune import FinetuneConfig, finetune
 from tasks.promote import PromoteConfig, judge
 
 ROOT = Path(__file__).parents[1]
@@ -88,12 +89,11 @@ def _scores(folder: Path, seeds: int) -> tuple[dict[str, pd.DataFrame], dict[str
 def _prepared(folder: Path) -> tuple[pa.Table, pa.Table, pa.Table, dict[str, bytes]]:
     """The example log's splits, encoded, with a quarter of it for the test; and the tokenizer."""
     overrides = [f"store={folder / 'store'}", "dedupe.test=0.25"]
-    pipeline = load_pipeline(ROOT / "examples" / "support" / "pipeline.yaml", stages(), sections(), overrides)
+    pipeline = load_pipeline(ROOT / "examples" / "support" / "pipeline.yaml", stages(), overrides)
     with open_run(pipeline, lambda line: print(line, file=sys.stderr)) as run:
-        references: list[str] = []
-        for step in pipeline.steps:
-            references = run_step(run, step, references)
-        versions = run.versions(references)
+        for step in pipeline.data_steps:
+            run_step(run, step)
+        versions = run.entries["encode"].versions
         train, validation, test = (run.engine.table(one) for one in versions)
         return train, validation, test, Ledger(run.store.root / "ledger").files(versions[0].artifact)
 
@@ -153,13 +153,14 @@ def _compared(candidate: pd.DataFrame, champion: pd.DataFrame, part: Mapping[str
     sums, names = family_sums(rows, part)
     draws = resampling(len(names), RESAMPLES, CONFIDENCE, seed=0)
     bits, size = sums["champion"]
-    return compared(sums, "champion", draws, len(part)), float(bits.sum() / size.sum())
+    return compared(sums, "candidate", "champion", draws, len(part)), float(bits.sum() / size.sum())
 
 
 def _passes(found: dict[str, Any], bits: float, champion: str) -> bool:
     """Whether the gate against the champion lets the candidate through."""
     config = PromoteConfig(better_than=(), champion=cast(Any, champion))
-    return bool(judge({"metrics": {"champion": {"bits_per_byte": bits}}, "comparisons": [found]}, config)[0]["passed"])
+    figures = {"metrics": {"champion": {"bits_per_byte": bits}}, "comparisons": [found]}
+    return bool(judge({"evaluate": figures}, config)[0]["passed"])
 
 
 def _coverage(splits: int = 400) -> dict[str, dict[str, float]]:

@@ -17,7 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from deskloop.pipeline.load import Pipeline, load_pipeline
+from deskloop.pipeline.load import load_pipeline
+from deskloop.pipeline.pipeline import Pipeline
 from deskloop.run.session import Run, open_run, run_step
 from tasks import stages
 
@@ -61,7 +62,7 @@ def _two_nights(folder: Path) -> Pipeline:
     shutil.copytree(ROOT / "examples" / "support" / "log", folder / "log")
     file = folder / "pipeline.yaml"
     file.write_text(json.dumps({"name": "bench", "store": "store", "steps": STEPS}))
-    pipeline = load_pipeline(file, stages(), {})
+    pipeline = load_pipeline(file, stages())
     _timed(pipeline, rebuild=False)
     shutil.copytree(pipeline.store, folder / "yesterday")
     subprocess.run([*generate, "--night", "1", "--out", str(folder / "log")], check=True, stdout=subprocess.DEVNULL)
@@ -71,9 +72,8 @@ def _two_nights(folder: Path) -> Pipeline:
 def _timed(pipeline: Pipeline, rebuild: bool) -> tuple[float, Run]:
     with open_run(pipeline, lambda line: None, rebuild=rebuild) as run:
         began = time.monotonic()
-        references: list[str] = []
-        for step in pipeline.steps:
-            references = run_step(run, step, references)
+        for step in pipeline.data_steps:
+            run_step(run, step)
         return time.monotonic() - began, run
 
 

@@ -24,7 +24,7 @@ from typing import Any
 from deskloop.contract.placeholders import PLACEHOLDER
 from deskloop.pipeline.load import load_pipeline
 from deskloop.run.session import open_run, run_step
-from tasks import sections, stages
+from tasks import stages
 from tasks.scrub.decode import decode
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "support"
@@ -113,11 +113,10 @@ def _scrubbed(folder: Path, log: Path) -> dict[str, list[str]]:
     """Conversation id -> the texts of its turns, as the example pipeline's `scrubbed` holds them."""
     (folder / "pipeline.yaml").write_text((EXAMPLE / "pipeline.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     (folder / "log").symlink_to(log)
-    pipeline = load_pipeline(folder / "pipeline.yaml", stages(), sections())
+    pipeline = load_pipeline(folder / "pipeline.yaml", stages())
     with open_run(pipeline, lambda line: print(line, file=sys.stderr)) as run:
-        references: list[str] = []
         for step in pipeline.steps[:2]:
-            references = run_step(run, step, references)
+            run_step(run, step)
         (version,) = run.entries["scrub"].versions
         table = run.store.read(version.zone, version.dataset, version.delta_version, ["conversation_id", "turns"])
     return {row["conversation_id"]: [turn["text"] for turn in row["turns"]] for row in table.to_pylist()}

@@ -127,9 +127,9 @@ def _init(job: Mapping[str, Any]) -> dict[str, Any]:
 
 def _pipeline(job: Mapping[str, Any]) -> dict[str, Any]:
     from deskloop.pipeline.load import load_pipeline
-    from tasks import sections, stages
+    from tasks import stages
 
-    return {"steps": len(load_pipeline(Path(job["path"]), stages(), sections()).steps)}
+    return {"steps": len(load_pipeline(Path(job["path"]), stages()).steps)}
 
 
 def _recognizers(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -128,9 +128,9 @@ def restore_command(
 
 def _root(pipeline: str) -> Path:
     from deskloop.pipeline.load import load_pipeline
-    from tasks import sections, stages
+    from tasks import stages
 
-    return load_pipeline(Path(pipeline), stages(), sections()).store
+    return load_pipeline(Path(pipeline), stages()).store
 
 
 def _passphrase_of(file: Path | None, as_json: bool, new: bool) -> str:

@@ -71,8 +71,9 @@ def chat_command(
     from tasks.evaluate.generation import load_speaker
     from tasks.scrub.config import ScrubConfig
 
-    config = cast(EvaluateConfig, desk.pipeline.sections["evaluate"]).model_copy(update=given)
-    scrubs = [cast(ScrubConfig, step.config) for step in desk.pipeline.steps if step.stage.name == "scrub"]
+    configs = [cast(EvaluateConfig, one) for one in desk.pipeline.configs_of("evaluate")]
+    config = (configs or [EvaluateConfig()])[0].model_copy(update=given)
+    scrubs = [cast(ScrubConfig, one) for one in desk.pipeline.configs_of("scrub")]
     scrub = None if raw else [*scrubs, ScrubConfig()][0]
     key = Store(desk.pipeline.store).key()[1] if scrub is not None and scrub.replace else b""
     talk = Talk(load_speaker(folder, config), scrub, desk.pipeline.settings.seed, key)
@@ -183,7 +184,7 @@ def _chosen(desk: Desk, which: str, run: str) -> tuple[Path, str]:
 
 def _base(desk: Desk, run: str) -> tuple[Path, str]:
     """The base that the champion was fine-tuned from, or the latest."""
-    from deskloop.models.folder import weights_digest
+    from deskloop.contract.hub import weights_digest
 
     champion = desk.registry.champion(desk.name)
     parents = desk.catalog.get(champion.catalog).parents if champion else []

@@ -64,7 +64,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON doc
 @_json
 def log_command(dataset: str | None, pipeline: str, sample: int | None, as_json: bool) -> None:
     """List published versions, the newest last; of one DATASET or of all."""
-    from deskloop.report.tallies import recall
+    from tasks.scrub.report import recall
 
     _, catalog = _catalog(pipeline, sample)
     chosen = [one for one in catalog.in_order() if dataset in (None, one.dataset)]

@@ -64,11 +64,10 @@ def erase_command(
     """
     from deskloop.erase import stores
     from deskloop.pipeline.load import load_pipeline
-    from tasks import sections
     from tasks import stages as all_stages
 
     be_quiet(quiet)
-    loaded = load_pipeline(Path(pipeline), all_stages(), sections())
+    loaded = load_pipeline(Path(pipeline), all_stages())
     found = stores.of_pipeline(loaded.store)
     unfinished = any(map(stores.is_pending, found))
     if not customers and not conversations:

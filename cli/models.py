@@ -18,7 +18,7 @@ from deskloop.contract.terminal import echo
 
 if TYPE_CHECKING:
     from deskloop.models import Model, Registry
-    from deskloop.pipeline.load import Pipeline
+    from deskloop.pipeline.pipeline import Pipeline
     from deskloop.store.catalog import Catalog, Version
 
 
@@ -41,11 +41,15 @@ class Desk:
 
     def details(self, model: "Model") -> dict[str, Any]:
         """The figures of a model's evaluation; empty where there is none, or where another store's catalog has it."""
+        from deskloop.models.figures import evaluated_as, figures_for
+
         known = {one.name: one for one in self.catalog.versions}
         own = known.get(model.catalog)
         if own is None or own.fingerprint != model.fingerprint or model.evaluation not in known:
             return {}
-        return dict(known[model.evaluation].details)
+        figures = known[model.evaluation].details
+        candidate = evaluated_as(figures, model.catalog)
+        return figures_for(figures, candidate) if candidate else {}
 
     def bits_per_byte(self, model: "Model") -> float | None:
         """What a model was judged at, when it was the candidate."""
@@ -144,7 +148,7 @@ def promote_command(version: str, reason: str, file: str, sample: int | None, as
     desk = open_desk(file, sample)
     chosen, before = desk.find(version), desk.registry.champion(desk.name)
     failed = _failed_gates(desk, chosen)
-    from tasks.promote import told
+    from tasks.promote import describe
 
     champion = desk.registry.promote(desk.name, chosen.version, reason)
     if as_json:
@@ -153,7 +157,7 @@ def promote_command(version: str, reason: str, file: str, sample: int | None, as
     if failed is None:
         echo("it was never judged", err=True)
     for gate in failed or ():
-        echo(f"it had failed the gate {told(gate)}", err=True)
+        echo(f"it had failed the gate {describe(gate)}", err=True)
     if chosen.rolled_back:
         echo(f"it was rolled back before: {chosen.rolled_back}", err=True)
     _say_moved(before, champion)
@@ -223,7 +227,9 @@ def _failed_gates(desk: Desk, model: "Model") -> list[dict[str, Any]] | None:
     found = desk.details(model)
     if "comparisons" not in found:
         return None
-    return [gate for gate in judge(found, cast(PromoteConfig, desk.pipeline.sections["promote"])) if not gate["passed"]]
+    configs = [cast(PromoteConfig, one) for one in desk.pipeline.configs_of("promote")]
+    gates = judge({"evaluate": found}, (configs or [PromoteConfig()])[0])
+    return [gate for gate in gates if not gate["passed"]]
 
 
 def _moved(desk: Desk, before: "Model | None", champion: "Model", failed: list[dict[str, Any]] | None) -> str:

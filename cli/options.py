@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from deskloop.pipeline.load import Pipeline
+    from deskloop.pipeline.pipeline import Pipeline
 
 sample_option = click.option(
     "--sample",
@@ -27,9 +27,9 @@ def load(file: str, sample: int | None) -> "Pipeline":
     """
     from deskloop.pipeline.load import load_pipeline
     from deskloop.pipeline.samples import check_sample
-    from tasks import sections, stages
+    from tasks import stages
 
-    pipeline = load_pipeline(Path(file), stages(), sections(), sample=sample)
+    pipeline = load_pipeline(Path(file), stages(), sample=sample)
     if sample is not None:
         check_sample(pipeline.own_store, sample, file)
     return pipeline

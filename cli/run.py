@@ -1,14 +1,14 @@
 """`deskloop run`, `prepare` and `plan`."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cli.flow import run_flow
-from deskloop.contract.errors import ConfigError, DeskloopError
+from deskloop.contract.errors import DeskloopError
 from deskloop.contract.progress import be_quiet, say
 from deskloop.contract.terminal import echo
 
@@ -48,11 +48,8 @@ def _partial(command: Callable[..., Any]) -> Callable[..., Any]:
 @_shared
 @_partial
 def run_command(as_json: bool, quiet: bool, **options: Any) -> None:
-    """Prepare, fine-tune, evaluate, promote or keep, report; what has not changed is reused.
-
-    Steps are those of the pipeline file, then finetune, evaluate and promote.
-    """
-    _check(options, ("finetune", "evaluate", "promote"))
+    """Run every step of the pipeline file, then write the report; what has not changed is reused."""
+    _check(options)
     _flow("retrain", as_json, quiet, options)
 
 
@@ -69,14 +66,13 @@ def prepare_command(as_json: bool, quiet: bool, **options: Any) -> None:
 @_shared
 def plan_command(pipeline: str, overrides: tuple[str, ...], sample: int | None, as_json: bool) -> None:
     """What a run would reuse, extend or compute, step by step, and why; computes nothing."""
+
     from deskloop.engine.plan import plan
     from deskloop.pipeline.load import load_pipeline
-    from tasks import sections, stages
-    from tasks.finetune.products import base_product, model_product
+    from tasks import stages
 
-    loaded = load_pipeline(Path(pipeline), stages(), sections(), overrides, sample)
-    trains = "input_ids" in loaded.steps[-1].stage.provides
-    entries = plan(loaded, *((base_product, model_product(loaded)) if trains else ()))
+    loaded = load_pipeline(Path(pipeline), stages(), overrides, sample)
+    entries = plan(loaded)
     if as_json:
         click.echo(json.dumps(entries))
         return
@@ -84,34 +80,21 @@ def plan_command(pipeline: str, overrides: tuple[str, ...], sample: int | None, 
         echo(f"  {entry['step']:<12} {entry['action']:<8} {entry['why']}")
 
 
-def _check(options: Mapping[str, Any], more: Sequence[str] = ()) -> None:
+def _check(options: Mapping[str, Any]) -> None:
     """Refuse a bad file or step name at once: Prefect takes seconds to start.
 
-    Args:
-        more: steps that come after those of the pipeline file.
     Raises:
         ConfigError: as `load_pipeline`; or a step to start or stop at is not there, or they are in the wrong order.
     """
     from deskloop.pipeline.load import load_pipeline
     from deskloop.pipeline.preflight import preflight
-    from deskloop.pipeline.problems import nearest
     from deskloop.run.session import check_refit
-    from tasks import sections, stages
+    from tasks import stages
 
-    pipeline = load_pipeline(Path(options["pipeline"]), stages(), sections(), options["overrides"], options["sample"])
-    order = [*(step.name for step in pipeline.steps), *more]
-    begin, until = options["begin"], options["until"]
-    problems = [
-        f"{option} {name}: there is no such step{nearest(name, order)}"
-        for option, name in (("--from", begin), ("--until", until))
-        if name is not None and name not in order
-    ]
-    if not problems and begin is not None and until is not None and order.index(until) < order.index(begin):
-        problems.append(f"--until {until} comes before --from {begin}")
-    if problems:
-        raise ConfigError(problems, "the command")
+    pipeline = load_pipeline(Path(options["pipeline"]), stages(), options["overrides"], options["sample"])
+    steps = pipeline.selected(options["begin"], options["until"])
     check_refit(pipeline, options["refit"])
-    preflight(pipeline, begin, until, training=bool(more) and (until is None or until in more))
+    preflight(pipeline, steps)
 
 
 def _flow(name: str, as_json: bool, quiet: bool, options: dict[str, Any]) -> None:

@@ -117,13 +117,13 @@ def _scrub_options(pipeline: str | None) -> "tuple[ScrubConfig, bytes]":
     """The options of a pipeline file's first scrub step with its store's key, or the defaults without one."""
     from deskloop.pipeline.load import load_pipeline
     from deskloop.store.store import Store
-    from tasks import sections, stages
+    from tasks import stages
     from tasks.scrub import ScrubConfig
 
     if pipeline is None:
         return ScrubConfig(), b""
-    loaded = load_pipeline(Path(pipeline), stages(), sections())
-    configs = [step.config for step in loaded.steps if step.stage.name == "scrub"]
+    loaded = load_pipeline(Path(pipeline), stages())
+    configs = loaded.configs_of("scrub")
     if not configs:
         raise ConfigError("it has no scrub step", pipeline)
     store = Store(loaded.store)
@@ -149,6 +149,6 @@ def report_command(pipeline: str, sample: int | None) -> None:
 def schema_command() -> None:
     """Print the JSON Schema of the pipeline file, for editors."""
     from deskloop.pipeline.json_schema import pipeline_schema
-    from tasks import sections, stages
+    from tasks import stages
 
-    click.echo(json.dumps(pipeline_schema(stages(), sections()), indent=2))
+    click.echo(json.dumps(pipeline_schema(stages()), indent=2))

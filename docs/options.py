@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from deskloop.contract.stage import StageConfig
-from deskloop.pipeline.load import Settings
-from tasks import sections, stages
+from deskloop.pipeline.pipeline import Settings
+from tasks import stages
 
 PAGE = Path(__file__).parent / "pipeline.md"
 HEAD = """\
@@ -25,7 +25,6 @@ def page() -> str:
     """The whole page."""
     parts = [HEAD, _table("Top level", Settings)]
     parts += [_table(f"Step `{name}`", stage.config) for name, stage in stages().items()]
-    parts += [_table(f"Section `{name}`", config) for name, config in sections().items()]
     return "\n".join(parts)
 
 

@@ -20,7 +20,7 @@ from deskloop.store import zones
 from deskloop.store.erasures import pending
 from deskloop.store.store import Store
 from flows.results import Withheld
-from tasks import sections, stages
+from tasks import stages
 from tasks.ingest.config import IngestConfig
 from tasks.ingest.erased import still_there
 
@@ -37,7 +37,7 @@ def erase_task(store: str) -> dict[str, Any]:
 @task(task_run_name="look at the sources", cache_policy=NO_CACHE, persist_result=False, result_serializer=Withheld())
 def sources_task(pipeline: str) -> dict[str, int] | None:
     """Which local source files still hold records that are refused now: file -> how many."""
-    loaded = load_pipeline(Path(pipeline), stages(), sections())
+    loaded = load_pipeline(Path(pipeline), stages())
     step = loaded.steps[0]
     if not isinstance(step.config, IngestConfig):
         return None
@@ -48,7 +48,7 @@ def sources_task(pipeline: str) -> dict[str, int] | None:
 @flow(flow_run_name="erase {pipeline}", persist_result=False, result_serializer=Withheld())
 def erase(pipeline: str) -> dict[str, Any]:
     """Finish what is begun in the stores of a pipeline; returns its own counts, and rows by dataset of its samples."""
-    found = of_pipeline(load_pipeline(Path(pipeline), stages(), sections()).store)
+    found = of_pipeline(load_pipeline(Path(pipeline), stages()).store)
     with locked(found, erasing=True):
         settle(found)
     documents = {one.root.name: erase_task(str(one.root)) for one in found}

@@ -8,15 +8,16 @@ from prefect.runtime import flow_run
 
 from deskloop.contract.errors import DataError, DeskloopError
 from deskloop.contract.progress import say
+from deskloop.contract.stage import DataStage
 from deskloop.engine.firewall import guarded
 from deskloop.engine.retention import expire
 from deskloop.pipeline.load import load_pipeline
+from deskloop.pipeline.pipeline import Step
 from deskloop.pipeline.preflight import preflight
 from deskloop.report.write import conclude
+from deskloop.run.notify import gate_blocked
 from deskloop.run.session import Run, guarded_step, open_run
-from tasks import sections, stages
-
-MODEL_STEPS = ("finetune", "evaluate", "promote")
+from tasks import stages
 
 
 @contextmanager
@@ -28,25 +29,25 @@ def opened(
     rebuild: bool = False,
     begin: str | None = None,
     until: str | None = None,
-    training: bool = False,
-) -> Iterator[Run]:
-    """An open run on a pipeline file; when a step fails, the report says so before the error goes on.
+    data_only: bool = False,
+) -> Iterator[tuple[Run, list[Step]]]:
+    """An open run on a pipeline file, and the steps to run; a failed step is reported before its error goes on.
 
     Args:
-        begin, until: first and last step, the model part's included.
-        training: the run has a model part.
+        begin, until: first and last step to run.
+        data_only: leave out steps whose output is no table.
     """
     with guarded("run"):
-        loaded = load_pipeline(Path(pipeline), stages(), sections(), overrides or [], sample)
-        for name in filter(None, (begin, until)):
-            if not (training and name in MODEL_STEPS):
-                loaded.step(name)
-        preflight(loaded, begin, until, training)
-        with open_run(loaded, say, refit or [], rebuild) as run:
+        loaded = load_pipeline(Path(pipeline), stages(), overrides or [], sample)
+        steps = loaded.selected(begin, until)
+        if data_only:
+            steps = [step for step in steps if isinstance(step.stage, DataStage)]
+        preflight(loaded, steps)
+        with open_run(loaded, say, refit or [], rebuild, gate_blocked) as run:
             run.engine.flow_run_id = str(flow_run.get_id() or "")
             try:
                 with guarded("report", store=run.store.root):
-                    yield run
+                    yield run, steps
             except DeskloopError as error:
                 _report_failure(run, error)
                 raise

@@ -10,10 +10,13 @@ import pkgutil
 from importlib.metadata import entry_points
 
 from deskloop.contract.errors import ConfigError
-from deskloop.contract.stage import Stage, StageConfig
+from deskloop.contract.stage import Stage
 
 ENTRY_POINTS = "deskloop.stages"
-ORDER = ("ingest", "scrub", "normalize", "dedupe", "annotate", "select", "augment", "balance", "split", "encode")
+ORDER = (
+    "ingest", "scrub", "normalize", "dedupe", "annotate", "select", "augment", "balance", "split", "encode",
+    "base", "finetune", "evaluate", "promote",
+)  # fmt: skip
 
 
 @functools.cache
@@ -33,12 +36,3 @@ def stages() -> dict[str, Stage]:
             raise ConfigError(f"{point.value} is no new stage", f"entry point group {ENTRY_POINTS}")
         found[stage.name] = stage
     return found
-
-
-def sections() -> dict[str, type[StageConfig]]:
-    """The pipeline file's sections besides the steps, with their configs."""
-    from tasks.evaluate.config import EvaluateConfig
-    from tasks.finetune.config import FinetuneConfig
-    from tasks.promote import PromoteConfig
-
-    return {"finetune": FinetuneConfig, "evaluate": EvaluateConfig, "promote": PromoteConfig}

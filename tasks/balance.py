@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from deskloop.contract.stage import Context, Stage, StageConfig
+from deskloop.contract.stage import Context, StageConfig, TableStage
 
 DIGITS = 6  # of a weight
 UNLABELLED = ""  # the class of conversations without an intent
@@ -133,11 +133,11 @@ def _ranked(rows: pd.DataFrame, places: np.ndarray, classes: np.ndarray, context
     return {str(name): part.to_numpy() for name, part in order.groupby("class", sort=True)["place"]}
 
 
-STAGE = Stage(
+STAGE = TableStage(
     name="balance",
     dataset="balanced",
+    suite="expectations.balanced",
     config=BalanceConfig,
-    kind="table",
     run=balance,
     needs=frozenset({"split", "intent"}),
     provides=frozenset({"repeats", "weight"}),

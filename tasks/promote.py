@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from deskloop.contract.stage import StageConfig
+from deskloop.contract.stage import Port, PromotionStage, StageConfig
 
 MEASURE = "bits_per_byte"
 ENOUGH, REPLACED = "enough test families", "not taken out of use before"
@@ -47,16 +47,30 @@ class PromoteConfig(StageConfig):
     )
 
 
-def judge(evaluation: Mapping[str, Any], config: PromoteConfig, taken_out: bool = False) -> list[dict[str, Any]]:
+def judge(
+    evaluations: Mapping[str, Mapping[str, Any]], config: PromoteConfig, replaced: bool = False
+) -> list[dict[str, Any]]:
     """Every gate with what was measured.
 
     Args:
-        evaluation: as from `tasks.evaluate.compare.evaluate`.
-        taken_out: this very candidate was champion before, and somebody put another in its place.
+        evaluations: step -> figures as from `tasks.evaluate.compare.evaluate`, with the candidate's under `candidate`;
+            a candidate must pass the gates of each.
+        replaced: this very candidate was the champion before, and somebody promoted another in its place.
     Returns:
         [{gate, passed, value, threshold, low, high}]: `value` is the candidate's bits per byte less the other's, `low`
         and `high` its interval, null where the test split allows none; of the gate on the split's size, its families.
     """
+    gates: list[dict[str, Any]] = []
+    for step, evaluation in evaluations.items():
+        suffix = f" on {step}" if len(evaluations) > 1 else ""
+        gates += [{**gate, "gate": f"{gate['gate']}{suffix}"} for gate in _gates(evaluation, config)]
+    if replaced:
+        gates.append({"gate": REPLACED, "passed": False, "value": None, "threshold": None})
+    return gates
+
+
+def _gates(evaluation: Mapping[str, Any], config: PromoteConfig) -> list[dict[str, Any]]:
+    """The gates of one evaluation."""
     paired = {found["against"]: found for found in evaluation["comparisons"]}
     metrics = evaluation["metrics"]
     gates = [_compared("better than", name, metrics, paired, -config.better_by) for name in config.better_than]
@@ -65,17 +79,24 @@ def judge(evaluation: Mapping[str, Any], config: PromoteConfig, taken_out: bool 
         rule, share = ("better than", -config.better_by) if strict else ("not worse than", config.margin)
         gates.append(_compared(rule, "champion", metrics, paired, share))
     families = min((found.get("families", 0) for found in paired.values()), default=0)
-    gates.append(
-        {
-            "gate": ENOUGH,
-            "passed": families >= config.min_families,
-            "value": families,
-            "threshold": config.min_families,
-        }
-    )
-    if taken_out:
-        gates.append({"gate": REPLACED, "passed": False, "value": None, "threshold": None})
-    return gates
+    enough = {"gate": ENOUGH, "passed": families >= config.min_families, "value": families}
+    return [*gates, {**enough, "threshold": config.min_families}]
+
+
+def choose(
+    evaluations: Mapping[str, Mapping[str, Any]],
+    config: PromoteConfig,
+    gates: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> str:
+    """The best of several candidates: of those that pass all gates, or else of all, the lowest bits per byte.
+
+    Args:
+        evaluations: step -> figures with every candidate's under its own name; the first one ranks.
+        gates: candidate -> its gates.
+    """
+    metrics = next(iter(evaluations.values()))["metrics"]
+    order = list(gates)
+    return min(order, key=lambda name: (bool(_failed(gates[name])), metrics[name][MEASURE], order.index(name)))
 
 
 def decide(gates: Sequence[Mapping[str, Any]], config: PromoteConfig, in_use: bool = False) -> str:
@@ -89,10 +110,10 @@ def decide(gates: Sequence[Mapping[str, Any]], config: PromoteConfig, in_use: bo
         return "already_champion"
     if not failed:
         return "promoted" if config.automatic else "kept"
-    return "kept" if ENOUGH in failed and REPLACED not in failed else "blocked"
+    return "kept" if any(map(_is_size, failed)) and REPLACED not in failed else "blocked"
 
 
-def sentence(action: str, gates: Sequence[Mapping[str, Any]]) -> str:
+def explain(action: str, gates: Sequence[Mapping[str, Any]]) -> str:
     """What became of the candidate, and why, in a plain sentence.
 
     Args:
@@ -104,10 +125,10 @@ def sentence(action: str, gates: Sequence[Mapping[str, Any]]) -> str:
     if action == "already_champion":
         return "the candidate is the champion already; nothing had to change"
     waits = "the candidate waits for a person's decision (`deskloop models promote`)"
-    others = [name for name in failed if name != ENOUGH]
+    others = [name for name in failed if not _is_size(name)]
     told = f"failed {len(others)} of {len(gates)} gates ({', '.join(others)})"
     if action == "kept" and failed:
-        size = next(gate for gate in gates if gate["gate"] == ENOUGH)
+        size = next(gate for gate in gates if _is_size(gate["gate"]) and not gate["passed"])
         few = f"the test split has {size['value']:,} families, and fewer than {size['threshold']:,} decide nothing"
         return f"{waits}: {few}" + (f"; it also {told}" if others else "")
     if action == "kept":
@@ -115,16 +136,21 @@ def sentence(action: str, gates: Sequence[Mapping[str, Any]]) -> str:
     return f"the candidate was not promoted: it {told}"
 
 
-def told(gate: Mapping[str, Any]) -> str:
+def describe(gate: Mapping[str, Any]) -> str:
     """One gate with its figures, for a message."""
-    if gate["gate"] == ENOUGH:
-        return f"{ENOUGH}: {gate['value']:,}; at least {gate['threshold']:,} needed"
+    if _is_size(gate["gate"]):
+        return f"{gate['gate']}: {gate['value']:,}; at least {gate['threshold']:,} needed"
     if gate["value"] is None:
         return str(gate["gate"])
     known = gate.get("low") is not None and gate.get("high") is not None
     interval = f"between {gate['low']:+.3f} and {gate['high']:+.3f}" if known else "too few families for an interval"
     measured = f"{gate['value']:+.3f} bits per byte, {interval}"
     return f"{gate['gate']}: {measured}; all of it below {gate['threshold']:+.3f} needed"
+
+
+def _is_size(gate: str) -> bool:
+    """Whether a gate is the one on the size of a test split."""
+    return gate == ENOUGH or gate.startswith(f"{ENOUGH} on ")
 
 
 def _failed(gates: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -146,3 +172,16 @@ def _compared(
         "low": low,
         "high": high,
     }
+
+
+STAGE = PromotionStage(
+    name="promote",
+    dataset="promotion",
+    config=PromoteConfig,
+    ports={"evaluation": Port(kind="figures", many=True)},
+    judge=judge,
+    choose=choose,
+    decide=decide,
+    explain=explain,
+    describe=describe,
+)

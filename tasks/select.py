@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import Field, model_validator
 
-from deskloop.contract.stage import Context, Stage, StageConfig
+from deskloop.contract.stage import Context, RowStage, StageConfig
 from tasks.annotate.rules import Phrase, mentions
 
 SENTENCE_END = re.compile(r"[.!?\n]+(?=\s|$)")
@@ -92,11 +92,11 @@ def _words_taught(turns: Sequence[Mapping[str, Any]]) -> int:
     return sum(len(WORD.findall(turn["text"] or "")) for turn in turns if turn["supervise"])
 
 
-STAGE = Stage(
+STAGE = RowStage(
     name="select",
     dataset="selected",
+    suite="expectations.selected",
     config=SelectConfig,
-    kind="row",
     run=select,
     needs=frozenset({"scrubbed"}),
     provides=frozenset({"selected"}),

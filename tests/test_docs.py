@@ -12,7 +12,7 @@ from cli import COMMANDS
 from deskloop.contract.schema import CONVERSATION, conversations, to_table
 from deskloop.contract.stage import Context
 from deskloop.pipeline.load import load_pipeline
-from tasks import sections, stages
+from tasks import stages
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,7 +33,7 @@ def test_the_options_page_is_current() -> None:
 
 @pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*/pipeline.yaml")), ids=lambda file: file.parent.name)
 def test_every_example_pipeline_is_accepted(file: Path) -> None:
-    assert load_pipeline(file, stages(), sections()).steps[0].name == "ingest"
+    assert load_pipeline(file, stages()).steps[0].name == "ingest"
 
 
 def test_the_example_stage_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

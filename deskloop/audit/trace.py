@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from deskloop.contract.errors import ConfigError
-from deskloop.pipeline.load import Pipeline
+from deskloop.pipeline.pipeline import Pipeline
 from deskloop.store.catalog import Catalog, Version
 from deskloop.store.store import Store
 from deskloop.store.zones import RAW, allow_raw
@@ -117,8 +117,7 @@ def _raw_only(pipeline: Pipeline, store: Store, catalog: Catalog, row_id: str, r
     problem = f"no published version has a row {row_id!r}" + (
         "" if raw else "; if it is new, --raw looks in the raw zone"
     )
-    names = [name for step in pipeline.steps if step.stage.zone[1] == RAW for name in step.datasets.values()]
-    latest = [found for name in reversed(names) if (found := catalog.latest(name)) is not None]
+    latest = [found for name in reversed(pipeline.raw_datasets) if (found := catalog.latest(name)) is not None]
     if raw:
         with allow_raw("trace"):
             held = [version for version in latest if _closest(store, version, row_id)]

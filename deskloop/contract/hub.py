@@ -1,8 +1,9 @@
-"""Whether a model can be had, told before anything runs: a folder, the local cache, or the hub.
+"""Checks up front that a model is available: in a folder, in the local cache, or on the hub.
 
 Loading code finds out late, after minutes of preparation, and after long retries where there is no network.
 """
 
+import hashlib
 import threading
 from pathlib import Path
 
@@ -71,3 +72,14 @@ def _unreachable(model: str) -> str:
     if isinstance(answer, RepositoryNotFoundError):
         return "the hub has no model of that name, or it needs a login (hf auth login)"
     return f"the hub does not answer ({type(answer).__name__})" if isinstance(answer, Exception) else ""
+
+
+def weights_digest(folder: Path) -> str:
+    """Digest of a model's weights and tokenizer: 32 hexadecimal digits."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(folder.glob("*.safetensors")) + sorted(folder.glob("tokenizer.json")):
+        digest.update(path.name.encode())
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

@@ -1,18 +1,28 @@
-"""The contract of a stage: a pure function, its config, and what it needs and provides.
+"""The contract of a stage: what it reads, what it makes, and the functions that do it.
 
-A stage module in `tasks/` ends in one `STAGE = Stage(...)`. The engine does the rest: partitions, rejects, versions,
-expectations. Stages of other packages are found by the entry point group `deskloop.stages`.
+A module in `tasks/` ends in one `STAGE`, which is one of these shapes:
 
-The pure function takes `(rows, config, context)` and returns a DataFrame of the same or more rows. It does not change
-its input, and touches no file, network or clock. A row that is to be taken out stays in the result with a reason
-(a short snake_case word) in the column `reject`; a row that is simply missing from the result breaks P7, and the
-engine says so.
+    SourceStage      reads the outside world into the raw zone
+    RowStage         works on any batch of rows alone
+    FittedStage      fits an artifact on the whole table, then works by row
+    TableStage       needs some columns of the whole table at once
+    ModelStage       trains or prepares a model in a folder
+    EvaluationStage  computes figures
+    PromotionStage   decides which model is the champion
+
+The engine does the rest: partitions, rejects, versions, expectations, retries. Stages of other packages are found by
+the entry point group `deskloop.stages`.
+
+A stage's functions are pure: they do not change their input and touch no network or clock, and no file but the folders
+that they are given. A row to be rejected stays in the result with a reason (a short snake_case word) in the column
+`reject`; a row that is missing from the result breaks P7, and the run fails.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -20,7 +30,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from deskloop.contract.erased import Erased
-from deskloop.contract.schema import CONVERSATION
+from deskloop.contract.schema import CONVERSATION, RAW_CONVERSATION
 
 
 class StageConfig(BaseModel):
@@ -31,7 +41,7 @@ class StageConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Context:
-    """What the engine lends to a stage's function besides rows and config.
+    """What a stage's functions are given besides input and config.
 
     Attributes:
         step: the step's name in the pipeline.
@@ -40,7 +50,7 @@ class Context:
         folder: the pipeline file's folder; relative paths in a config start there.
         artifact: file name to bytes, of a fitted stage.
         families: the ledger's families `(conversation_id, family, split, held)`, for the stage that keeps them.
-        memo: an SQLite file for outputs that must not be made twice, as a neural model's; "": nothing is kept.
+        memo: an SQLite file for outputs that must not be computed twice, as a neural model's; "": nothing is kept.
         erased: whose older rows a source must refuse; None: nobody's.
         sample: how many records a source reads at most; None: all.
     """
@@ -61,7 +71,53 @@ class Context:
         return np.random.default_rng(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big"))
 
 
-Rows = Callable[[pd.DataFrame, Any, Context], pd.DataFrame]
+class Input(Protocol):
+    """One published version that a model, evaluation or promotion stage reads."""
+
+    @property
+    def name(self) -> str:
+        """`dataset@version`."""
+
+    @property
+    def dataset(self) -> str:
+        """Its dataset, without the version."""
+
+    @property
+    def step(self) -> str:
+        """The step that made it."""
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it has rows."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Options of the step that made it."""
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """What the step recorded besides rows: figures, a training's history."""
+
+    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Its rows, sorted by row_id."""
+
+    def folder(self) -> Path:
+        """A model's folder.
+
+        Raises:
+            DamageError: its files do not match their checksums.
+        """
+
+    def artifact(self) -> Mapping[str, bytes]:
+        """The artifact that it was made with, by file name."""
+
+    def parents(self) -> Sequence["Input"]:
+        """The versions it was made from."""
+
+
+Inputs = Mapping[str, Sequence[Input]]  # port -> versions, in the order of the pipeline file
+
+Run = Callable[[pd.DataFrame, Any, Context], pd.DataFrame]
 Fit = Callable[[pd.DataFrame, Any, Context], Mapping[str, bytes]]
 Check = Callable[[Any, Context], None]
 Equipment = Callable[[Any, Context], Mapping[str, str | None]]
@@ -69,8 +125,94 @@ Measure = Callable[[pd.DataFrame, Any, Context], dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Source:
-    """The functions of a stage that reads the outside world instead of a dataset.
+class Port:
+    """A named input of a stage.
+
+    Attributes:
+        kind: `rows` of a table, a `model`'s folder, the `artifact` of a fitted step, or an evaluation's `figures`. An
+            artifact alone decides what is made from it, whatever rows came with it.
+        split: of a step that routes rows by split, the dataset that is meant.
+        fact: what the step must provide, as `input_ids`.
+        role: of a model: `base` or `candidate`; `champion` is taken from the registry, not from a step.
+        many: takes any number of inputs; by default, all that fit.
+        optional: may stay empty.
+    """
+
+    kind: Literal["rows", "model", "artifact", "figures"] = "rows"
+    split: str = ""
+    fact: str = ""
+    role: str = ""
+    many: bool = False
+    optional: bool = False
+
+
+ROWS = {"rows": Port(many=True)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What every stage declares.
+
+    Attributes:
+        name: the verb: file, function, YAML key.
+        dataset: name of its output; "": the pipeline's own name, as the model that it is there to make.
+        config: its frozen config.
+        ports: its inputs, by name.
+        check: raises ConfigError or InputError, before any step runs, for what can be told without reading the data: a
+            missing file, an unavailable model.
+        equipment: what it works with besides Python's packages, such as a program or a local model: name -> version or
+            digest. It is part of the recipe. None: it is missing, and the stage goes on without it.
+        libraries: distributions whose version is part of the recipe.
+        keyed: it is given the key, whose id is part of the recipe.
+        suite: module of its expectation suite; "": none.
+        report: module with its part of the report; "": none.
+        timeout: seconds after which the step has failed; None: no limit.
+    """
+
+    name: str
+    dataset: str
+    config: type[StageConfig]
+    ports: Mapping[str, Port] = field(default_factory=lambda: ROWS)
+    check: Check | None = None
+    equipment: Equipment | None = None
+    libraries: tuple[str, ...] = ()
+    keyed: bool = False
+    suite: str = ""
+    report: str = ""
+    timeout: float | None = None
+
+    @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """What it computes with; their code is part of the recipe."""
+        return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataStage(Stage):
+    """A stage whose output is a table, or one table for each split.
+
+    Attributes:
+        needs, provides: columns and facts; a pipeline in which a need is not provided earlier is refused.
+        zone: where it reads and where it writes.
+        schema: of its rows.
+        by_split: rows are routed to one dataset per split (`train`, `validation`, `test`).
+        suffix: appended to the split's name in a dataset name, when `by_split`.
+        measure: some of the input rows, config -> figures of how well the step works, kept with the version; those at
+            the top are facts for its expectations, `told` is said when one of these fails.
+    """
+
+    needs: frozenset[str] = frozenset()
+    provides: frozenset[str] = frozenset()
+    zone: tuple[Literal["world", "raw", "clean"], Literal["raw", "clean"]] = ("clean", "clean")
+    schema: pa.Schema = CONVERSATION
+    by_split: bool = False
+    suffix: str = ""
+    measure: Measure | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceStage(DataStage):
+    """A stage that reads the outside world instead of a dataset.
 
     Attributes:
         inputs: [(name, digest of the bytes)] of everything that `read` would read, in order; cheap beside `read`.
@@ -78,63 +220,138 @@ class Source:
             an unreadable record, for the raw quarantine, or null).
     """
 
+    ports: Mapping[str, Port] = field(default_factory=dict)
+    zone: tuple[Literal["world", "raw", "clean"], Literal["raw", "clean"]] = ("world", "raw")
+    schema: pa.Schema = RAW_CONVERSATION
+    keyed: bool = True
     inputs: Callable[[Any, Context], list[tuple[str, str]]]
     read: Callable[[Any, Context], Iterator[pd.DataFrame]]
 
+    @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """What it computes with."""
+        return (self.read, self.inputs)
 
-@dataclass(frozen=True)
-class Stage:
-    """One kind of step.
+
+@dataclass(frozen=True, kw_only=True)
+class RowStage(DataStage):
+    """A stage that works on any batch of rows alone, so that it is parallel and incremental.
 
     Attributes:
-        name: the verb: file, function, YAML key.
-        dataset: name of the dataset it leaves behind; with `by_split`, one dataset for each split.
-        config: its frozen config.
-        kind: `source` reads the world; `row` works on any batch alone; `fitted` learns an artifact first, then works
-            by row; `table` needs the whole table.
-        run: the pure function (none for a source).
-        check: raises ConfigError or InputError, before any step runs, for what can be told without reading the data: a
-            missing file, a model that cannot be had.
-        equipment: what it works with besides Python's packages, such as a program or a local model: name -> version or
-            digest. It is part of the recipe. None: it is missing, and the stage goes on without it.
-        fit: for `fitted`: the function that learns the artifact from the whole table.
+        run: rows, config, context -> the same or more rows.
+    """
+
+    run: Run
+
+    @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """What it computes with."""
+        return (self.run,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedStage(RowStage):
+    """A stage that fits an artifact on the whole table, then works by row with it in `Context.artifact`.
+
+    Attributes:
+        fit: rows, config, context -> the artifact.
         refit_growth: refit when the table has grown by this share since the last fit; None: only on request.
         fit_fields: the config fields that `fit` depends on; the artifact is then pinned to them alone, whatever else of
             the recipe changes. None: to the whole recipe, code included.
-        needs, provides: columns and facts; a pipeline in which a need is not provided earlier is refused.
-        zone: where it reads and where it writes.
-        columns: for `table`: the columns that `run` reads. From its result the engine takes `reject`, the columns that
-            were not read, and those in `provides`; the rest of a row stays as it was.
-        remember: for the stage that keeps the ledger's families: result -> rows to remember.
-        proof: for the stage that proves the split: result, config -> counts, kept with the version for the report.
-        measure: some of the parents' rows, config -> figures of how well the step works, kept with the version; those
-            at the top are facts for its expectations, `told` is said when one of these fails.
-        by_split: rows are routed to one dataset per split (`train`, `validation`, `test`).
-        suffix: appended to the split's name in a dataset name, when `by_split`.
-        keyed: the key is lent to it, and its id is part of the recipe.
-        libraries: distributions whose version is part of the recipe.
     """
 
-    name: str
-    dataset: str
-    config: type[StageConfig]
-    kind: Literal["source", "row", "fitted", "table"]
-    run: Rows | None = None
-    source: Source | None = None
-    check: Check | None = None
-    equipment: Equipment | None = None
-    fit: Fit | None = None
+    fit: Fit
     refit_growth: float | None = 0.2
     fit_fields: tuple[str, ...] | None = None
-    needs: frozenset[str] = frozenset()
-    provides: frozenset[str] = frozenset()
-    zone: tuple[Literal["world", "raw", "clean"], Literal["raw", "clean"]] = ("clean", "clean")
-    schema: pa.Schema = CONVERSATION
-    columns: tuple[str, ...] = ()
+
+    @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """What it computes with."""
+        return (self.run, self.fit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableStage(DataStage):
+    """A stage that needs some columns of the whole table at once.
+
+    Attributes:
+        run: the columns of all rows, config, context -> one row for each. Of the result the engine takes `reject`, the
+            columns that were not read, and those in `provides`; the rest of a row stays as it was.
+        columns: that `run` reads.
+        remember: for the stage that keeps the ledger's families: result -> rows to remember.
+        proof: for the stage that verifies the split: result, config -> counts, kept with the version for the report.
+    """
+
+    run: Run
+    columns: tuple[str, ...]
     remember: Callable[[pd.DataFrame], pd.DataFrame] | None = None
     proof: Callable[[pd.DataFrame, Any], dict[str, Any]] | None = None
-    measure: Measure | None = None
-    by_split: bool = False
-    suffix: str = ""
-    keyed: bool = False
-    libraries: tuple[str, ...] = ()
+
+    @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """What it computes with."""
+        return tuple(one for one in (self.run, self.remember) if one is not None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelStage(Stage):
+    """A stage that leaves a Hugging Face folder.
+
+    Attributes:
+        role: `base` or `candidate`.
+        make: inputs, config, context, folder to make, folder for checkpoints -> what to record. Called again after a
+            kill, with the same folder for checkpoints.
+        pinned: made once for its options and inputs: code and libraries are no part of its recipe, so that later
+            candidates stay comparable.
+    """
+
+    role: Literal["base", "candidate"]
+    make: Callable[[Inputs, Any, Context, Path, Path], dict[str, Any]]
+    pinned: bool = False
+
+    @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """What it computes with."""
+        return (self.make,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationStage(Stage):
+    """A stage that computes figures.
+
+    Attributes:
+        score: inputs, config, context -> the figures. Of candidates: `candidates` {name: the version}, `metrics`
+            {name: {figure: value}}, `comparisons` [{of, against, difference, low, high, families}].
+    """
+
+    score: Callable[[Inputs, Any, Context], dict[str, Any]]
+
+    @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """What it computes with."""
+        return (self.score,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromotionStage(Stage):
+    """A stage that decides which model is the champion; it runs every time, and changes nothing where nothing changed.
+
+    Attributes:
+        judge: evaluations by step, each with the candidate's figures under `candidate`; config; whether it was the
+            champion once and was replaced -> every gate `{gate, passed, value, threshold, low?, high?}`.
+        choose: evaluations by step, config, gates by candidate -> the candidate that is promoted or not.
+        decide: gates, config, whether it is the champion -> `promoted`, `already_champion`, `kept` or `blocked`.
+        explain: action, gates -> what became of the candidate and why, in a sentence.
+        describe: one gate with its figures, for a message.
+    """
+
+    judge: Callable[[Mapping[str, Mapping[str, Any]], Any, bool], list[dict[str, Any]]]
+    choose: Callable[[Mapping[str, Mapping[str, Any]], Any, Mapping[str, list[dict[str, Any]]]], str]
+    decide: Callable[[Sequence[Mapping[str, Any]], Any, bool], str]
+    explain: Callable[[str, Sequence[Mapping[str, Any]]], str]
+    describe: Callable[[Mapping[str, Any]], str]
+
+    @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """What it computes with."""
+        return (self.choose, self.judge, self.decide, self.explain)

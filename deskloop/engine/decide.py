@@ -1,4 +1,4 @@
-"""Whether a step's published version is reused, extended, or made anew; reads digests, counts and code, no rows.
+"""Whether a step's published version is reused, extended, or computed; reads digests, counts and code, no rows.
 
 recipe + digests of the input = fingerprint; published under it already -> reuse
 same recipe, input changed, rows independent of each other             -> extend by the difference
@@ -11,11 +11,21 @@ from functools import cached_property
 
 from deskloop.contract.erased import Erased
 from deskloop.contract.errors import DamageError
-from deskloop.contract.stage import Context
+from deskloop.contract.stage import (
+    Context,
+    DataStage,
+    FittedStage,
+    ModelStage,
+    PromotionStage,
+    RowStage,
+    SourceStage,
+    TableStage,
+)
+from deskloop.engine.inputs import Versions, artifacts_of, parents_of
 from deskloop.engine.recipe import recipe_of
-from deskloop.pipeline.load import Pipeline, Step
-from deskloop.store import erasures as record
-from deskloop.store import zones
+from deskloop.models.folder import folder_problem, place_of
+from deskloop.pipeline.pipeline import Pipeline, Step
+from deskloop.store import erasures, zones
 from deskloop.store.catalog import Catalog, Parent, Version
 from deskloop.store.digest import text_digest
 from deskloop.store.erasures import erasures_digest
@@ -32,7 +42,7 @@ class Decision:
         fingerprint: empty while an artifact must be fitted first.
         versions: the versions to reuse, or the ones to extend.
         refit: why an artifact must be fitted first, if it must.
-        inputs: of a source: name and digest of each file.
+        inputs: name and digest of what it reads besides versions: a source's files, an artifact.
         equipment: what the stage works with, and what of it is missing; see `Stage.equipment`.
     """
 
@@ -47,14 +57,14 @@ class Decision:
     equipment: Mapping[str, str | None] = field(default_factory=dict)
 
 
-def fingerprint_of(recipe: str, artifact: str, inputs: Sequence[str], parents: Sequence[Parent], erasures: str) -> str:
+def fingerprint_of(recipe: str, artifact: str, inputs: Sequence[str], parents: Sequence[Parent], erased: str) -> str:
     """What a version is known by: everything that decides its rows.
 
     Args:
-        inputs: digests of what a source reads.
-        erasures: digest of what a source must refuse; empty where nothing was erased.
+        inputs: digests of what is read besides versions.
+        erased: digest of what a source must refuse; empty where nothing was erased.
     """
-    refused = [erasures] if erasures and not parents else []
+    refused = [erased] if erased and not parents else []
     return text_digest(recipe, artifact, [*inputs, *(parent.digest for parent in parents), *refused])
 
 
@@ -76,39 +86,51 @@ class Decider:
         if self.catalog.versions and not any(self.ledger.folder.glob("*/_delta_log")):
             raise DamageError("ledger", "all of its tables are missing")
 
-    def decide(self, step: Step, parents: Sequence[Version]) -> Decision:
+    def decide(self, step: Step, inputs: Versions) -> Decision:
         """Reuse, extend or compute; reads digests and the code, no rows."""
-        found = step.stage.equipment(step.config, self.context(step)) if step.stage.equipment is not None else {}
-        return replace(self._decide(step, parents, found), equipment=found)
+        stage = step.stage
+        equipment = stage.equipment(step.config, self.context(step)) if stage.equipment is not None else {}
+        recipe = recipe_of(step.name, stage, step.config, self.pipeline.settings.seed, self.store.key()[0], equipment)
+        return replace(self._decide(step, inputs, recipe, equipment), equipment=equipment)
 
-    def _decide(self, step: Step, parents: Sequence[Version], equipment: Mapping[str, str | None]) -> Decision:
-        key_id, _ = self.store.key()
-        recipe = recipe_of(step.name, step.stage, step.config, self.pipeline.settings.seed, key_id, equipment)
+    def _decide(self, step: Step, inputs: Versions, recipe: str, equipment: Mapping[str, str | None]) -> Decision:
+        parents = parents_of(step.stage, inputs)
         artifact, refit = self._artifact(step, recipe, equipment, parents)
-        inputs = step.stage.source.inputs(step.config, self.context(step)) if step.stage.source is not None else []
-        erasures = erasures_digest(self.erased.erasures) if step.stage.source is not None else ""
-        told, made_of = [digest for _, digest in inputs], [parent.as_parent() for parent in parents]
-        fingerprint = "" if refit else fingerprint_of(recipe, artifact, told, made_of, erasures)
+        read = artifacts_of(step.stage, inputs)
+        erased = ""
+        if isinstance(step.stage, SourceStage):
+            read = step.stage.inputs(step.config, self.context(step))
+            erased = erasures_digest(self.erased.erasures)
+        digests, made_of = [digest for _, digest in read], [parent.as_parent() for parent in parents]
+        fingerprint = "" if refit else fingerprint_of(recipe, artifact, digests, made_of, erased)
+        if isinstance(step.stage, PromotionStage):
+            return Decision("compute", "a decision is taken in every run", recipe, "", fingerprint, (), "", read)
         found = [] if refit or step.name in self.rebuild else self.catalog.find(step.name, fingerprint)
         broken = self._broken(step, found)
         if found and not broken:
             order = list(step.datasets.values())
-            found.sort(key=lambda one: order.index(one.dataset))
+            found.sort(key=lambda version: order.index(version.dataset))
             return Decision("reuse", "nothing it depends on has changed", recipe, artifact, fingerprint, found)
         latest = [self.catalog.latest(name) for name in step.datasets.values()]
         previous = [version for version in latest if version is not None]
-        why = refit or broken or self._why(step, recipe, artifact, parents, previous)
+        why = refit or broken or self._why(step, recipe, artifact, previous)
         may_extend = len(previous) == len(latest) and not refit and not broken
         if may_extend and self._extendable(step, recipe, artifact, parents, previous):
-            return Decision("extend", why, recipe, artifact, fingerprint, previous)
-        return Decision("compute", why, recipe, artifact, fingerprint, previous, refit, inputs)
+            return Decision("extend", why, recipe, artifact, fingerprint, previous, "", read)
+        replaced = found if isinstance(step.stage, ModelStage) else previous
+        return Decision("compute", why, recipe, artifact, fingerprint, replaced, refit, read)
 
     def _broken(self, step: Step, found: Sequence[Version]) -> str:
-        """What is wrong with the step's tables, those of `found` or of its latest versions; "" where nothing is.
+        """What is wrong with the step's tables or model, those of `found` or of its latest versions; "" if nothing.
 
         Raises:
             DamageError: of a table that cannot be rebuilt.
         """
+        if isinstance(step.stage, ModelStage):
+            problem = folder_problem(self.store.root, found[0]) if found else ""
+            return f"{place_of(found[0])} was damaged: {problem}" if problem else ""
+        if not isinstance(step.stage, DataStage):
+            return ""
         latest = [self.catalog.latest(name) for name in step.datasets.values()]
         for version in found or [one for one in latest if one is not None]:
             try:
@@ -119,14 +141,13 @@ class Decider:
                 if error.zone != "clean":
                     raise
                 self.broken[error.name] = error.problem
-        told = [f"{name} was damaged: {self.broken[name]}" for name in tables_of(step) if name in self.broken]
-        return "; ".join(told)
+        return "; ".join(f"{name} was damaged: {self.broken[name]}" for name in step.tables if name in self.broken)
 
     def _artifact(
         self, step: Step, recipe: str, equipment: Mapping[str, str | None], parents: Sequence[Version]
     ) -> tuple[str, str]:
-        """(hash of the artifact to use, or why it must be fitted anew)."""
-        if step.stage.fit is None:
+        """(hash of the artifact to use, or why it must be fitted)."""
+        if not isinstance(step.stage, FittedStage):
             return "", ""
         found = self.ledger.artifact(step.name, self.artifact_key(step, recipe, equipment))
         if found is None:
@@ -140,17 +161,18 @@ class Decider:
         return digest, ""
 
     def context(self, step: Step, artifact: str = "") -> Context:
-        """What is lent to a step's functions."""
-        settings = self.pipeline.settings
+        """What a step's functions are given."""
+        settings, stage = self.pipeline.settings, step.stage
+        remembers = isinstance(stage, TableStage) and stage.remember is not None
         return Context(
             step=step.name,
             seed=settings.seed,
-            key=self.store.key()[1] if step.stage.keyed else b"",
+            key=self.store.key()[1] if stage.keyed else b"",
             folder=str(self.pipeline.folder),
             artifact=self.ledger.files(artifact) if artifact else {},
-            families=self.ledger.families() if step.stage.remember else None,
+            families=self.ledger.families() if remembers else None,
             memo=str(self.store.root / "memo" / f"{step.name}.sqlite"),
-            erased=self.erased if step.stage.source is not None else None,
+            erased=self.erased if isinstance(stage, SourceStage) else None,
             sample=self.pipeline.sample,
         )
 
@@ -158,31 +180,30 @@ class Decider:
     def erased(self) -> Erased:
         """What the sources may hold of people who were erased."""
         keys = self.store.keys()
-        return record.erased(self.ledger.folder, tuple(key.secret for key in keys))
+        return erasures.erased(self.ledger.folder, tuple(key.secret for key in keys))
 
     def artifact_key(self, step: Step, recipe: str, equipment: Mapping[str, str | None]) -> str:
         """What an artifact is kept under: the recipe, or only the options and equipment that its stage pins it to."""
-        if step.stage.fit_fields is None:
+        fields = step.stage.fit_fields if isinstance(step.stage, FittedStage) else None
+        if fields is None:
             return recipe
-        options = {name: getattr(step.config, name) for name in step.stage.fit_fields}
+        options = {name: getattr(step.config, name) for name in fields}
         return text_digest(step.name, step.stage.name, options, self.pipeline.settings.seed, dict(equipment))
 
-    def _why(
-        self, step: Step, recipe: str, artifact: str, parents: Sequence[Version], previous: Sequence[Version]
-    ) -> str:
+    def _why(self, step: Step, recipe: str, artifact: str, previous: Sequence[Version]) -> str:
         if not previous:
             return "first run"
         last = previous[0]
         if step.name in self.rebuild:
             return "rebuild on request"
-        for one in previous:
-            if one.gone and "damaged" in one.details:
-                return str(one.details["damaged"])
+        for version in previous:
+            if version.gone and "damaged" in version.details:
+                return str(version.details["damaged"])
         if last.recipe != recipe:
             changed = last.config != step.config.model_dump(mode="json")
             return "its options have changed" if changed else "its code, key or libraries have changed"
         if last.artifact != artifact:
-            return "what it learned has changed"
+            return "its artifact has changed"
         return "its input has changed"
 
     def _extendable(
@@ -190,7 +211,7 @@ class Decider:
     ) -> bool:
         """Whether `previous` plus the parents' difference gives the new version."""
         last = previous[0]
-        if step.stage.kind not in ("row", "fitted") or step.name in self.rebuild:
+        if not isinstance(step.stage, RowStage) or step.name in self.rebuild:
             return False
         if last.recipe != recipe or last.artifact != artifact:
             return False
@@ -205,8 +226,3 @@ class Decider:
         return untouched and all(
             old is not None and not old.gone and old.delta_version <= new.delta_version for old, new in pairs
         )
-
-
-def tables_of(step: Step) -> list[str]:
-    """Names of the tables that a step writes: its datasets and its rejects."""
-    return [*step.datasets.values(), step.rejects]

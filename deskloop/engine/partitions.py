@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from deskloop.contract.errors import DamageError, DataError
 from deskloop.contract.schema import to_frame, to_table
-from deskloop.contract.stage import Context, Stage, StageConfig
+from deskloop.contract.stage import Context, DataStage, RowStage, StageConfig
 from deskloop.engine import firewall as foreign
 from deskloop.engine.crash import hush
 from deskloop.store import zones
@@ -45,7 +45,7 @@ class Job:
     """
 
     step: str
-    stage: Stage
+    stage: DataStage
     config: StageConfig
     context: Context
     folders: Mapping[str | None, Path]
@@ -201,8 +201,10 @@ def _work(job: Job, rows: pa.Table, verdict: pa.Table | None) -> Outcome:
     if verdict is not None:
         decided = to_frame(verdict).set_index("row_id").loc[ids]
         result = frame.assign(**{name: decided[name].to_numpy() for name in decided.columns})
+    elif isinstance(stage := job.stage, RowStage):
+        result = guarded(job, ids, lambda: stage.run(frame, job.config, job.context))
     else:
-        result = guarded(job, ids, lambda: job.stage.run(frame, job.config, job.context))  # type: ignore[misc]
+        raise TypeError(f"step {job.step!r} does not work by row")
     return guarded(job, ids, lambda: write_outcome(job, result, ids))
 
 

@@ -1,67 +1,45 @@
 """What a run would do, step by step, without doing it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from deskloop.engine.decide import Decider
-from deskloop.engine.models import Product, decide
-from deskloop.pipeline.load import Pipeline
+from deskloop.contract.stage import PromotionStage
+from deskloop.engine.engine import Engine, Made
+from deskloop.engine.partitions import Inline
+from deskloop.pipeline.pipeline import Pipeline, Step
 from deskloop.store.catalog import Version
 from deskloop.store.store import Store
 
-Base = Callable[[Pipeline, str], tuple[Product, list[str]]]
 
-
-def plan(pipeline: Pipeline, base: Base | None = None, model: Product | None = None) -> list[dict[str, Any]]:
+def plan(pipeline: Pipeline) -> list[dict[str, Any]]:
     """Decide every step against the published versions; reads inputs' digests and the code, no rows.
 
-    Args:
-        base, model: the model part, where the pipeline has one: the base for a tokenizer's hash, and the candidate.
     Returns:
-        One dict a step: step, action (reuse, extend, compute, unknown), why, versions (what would be reused). Behind
-        the first step that would run, digests are not known yet: what follows may still turn out to be reusable.
+        One dict a step: step, inputs (names of earlier steps), action (reuse, extend, compute, decide, unknown), why,
+        versions (what would be reused). The inputs of what follows a step that would run are not known yet: it may
+        still turn out to be reusable.
     """
     store = Store(pipeline.store)
     store.prepare()
-    decider = Decider(pipeline, store)
-    entries: list[dict[str, Any]] = []
-    parents: list[Version] | None = []
-    blocker = ""
-    for step in pipeline.steps:
-        if parents is None:
-            why = f"depends on what {blocker} leaves; reused if its digest stays the same"
-            entries.append(_entry(step.name, "unknown", why))
-            continue
-        decision = decider.decide(step, parents)
-        entries.append(_entry(step.name, decision.action, decision.why, decision.versions))
-        if decision.action == "reuse":
-            parents = list(decision.versions)
-        else:
-            parents, blocker = None, step.name
-    if base is not None and model is not None:
-        entries += _model_part(decider, parents, blocker, base, model)
-    return entries
+    engine = Engine(pipeline, store, Inline(), "plan")
+    return [_entry(engine, step) for step in pipeline.steps]
 
 
-def _model_part(
-    decider: Decider, encoded: list[Version] | None, blocker: str, base: Base, model: Product
-) -> list[dict[str, Any]]:
-    """Base and candidate; the evaluation is left open, since it depends on which model is in use by then."""
-    if encoded is not None:
-        product, extra = base(decider.pipeline, encoded[0].artifact)
-        start = decide(decider, product, [], extra)
-        entries = [_entry("base", start.action, start.why, start.versions)]
-        if start.action == "reuse":
-            trained = decide(decider, model, [start.versions[0], *encoded[:2]])
-            entries.append(_entry("finetune", trained.action, trained.why, trained.versions))
-        else:
-            entries.append(_entry("finetune", "unknown", "depends on what base leaves"))
-    else:
-        why = f"depends on what {blocker} leaves; reused if its digest stays the same"
-        entries = [_entry(name, "unknown", why) for name in ("base", "finetune")]
-    why = "reused if neither the candidate nor the champion to judge it against has changed"
-    return [*entries, _entry("evaluate", "unknown", why)]
+def _entry(engine: Engine, step: Step) -> dict[str, Any]:
+    """The decision about one step; noted in the engine, where it can be reused."""
+    read = list(dict.fromkeys(reference.step for reference in step.references))
+    unknown = [name for name in read if name not in engine.made]
+    if unknown:
+        why = f"depends on the output of {', '.join(unknown)}; reused if its digest stays the same"
+        return _row(step, read, "unknown", why)
+    if isinstance(step.stage, PromotionStage):
+        return _row(step, read, "decide", "a decision is taken in every run")
+    decision = engine.decider.decide(step, engine.inputs_of(step))
+    if decision.action == "reuse":
+        engine.made[step.name] = Made(list(decision.versions), decision)
+    return _row(step, read, decision.action, decision.why, decision.versions if decision.action != "compute" else ())
 
 
-def _entry(step: str, action: str, why: str, versions: Sequence[Version] = ()) -> dict[str, Any]:
-    return {"step": step, "action": action, "why": why, "versions": [version.name for version in versions]}
+def _row(step: Step, inputs: Sequence[str], action: str, why: str, versions: Sequence[Version] = ()) -> dict[str, Any]:
+    names = [version.name for version in versions]
+    return {"step": step.name, "inputs": list(inputs), "action": action, "why": why, "versions": names}

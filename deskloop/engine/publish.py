@@ -1,4 +1,4 @@
-"""Between the rows on disk and their publication: count (P7), digest, measure, hold against expectations."""
+"""Between an output on disk and its publication: count (P7), digest, measure, validate."""
 
 import hashlib
 import heapq
@@ -13,17 +13,52 @@ import pyarrow.compute as pc
 
 from deskloop.contract.errors import ExpectationError
 from deskloop.contract.schema import to_frame
+from deskloop.contract.stage import DataStage, Measure, SourceStage
 from deskloop.engine import expect, retention
 from deskloop.engine.decide import Decision
 from deskloop.engine.partitions import Job, Outcome, check_conservation, guarded, origin_of
 from deskloop.engine.recipe import library_versions
-from deskloop.pipeline.load import Step
+from deskloop.pipeline.pipeline import Step
 from deskloop.store import zones
 from deskloop.store.catalog import Version
 from deskloop.store.digest import table_digest
 from deskloop.store.store import Store
 
 SHARED_LIBRARIES = ("deltalake", "pandas", "pyarrow")
+
+
+def describe_output(
+    step: Step, parents: Sequence[Version], decision: Decision, kind: str, run: tuple[str, str]
+) -> Version:
+    """The version of a model or of figures, without what it holds.
+
+    Args:
+        kind: see `Version.kind`.
+        run: run id and flow run id.
+    """
+    return Version(
+        dataset=step.output,
+        version=0,
+        kind=kind,
+        zone="models",
+        step=step.name,
+        stage=step.stage.name,
+        fingerprint=decision.fingerprint,
+        recipe=decision.recipe,
+        digest="",
+        rows=0,
+        parents=[parent.as_parent() for parent in parents],
+        inputs=[list(one) for one in decision.inputs],
+        artifact=decision.artifact,
+        rows_in=sum(parent.rows for parent in parents),
+        mode="extended" if decision.action == "extend" else "full",
+        why=decision.why,
+        run_id=run[0],
+        flow_run_id=run[1],
+        config=step.config.model_dump(mode="json"),
+        libraries=library_versions(step.stage.libraries),
+        details={"equipment": dict(decision.equipment)} if decision.equipment else {},
+    )
 
 
 def describe(
@@ -37,43 +72,27 @@ def describe(
     Raises:
         DataError: ids in are not ids out + rejects.
     """
-    zone = step.stage.zone[1]
+    zone = step.data.zone[1]
     latest = {name: store.delta_version(zone, name) for name in step.datasets.values()}
     present = {name: store.read(zone, name, at, ["row_id", "_hash"]) for name, at in latest.items()}
     rejects_version = store.delta_version("clean", step.rejects)
     rejects = store.read("clean", step.rejects, rejects_version, ["row_id", "reason"])
     written = [row_id for rows in present.values() for row_id in rows["row_id"].to_pylist()]
     rejected = rejects["row_id"].to_pylist()
-    ids_in = written + outcome.rejected if step.stage.source is not None else _ids(store, parents, written + rejected)
+    is_source = isinstance(step.stage, SourceStage)
+    ids_in = written + outcome.rejected if is_source else _ids(store, parents, written + rejected)
     added = check_conservation(step.name, ids_in, written, rejected)
-    common = Version(
-        dataset="",
-        version=0,
-        kind="dataset",
+    common = replace(
+        describe_output(step, parents, decision, "dataset", run),
         zone=zone,
-        step=step.name,
-        stage=step.stage.name,
-        fingerprint=decision.fingerprint,
-        recipe=decision.recipe,
-        digest="",
-        rows=0,
         rejects_version=rejects_version,
-        artifact=decision.artifact,
-        parents=[parent.as_parent() for parent in parents],
-        inputs=[list(one) for one in decision.inputs],
         rows_in=len(ids_in),
         rows_out=len(written),
         added=added,
         rejected=rejects.num_rows,
         reasons=dict(Counter(rejects["reason"].to_pylist()).most_common()),
         touched=outcome.rows_in,
-        mode="extended" if decision.action == "extend" else "full",
-        why=decision.why,
-        run_id=run[0],
-        flow_run_id=run[1],
-        config=step.config.model_dump(mode="json"),
         libraries=library_versions((*SHARED_LIBRARIES, *step.stage.libraries)),
-        details={"equipment": dict(decision.equipment)} if decision.equipment else {},
     )
     return [
         replace(common, dataset=name, digest=table_digest(rows["_hash"]), rows=len(rows), delta_version=latest[name])
@@ -81,7 +100,7 @@ def describe(
     ]
 
 
-def measure_some(store: Store, job: Job, parents: Sequence[Version], size: int) -> dict[str, Any]:
+def measure_some(store: Store, job: Job, measure: Measure, parents: Sequence[Version], size: int) -> dict[str, Any]:
     """What the stage's `measure` says of some of the step's rows: of the whole table, also when it was extended.
 
     The rows are chosen by a hash of seed, step and row id: a table that grew by a few keeps almost all of its sample.
@@ -104,33 +123,31 @@ def measure_some(store: Store, job: Job, parents: Sequence[Version], size: int) 
         for batch in store.batches(one.zone, one.dataset, one.delta_version)
     ]
     rows = to_frame(pa.concat_tables(some).sort_by("row_id"))
-    measured: dict[str, Any] = guarded(
-        job,
-        chosen,
-        lambda: job.stage.measure(rows, job.config, job.context),  # type: ignore[misc]
-    )
+    measured: dict[str, Any] = guarded(job, chosen, lambda: measure(rows, job.config, job.context))
     return measured
 
 
-def hold_against_expectations(store: Store, step: Step, versions: Sequence[Version]) -> list[Version]:
-    """Validate the rows that are about to be published; returns the versions with the results in them.
+def validate(store: Store, step: Step, versions: Sequence[Version]) -> list[Version]:
+    """Run the step's suite on the rows that are about to be published; returns the versions with the results in them.
 
     Raises:
         ExpectationError: a critical expectation failed.
     """
+    if not step.stage.suite or not isinstance(step.stage, DataStage):
+        return list(versions)
     first = versions[0]
     options = {name: value for name, value in first.config.items() if isinstance(value, int | float)}
     facts = {name: getattr(first, name) for name in ("rows_in", "rows_out", "rejected", "added")}
     measured = {name: value for name, value in first.details.items() if isinstance(value, int | float)}
     rows = (batch for one in versions for batch in store.batches(one.zone, one.dataset, one.delta_version))
     some: chain[pa.Table] = chain([step.stage.schema.empty_table()], rows)
-    validation = expect.validate(f"expectations.{step.stage.dataset}", some, {**options, **measured, **facts})
+    validation = expect.validate(step.stage.suite, some, {**options, **measured, **facts})
     if validation.critical:
         told = "; ".join(_failure(result) for result in validation.critical)
         told += f" (measured: {first.details['told']})" if "told" in first.details else ""
         raise ExpectationError(
             f"step {step.name!r} left data that fails a critical expectation, so it was not published: {told}. "
-            f"The last published version stays in use."
+            f"The last published version remains the current one."
         )
     results = [asdict(result) for result in validation.results]
     details = {"validation": validation.document}

@@ -12,15 +12,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from deskloop.contract.errors import DamageError
-from deskloop.engine.decide import tables_of
-from deskloop.pipeline.load import Step
+from deskloop.pipeline.pipeline import Step
 from deskloop.store.catalog import Catalog, Version
 from deskloop.store.checksums import damage
 from deskloop.store.digest import table_digest
 from deskloop.store.store import Store, can_stay
 
 if TYPE_CHECKING:
-    from deskloop.engine.engine import Engine
+    from deskloop.engine.engine import Engine, Made
 
 
 def rebuild(engine: "Engine", found: DamageError, under_way: Step | None) -> None:
@@ -31,7 +30,7 @@ def rebuild(engine: "Engine", found: DamageError, under_way: Step | None) -> Non
     Raises:
         DamageError: nothing can rebuild it, or that was tried already.
     """
-    steps = [step for step in engine.pipeline.steps if found.name in tables_of(step)]
+    steps = [step for step in engine.pipeline.steps if found.name in step.tables]
     if found.zone != "clean" or not steps or found.name in engine.attempted:
         raise found
     engine.attempted.add(found.name)
@@ -40,11 +39,16 @@ def rebuild(engine: "Engine", found: DamageError, under_way: Step | None) -> Non
     if step is under_way:
         return
     # The version that this run stands on may be an earlier one, which was reused; before a run it is the latest.
-    version = engine.standing.get(step.name) or engine.catalog.latest(next(iter(step.datasets.values())))
+    made = engine.made.get(step.name)
+    version = made.versions[0] if made else engine.catalog.latest(next(iter(step.datasets.values())))
     if version is None:
         raise found
-    parents = [engine.catalog.find_name(one.name) for one in version.parents]
-    engine.rebuilt[step.name] = engine.run(step, [one for one in parents if one is not None])
+    names = [one.name for one in version.parents if engine.catalog.find_name(one.name) is not None]
+
+    def again() -> "Made":
+        return engine.bring_up(step, {"rows": [engine.catalog.get(name) for name in names]})
+
+    engine.made[step.name] = engine.rebuilt[step.name] = engine.mended(again, step)
 
 
 def check_unrecorded(store: Store, version: Version) -> None:
@@ -65,7 +69,7 @@ def check_unrecorded(store: Store, version: Version) -> None:
 def retire(engine: "Engine", step: Step, broken: Sequence[str]) -> None:
     """Mark the versions of a step that cannot be read: their table is about to be written anew."""
     now = datetime.now(UTC).isoformat()
-    zone = step.stage.zone[1]
+    zone = step.data.zone[1]
     lost = {
         name for name in broken if not can_stay(engine.store.folder("clean" if name == step.rejects else zone, name))
     }

@@ -11,7 +11,6 @@ a run killed between any two of them is made good by the next: known as expired,
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import pyarrow as pa
 
 from deskloop.contract.errors import DataError
 from deskloop.engine.decide import fingerprint_of
-from deskloop.pipeline.load import Pipeline
+from deskloop.pipeline.pipeline import Pipeline
 from deskloop.store.catalog import Catalog, Parent, Version
 from deskloop.store.checksums import marked
 from deskloop.store.commit import committing, forget_missing, write_state
@@ -62,8 +61,7 @@ def expire(
         return {}
     now = now or datetime.now(UTC)
     catalog, ledger = Catalog(store.root / "catalog"), store.root / "ledger"
-    steps = [step for step in pipeline.steps if step.stage.zone[1] == RAW]
-    datasets = [name for step in steps for name in step.datasets.values() if catalog.latest(name) is not None]
+    datasets = [name for name in pipeline.raw_datasets if catalog.latest(name) is not None]
     with allow_raw("expire"):
         store.clear_staging()
         last = _last_expired(ledger, now - timedelta(days=days), now)
@@ -142,11 +140,12 @@ def _check_worked_on(pipeline: Pipeline, store: Store, catalog: Catalog, due: Se
         DataError: one has not; nothing was deleted.
     """
     waiting = set()
-    for before, step in pairwise(pipeline.steps):
-        if step.stage.zone[0] == RAW:
+    for step in pipeline.data_steps:
+        if step.data.zone[0] == RAW:
             made = [latest for name in step.datasets.values() if (latest := catalog.latest(name)) is not None]
             read = {parent.name for parent in made[0].parents} if made else set()
-            given = [latest for name in before.datasets.values() if (latest := catalog.latest(name)) is not None]
+            names = [reference.dataset for reference in step.references]
+            given = [latest for name in names if (latest := catalog.latest(name)) is not None]
             waiting |= {one.dataset for one in given if one.name not in read or not _is_published(store, one)}
     count = sum(len(one.row_ids) for one in due if one.dataset in waiting)
     if count:

@@ -1,17 +1,22 @@
 """A model's folder: where it lies, the checksums of its files, and the digest of its weights."""
 
-import hashlib
 import stat
 import tempfile
 from pathlib import Path
 
 from deskloop.contract.errors import DamageError
+from deskloop.contract.hub import weights_digest
 from deskloop.store.catalog import Version
 from deskloop.store.checksums import file_checksum
 
 RECORD = "deskloop.json"  # what the training told
 FILES = "files"  # in a model's details: its files' checksums
 NOT_CHECKED = ("README.md",)
+
+
+def folder_of(root: Path, version: Version) -> Path:
+    """Where a published model lies in the store of that root."""
+    return root / "models" / version.dataset / version.fingerprint[:16]
 
 
 def readable(folder: Path) -> None:
@@ -39,7 +44,7 @@ def file_checksums(folder: Path) -> dict[str, str]:
 
 def folder_problem(root: Path, version: Version) -> str:
     """What is wrong with a model's folder, "" if nothing; reads all of it, about a second for each gigabyte."""
-    folder = root / "models" / version.dataset / version.fingerprint[:16]
+    folder = folder_of(root, version)
     if not folder.is_dir():
         return "its folder is missing"
     expected = version.details.get(FILES)
@@ -61,14 +66,3 @@ def check_folder(root: Path, version: Version) -> None:
     problem = folder_problem(root, version)
     if problem:
         raise DamageError(place_of(version), problem)
-
-
-def weights_digest(folder: Path) -> str:
-    """Digest of a model's weights and tokenizer: 32 hexadecimal digits."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(folder.glob("*.safetensors")) + sorted(folder.glob("tokenizer.json")):
-        digest.update(path.name.encode())
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()

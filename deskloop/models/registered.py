@@ -15,7 +15,8 @@ from typing import Any
 import orjson
 
 from deskloop.contract.errors import DataError
-from deskloop.models.folder import RECORD, weights_digest
+from deskloop.contract.hub import weights_digest
+from deskloop.models.folder import RECORD
 from deskloop.store.catalog import Version
 
 CHAMPION, CHALLENGER = "champion", "challenger"

@@ -17,8 +17,8 @@ from typing import Any
 import orjson
 
 from deskloop.contract.errors import ConfigError, DataError, DeskloopError
+from deskloop.contract.hub import weights_digest
 from deskloop.models import registered as tags
-from deskloop.models.folder import weights_digest
 from deskloop.models.ownership import check_owner, mark
 from deskloop.models.registered import (
     CHALLENGER,
@@ -87,6 +87,7 @@ class Registry:
 
     def register(
         self,
+        name: str,
         version: Version,
         folder: Path,
         *,
@@ -102,6 +103,7 @@ class Registry:
         The same model again is the same version; what judged it and its report are then the new ones.
 
         Args:
+            name: of the registered model.
             version: as the catalog published it.
             folder: where it lies; stays where it is.
             metrics, parameters, history: see `log_figures`; figures and settings only.
@@ -115,15 +117,15 @@ class Registry:
             raise DataError(f"{version.name} cannot be registered: the weights in {folder} are not those published")
         judged = orjson.dumps({"evaluation": evaluation, "report": report}).decode()
         with self._locked(), talking(self.uri):
-            found = next((one for one in self.models(version.dataset) if _same(one, version)), None)
+            found = next((one for one in self.models(name) if _same(one, version)), None)
             if found is None:
-                number = self._create(version, folder, judged, metrics, parameters, history, data)
+                number = self._create(name, version, folder, judged, metrics, parameters, history, data)
             else:
                 number = found.version
                 self._refresh(found, judged, metrics)
             if found is None or CHAMPION not in found.aliases:
-                self._client.set_registered_model_alias(version.dataset, CHALLENGER, str(number))
-            return self._get(version.dataset, number)
+                self._client.set_registered_model_alias(name, CHALLENGER, str(number))
+            return self._get(name, number)
 
     def promote(self, name: str, version: int, reason: str) -> Model:
         """Put a version in use, at once; the champion itself stays what it is.
@@ -221,6 +223,7 @@ class Registry:
 
     def _create(
         self,
+        name: str,
         version: Version,
         folder: Path,
         judged: str,
@@ -229,7 +232,7 @@ class Registry:
         history: Sequence[Mapping[str, float | None]],
         data: Mapping[str, str],
     ) -> int:
-        client, name = self._client, version.dataset
+        client = self._client
         known = lineage(version, data, version.libraries)
         if not client.search_registered_models(f"name = '{name}'"):
             # MLflow creates a name once: of two stores that try, one gets it and the other is refused.

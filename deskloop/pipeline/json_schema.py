@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from deskloop.contract.stage import Stage, StageConfig
-from deskloop.pipeline.load import STEP_NAME, Settings
+from deskloop.pipeline.load import STEP_NAME
+from deskloop.pipeline.pipeline import Settings
+
+NAMES: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+INPUTS: dict[str, Any] = {"anyOf": [*NAMES["anyOf"], {"type": "object", "additionalProperties": NAMES}]}
 
 
-def pipeline_schema(stages: Mapping[str, Stage], sections: Mapping[str, type[StageConfig]]) -> dict[str, Any]:
+def pipeline_schema(stages: Mapping[str, Stage]) -> dict[str, Any]:
     """JSON Schema (2020-12) of keys and types; what a step needs of those before it only `load_pipeline` checks."""
     definitions: dict[str, Any] = {}
 
@@ -21,10 +25,10 @@ def pipeline_schema(stages: Mapping[str, Stage], sections: Mapping[str, type[Sta
     for name, stage in stages.items():
         entries.append(_entry({name: options(stage.config)}, name))
         step = {"type": "string", "pattern": f"^{STEP_NAME.pattern}$"}
-        entries.append(_entry({"stage": {"const": name}, "name": step, "with": options(stage.config)}, "stage"))
+        full = {"stage": {"const": name}, "name": step, "inputs": INPUTS, "with": options(stage.config)}
+        entries.append(_entry(full, "stage"))
     top = Settings.model_json_schema()
     top["properties"]["steps"] = {"type": "array", "minItems": 1, "items": {"anyOf": entries}}
-    top["properties"] |= {name: options(model) for name, model in sections.items()}
     top["required"] = ["name", "steps"]
     top["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     top["title"] = "deskloop pipeline"

@@ -122,7 +122,7 @@ def _set(content: dict[str, Any], text: str, names: Sequence[str]) -> str | None
         value = load_yaml(written)
     except (yaml.YAMLError, ValueError, RecursionError):
         return f"--set {path}: the value is not valid YAML"
-    options = step_options(content, keys[0]) if len(keys) > 1 and keys[0] not in names else None
+    options = step_options(content, keys[0]) if len(keys) > 1 else None
     if options is None and keys[0] not in names:
         steps = [name for entry in _entries(content) if (name := step_name(entry))]
         return f"--set {path}: no step or key {keys[0]!r}{nearest(keys[0], [*steps, *names])}"

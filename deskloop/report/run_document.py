@@ -4,13 +4,19 @@ Counts, ids, types and figures only; the one exception are the replies of models
 file declares.
 """
 
+import importlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from deskloop import __version__
-from deskloop.report import tallies
-from deskloop.run.session import Entry, Run
+from deskloop.contract.stage import EvaluationStage, ModelStage, PromotionStage, Stage
+from deskloop.engine.engine import Made
+from deskloop.models import Registry
+from deskloop.models.figures import candidates_of, figures_for
+from deskloop.models.folder import folder_of
+from deskloop.pipeline.pipeline import Step
+from deskloop.run.session import Run
 from deskloop.store.catalog import Version
 
 
@@ -21,9 +27,6 @@ def summarize(run: Run, error: str | None = None, counted: bool = True) -> dict[
         error: the message of the error that ended it, if one did.
         counted: read the datasets for counts.
     """
-    entries = run.entries
-    model = entries.get("finetune")
-    evaluation = _details(entries.get("evaluate"))
     document: dict[str, Any] = {
         "run_id": run.id,
         "status": "failed" if error else "completed",
@@ -33,46 +36,51 @@ def summarize(run: Run, error: str | None = None, counted: bool = True) -> dict[
         "version": __version__,
         "started_at": run.started_at.isoformat(timespec="seconds"),
         "seconds": round((datetime.now(UTC) - run.started_at).total_seconds(), 1),
-        "steps": {name: _step(entry) for name, entry in entries.items()},
-        "model": _model(run, model.versions[0]) if model else None,
-        "champion": _champion(run),
-        "metrics": evaluation.get("metrics", {}),
-        "comparisons": evaluation.get("comparisons", []),
-        "confidence": evaluation.get("confidence"),
-        "margins": _margins(run),
-        "decision": run.judged.get("decision"),
-        "replies": evaluation.get("replies", []),
-        "training": _training(model),
-        "lineage": [_lineage(version) for entry in entries.values() for version in entry.versions],
-        "libraries": {key: value for entry in entries.values() for key, value in entry.versions[0].libraries.items()},
+        "steps": {name: _step(made) for name, made in run.entries.items()},
+        **_models(run),
+        "lineage": [_lineage(version) for made in run.entries.values() for version in made.versions],
+        "libraries": {key: value for made in run.entries.values() for key, value in made.versions[0].libraries.items()},
     }
     if counted:
-        document |= _counts(run)
+        for step, made in _of(run, Stage):
+            if step.stage.report:
+                document |= importlib.import_module(step.stage.report).tally(run, made)
     return document
 
 
-def _counts(run: Run) -> dict[str, Any]:
-    """What the datasets themselves say, by stage."""
-    document: dict[str, Any] = {}
-    entries = run.entries
-    for entry in entries.values():
-        stage = entry.versions[0].stage
-        if stage == "scrub":
-            document |= tallies.scrubbed(run.store, entry.versions)
-            document["recall"] = tallies.recall(entry.versions[0])
-        elif stage == "annotate":
-            document["annotation"] = tallies.annotation(run, entry.versions[0])
-        elif stage == "augment":
-            document["augmentation"] = tallies.augmentation(run.store, entry.versions[0])
-        elif stage == "split":
-            document |= tallies.intents(run.store, entry.versions)
-            document["proof"] = entry.versions[0].details.get("proof", {})
-    by_stage = {entry.versions[0].stage: entry.versions for entry in entries.values()}
-    if "split" in by_stage:
-        document["classes"] = tallies.classes(
-            run.store, *(by_stage.get(name, []) for name in ("augment", "balance", "split"))
-        )
-    return document
+def _of(run: Run, shape: type[Stage]) -> Iterator[tuple[Step, Made]]:
+    """The steps of a shape that this run has brought up to date."""
+    steps = (step for step in run.pipeline.steps if isinstance(step.stage, shape) and step.name in run.entries)
+    return ((step, run.entries[step.name]) for step in steps)
+
+
+def _models(run: Run) -> dict[str, Any]:
+    """What the models of the run came to: the chosen candidate, what it was compared with, and what was decided."""
+    decided = next((made.versions[0].details for _, made in _of(run, PromotionStage)), None)
+    promote = next((step.config for step, _ in _of(run, PromotionStage)), None)
+    evaluations = [made.versions[0] for _, made in _of(run, EvaluationStage)]
+    evaluation = next((one for one in evaluations if candidates_of(one.details)), None)
+    candidates = candidates_of(evaluation.details) if evaluation else {}
+    chosen = decided["candidate"] if decided else next(iter(candidates), None)
+    figures = figures_for(evaluation.details, chosen) if evaluation and chosen else {}
+    trained = {
+        step.name: made
+        for step, made in _of(run, ModelStage)
+        if isinstance(step.stage, ModelStage) and step.stage.role == "candidate"
+    }
+    model = trained.get(chosen or "") or next(iter(trained.values()), None)
+    margins = promote.model_dump(include={"better_by", "margin"}) if promote is not None else {}
+    return {
+        "model": _model(run, model.versions[0], decided) if model else None,
+        "champion": _champion(run, evaluation),
+        "metrics": figures.get("metrics", {}),
+        "comparisons": figures.get("comparisons", []),
+        "confidence": figures.get("confidence"),
+        "margins": margins or None,
+        "decision": {key: decided[key] for key in ("promoted", "action", "why", "gates")} if decided else None,
+        "replies": figures.get("replies", []),
+        "training": {**model.versions[0].details, "settings": model.versions[0].config} if model else None,
+    }
 
 
 def _lineage(version: Version) -> dict[str, Any]:
@@ -87,76 +95,61 @@ def _lineage(version: Version) -> dict[str, Any]:
     }
 
 
-def _step(entry: Entry) -> dict[str, Any]:
-    first = entry.versions[0]
-    if first.kind != "dataset":
-        return {
-            "stage": first.stage,
-            "datasets": [{"dataset": first.dataset, "version": first.version, "rows": None, "digest": first.digest}],
-            "reused": entry.reused,
-            "extended": False,
-            "why": entry.decision.why,
-            "seconds": 0.0 if entry.reused else first.seconds,
-            "fingerprint": first.fingerprint,
-            "parents": [parent.name for parent in first.parents],
-        }
+def _step(made: Made) -> dict[str, Any]:
+    first = made.versions[0]
+    is_table = first.kind == "dataset"
     equipment = first.details.get("equipment", {})
-    return {
-        "stage": first.stage,
-        "datasets": [
-            {"dataset": one.dataset, "version": one.version, "rows": one.rows, "digest": one.digest}
-            for one in entry.versions
-        ],
+    counts = {
         "rows_in": first.rows_in,
         "rows_out": first.rows_out,
         "added": first.added,
         "rejected": first.rejected,
         "reasons": first.reasons,
-        "reused": entry.reused,
-        "extended": entry.extended,
-        "touched": 0 if entry.reused else first.touched,
-        "why": entry.decision.why,
-        "seconds": 0.0 if entry.reused else first.seconds,
+        "touched": 0 if made.reused else first.touched,
+        "expectations": first.expectations,
+    }
+    return {
+        "stage": first.stage,
+        "datasets": [
+            {
+                "dataset": one.dataset,
+                "version": one.version,
+                "rows": one.rows if is_table else None,
+                "digest": one.digest,
+            }
+            for one in made.versions
+        ],
+        **(counts if is_table else {}),
+        "reused": made.reused,
+        "extended": made.extended,
+        "why": made.decision.why,
+        "seconds": 0.0 if made.reused else first.seconds,
         "fingerprint": first.fingerprint,
         "parents": [parent.name for parent in first.parents],
-        "expectations": first.expectations,
         **({"equipment": equipment} if equipment else {}),
     }
 
 
-def _details(entry: Entry | None) -> dict[str, Any]:
-    return entry.versions[0].details if entry else {}
-
-
-def _training(entry: Entry | None) -> dict[str, Any] | None:
-    return {**entry.versions[0].details, "settings": entry.versions[0].config} if entry else None
-
-
-def _model(run: Run, version: Version) -> dict[str, Any]:
+def _model(run: Run, version: Version, decided: dict[str, Any] | None) -> dict[str, Any]:
     """The candidate: as the registry knows it once it was judged, else as the catalog does."""
-    from deskloop.engine.models import model_folder
-
-    folder: Path = model_folder(run.engine, version)
-    model = run.judged.get("model")
+    registered = decided["model"] if decided and decided["catalog"] == version.name else {}
     return {
-        "name": version.dataset,
-        "version": model.version if model else version.version,
-        "alias": next(iter(model.aliases), None) if model else None,
-        "folder": str(folder),
+        "name": run.pipeline.settings.name,
+        "version": registered.get("version", version.version),
+        "alias": registered.get("alias"),
+        "folder": str(folder_of(run.store.root, version)),
         "catalog": version.name,
     }
 
 
-def _margins(run: Run) -> dict[str, float] | None:
-    """What counts as better and as not worse, as shares of the other model's bits per byte."""
-    config = run.pipeline.sections.get("promote")
-    found = config.model_dump(include={"better_by", "margin"}) if config else {}
-    return found or None
-
-
-def _champion(run: Run) -> dict[str, Any] | None:
-    """The model that the candidate was judged against."""
-    model = run.judged.get("champion")
+def _champion(run: Run, evaluation: Version | None) -> dict[str, Any] | None:
+    """The model that the candidates were compared with."""
+    candidates = set(candidates_of(evaluation.details).values()) if evaluation else set()
+    read = {parent.name for parent in evaluation.parents} - candidates if evaluation else set()
+    if evaluation is None or "champion" not in evaluation.details["metrics"]:
+        return None
+    models = Registry(run.store.root).models(run.pipeline.settings.name)
+    model = next((one for one in models if one.catalog in read), None)
     if model is None:
         return None
     since = model.promoted_at.isoformat(timespec="seconds") if model.promoted_at else None

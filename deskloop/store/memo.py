@@ -16,6 +16,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
@@ -253,3 +254,14 @@ def _chunks(elements: Collection[Element]) -> Iterator[list[Element]]:
     remaining = iter(elements)
     while chunk := list(islice(remaining, CHUNK)):
         yield chunk
+
+
+def check_memo(path: str) -> None:
+    """Compare the outputs of a memo with their checksums, where there is one.
+
+    Raises:
+        DamageError: they differ.
+    """
+    if path and Path(path).exists():
+        with Memo(path) as memo:
+            memo.check()

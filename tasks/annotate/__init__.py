@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import Field
 
 from deskloop.contract.errors import DataError
-from deskloop.contract.stage import Context, Stage, StageConfig
+from deskloop.contract.stage import Context, FittedStage, StageConfig
 from tasks.annotate.classifier import METRICS, classify, learn
 from tasks.annotate.rules import Rule, first_match
 
@@ -130,11 +130,12 @@ def _named(rows: pd.DataFrame, config: AnnotateConfig, context: Context) -> pd.D
     return pd.DataFrame(result, columns=columns, index=rows.index, dtype=object)
 
 
-STAGE = Stage(
+STAGE = FittedStage(
     name="annotate",
     dataset="annotated",
+    suite="expectations.annotated",
+    report="tasks.annotate.report",
     config=AnnotateConfig,
-    kind="fitted",
     run=annotate,
     fit=fit,
     needs=frozenset({"scrubbed"}),

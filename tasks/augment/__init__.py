@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pandas as pd
 
 from deskloop.contract.errors import ConfigError
-from deskloop.contract.stage import Context, Stage
+from deskloop.contract.stage import Context, FittedStage
 from deskloop.store.memo import Memo
 from tasks.augment import generators
 from tasks.augment.config import LEXICAL, AugmentConfig
@@ -104,11 +104,12 @@ def _ready(config: AugmentConfig, folder: str) -> Iterator[list[Augmenter]]:
                 generator.close()
 
 
-STAGE = Stage(
+STAGE = FittedStage(
     name="augment",
     dataset="augmented",
+    suite="expectations.augmented",
+    report="tasks.augment.report",
     config=AugmentConfig,
-    kind="fitted",
     run=augment,
     fit=fit,
     check=check,

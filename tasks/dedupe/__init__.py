@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from deskloop.contract.stage import Context, Stage, StageConfig
+from deskloop.contract.stage import Context, StageConfig, TableStage
 from tasks.dedupe.families import Links, assign_families
 from tasks.dedupe.minhash import near_pairs
 from tasks.dedupe.shingles import ShingleSets, plain_text, shingle_sets
@@ -147,11 +147,11 @@ def _rejects(
     return reasons
 
 
-STAGE = Stage(
+STAGE = TableStage(
     name="dedupe",
     dataset="deduped",
+    suite="expectations.deduped",
     config=DedupeConfig,
-    kind="table",
     run=dedupe,
     needs=frozenset({"normalized", "customer_keys"}),
     provides=frozenset({"family", "split", "customer_keys"}),  # keys that too many share are taken off

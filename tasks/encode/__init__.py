@@ -17,7 +17,7 @@ from deskloop.contract.hub import check_model
 from deskloop.contract.placeholders import PLACEHOLDER, entity_type, hide, renumber
 from deskloop.contract.quiet import quiet
 from deskloop.contract.schema import ENCODED
-from deskloop.contract.stage import Context, Stage, StageConfig
+from deskloop.contract.stage import Context, FittedStage, StageConfig
 from tasks.encode import tiny
 from tasks.encode import tokenizer as tokenizer_module
 from tasks.encode.rendering import Segment, segments, token_ids
@@ -232,11 +232,11 @@ def _pretrained(base: str, folder: str) -> Any:
     return tokenizer
 
 
-STAGE = Stage(
+STAGE = FittedStage(
     name="encode",
     dataset="encoded",
+    suite="expectations.encoded",
     config=EncodeConfig,
-    kind="fitted",
     run=encode,
     check=check,
     equipment=equipment,

@@ -1,8 +1,79 @@
-"""Evaluate a model on the test split: likelihood, the simplest models on the same tokens, and sample replies."""
+"""Evaluate candidates on the test split: likelihood, the simplest models on the same tokens, and sample replies."""
 
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from deskloop.contract.errors import DataError
+from deskloop.contract.schema import ENCODED, to_frame, to_table
+from deskloop.contract.stage import Context, EvaluationStage, Input, Inputs, Port
+from tasks.encode import EncodeConfig, encode
+from tasks.encode import tokenizer as tokenizer_module
+from tasks.evaluate.compare import evaluate
 from tasks.evaluate.config import EvaluateConfig
 from tasks.evaluate.generation import replies
 from tasks.evaluate.likelihood import metrics, score
 from tasks.evaluate.ngrams import baselines
 
-__all__ = ["EvaluateConfig", "baselines", "metrics", "replies", "score"]
+__all__ = ["STAGE", "EvaluateConfig", "baselines", "evaluate", "metrics", "replies", "score"]
+
+
+def figures(inputs: Inputs, config: EvaluateConfig, context: Context) -> dict[str, Any]:
+    """Evaluate the versions behind the stage's ports; see `evaluate`.
+
+    Raises:
+        DataError: the champion was trained on families of the test split (P3).
+    """
+    (base,), (train,), (test,) = inputs["base"], inputs["train"], inputs["test"]
+    candidates = {one.step: one for one in inputs["candidates"]}
+    models: dict[str, Input] = {"base": base, **candidates}
+    for champion in inputs.get("champion", ()):
+        _check_unseen(champion, test)
+        models["champion"] = champion
+    tests = {name: rows for name, model in models.items() if (rows := _in_tokens_of(model, test)) is not None}
+    folders = {name: model.folder() for name, model in models.items()}
+    found = evaluate(folders, list(candidates), train.table(), test.table(), config, context.seed, tests)
+    return {"candidates": {step: one.name for step, one in candidates.items()}, **found}
+
+
+def _check_unseen(champion: Input, test: Input) -> None:
+    """P3: the champion was trained on no family that it is evaluated on."""
+    trained = [one for one in champion.parents() if one.is_table]
+    seen = {family for one in trained for family in one.table(["family"])["family"].to_pylist()}
+    shared = seen & set(test.table(["family"])["family"].to_pylist())
+    if shared:
+        raise DataError(
+            f"the champion, {champion.name}, was trained on {len(shared):,} families of the test split {test.name}, "
+            "so it cannot be evaluated on it; was the ledger removed? Promote a model that this ledger's data made."
+        )
+
+
+def _in_tokens_of(model: Input, test: Input) -> pa.Table | None:
+    """The test split in the tokens of a model; None where its tokenizer is the split's own."""
+    files, folder = test.artifact(), model.folder()
+    own = {name: (folder / name).read_bytes() for name in files if (folder / name).is_file()}
+    if tokenizer_module.digest(own) == tokenizer_module.digest(files):
+        return None
+    config = EncodeConfig.model_validate(test.config)
+    rows = pa.concat_tables([one.table() for one in test.parents() if one.is_table])
+    splits = test.table(["split"])["split"].unique()
+    tested = to_frame(rows.filter(pc.is_in(rows["split"], splits)).sort_by("row_id"))
+    encoded = encode(tested, config, Context(step=test.step, artifact=own))
+    return to_table(encoded[encoded["reject"].isna()], ENCODED).sort_by("row_id")
+
+
+STAGE = EvaluationStage(
+    name="evaluate",
+    dataset="evaluation",
+    config=EvaluateConfig,
+    ports={
+        "candidates": Port(kind="model", role="candidate", many=True),
+        "base": Port(kind="model", role="base"),
+        "champion": Port(kind="model", role="champion", optional=True),
+        "train": Port(split="train", fact="input_ids"),
+        "test": Port(split="test", fact="input_ids"),
+    },
+    score=figures,
+    libraries=("torch", "transformers", "tokenizers"),
+)

@@ -91,10 +91,10 @@ def interval(amounts: Sums, size: Sums, draws: Resampling) -> dict[str, float | 
 
 
 def compared(
-    sums: Mapping[str, tuple[Sums, Sums]], against: str, draws: Resampling, conversations: int
+    sums: Mapping[str, tuple[Sums, Sums]], candidate: str, against: str, draws: Resampling, conversations: int
 ) -> dict[str, Any]:
-    """The candidate's bits per byte less another model's, paired family by family; below 0 the candidate is better."""
-    bits, size = sums["candidate"]
+    """A candidate's bits per byte less another model's, paired family by family; below 0 the candidate is better."""
+    bits, size = sums[candidate]
     other, other_size = sums[against]
     difference = bits.sum() / size.sum() - other.sum() / other_size.sum()
     # Another tokenizer may cut a conversation elsewhere, so that a model's bytes are its own.

@@ -1,6 +1,6 @@
 """Judge models on the test split, side by side: figures with their intervals, paired differences, replies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tasks.evaluate.ngrams import baselines
 
 def evaluate(
     models: Mapping[str, Path],
+    candidates: Sequence[str],
     train: pa.Table,
     test: pa.Table,
     config: EvaluateConfig,
@@ -25,16 +26,17 @@ def evaluate(
     """Score every model and two count models on the same conversations, and let the models reply to the prompts.
 
     Args:
-        models: `base` and `candidate`, perhaps `champion` -> a Hugging Face folder each.
+        models: `base`, each candidate and perhaps `champion` -> a Hugging Face folder.
+        candidates: which of the models are; each is compared with every model that is none.
         train, test: (n, ENCODED); the count models learn from `train`.
         tests: model -> the same test conversations in its own tokens, for a model with another tokenizer.
     Returns:
         `metrics` {model: {loss, perplexity, bits_per_byte and its interval, token_accuracy, ...}}, `comparisons`
-        [{against, difference, low, high, families, conversations}] of the candidate with every other model, in bits per
-        byte, `confidence`, `replies` [{prompt, base, candidate, ...}].
+        [{of, against, difference, low, high, families, conversations}] in bits per byte, `confidence`, `replies`
+        [{prompt, base, ...}].
     """
     own = _shared({name: (tests or {}).get(name, test) for name in models})
-    test = own["candidate"]
+    test = own[candidates[0]]
     scored = {name: score(folder, own[name]) for name, folder in models.items()}
     scored |= baselines(train, test, _vocabulary(next(iter(models.values()))))
     families = dict(zip(test["conversation_id"].to_pylist(), test["family"].to_pylist(), strict=True))
@@ -47,7 +49,12 @@ def evaluate(
     written = {name: replies(folder, config.prompts, config, seed) for name, folder in models.items()}
     return {
         "metrics": figures,
-        "comparisons": [compared(sums, name, draws, len(families)) for name in scored if name != "candidate"],
+        "comparisons": [
+            {"of": candidate, **compared(sums, candidate, name, draws, len(families))}
+            for candidate in candidates
+            for name in scored
+            if name not in candidates
+        ],
         "confidence": config.confidence,
         "replies": [
             {"prompt": [dict(turn) for turn in prompt], **{name: texts[place] for name, texts in written.items()}}

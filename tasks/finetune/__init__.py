@@ -3,8 +3,49 @@
 Training is resumed from its last checkpoint, and then ends with the weights of an undisturbed run (P6, P10).
 """
 
-from tasks.finetune.base import prepare_base
+from pathlib import Path
+from typing import Any
+
+from deskloop.contract.progress import tick
+from deskloop.contract.stage import Context, Inputs, ModelStage, Port
 from tasks.finetune.config import FinetuneConfig
 from tasks.finetune.train import finetune
 
-__all__ = ["FinetuneConfig", "finetune", "prepare_base"]
+__all__ = ["STAGE", "FinetuneConfig", "finetune"]
+
+
+def make(inputs: Inputs, config: FinetuneConfig, context: Context, out: Path, work: Path) -> dict[str, Any]:
+    """Train a candidate on the versions behind the stage's ports; see `finetune`."""
+    (base,), (train,), (validation,) = inputs["base"], inputs["train"], inputs["validation"]
+    return finetune(
+        train.table(),
+        validation.table(),
+        train.artifact(),
+        str(base.folder()),
+        config,
+        context.seed,
+        out,
+        work,
+        lambda progress: _show(context.step, progress),
+        str(base.config["base"]),
+    )
+
+
+def _show(step: str, progress: dict[str, Any]) -> None:
+    loss = f"  loss {progress['loss']:.3f}" if progress.get("loss") is not None else ""
+    tick(f"  {step}: step {progress['step']:,} of {progress['steps']:,}{loss}")
+
+
+STAGE = ModelStage(
+    name="finetune",
+    dataset="",
+    config=FinetuneConfig,
+    role="candidate",
+    ports={
+        "base": Port(kind="model", role="base"),
+        "train": Port(split="train", fact="input_ids"),
+        "validation": Port(split="validation", fact="input_ids"),
+    },
+    make=make,
+    libraries=("torch", "transformers", "tokenizers", "accelerate"),
+)

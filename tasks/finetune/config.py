@@ -13,7 +13,6 @@ LEARNING_RATE, BATCH = 5e-5, 8192
 class FinetuneConfig(StageConfig):
     """Config of `finetune`."""
 
-    base: str = Field("tiny", description="`tiny`, a Hugging Face model id, or a folder; the same as encode's")
     learning_rate: float | None = Field(
         None, gt=0, le=1, description="its peak; default 3e-3 for `tiny`, which starts untrained, otherwise 5e-5"
     )
@@ -48,16 +47,15 @@ class FinetuneConfig(StageConfig):
     )
     packing: bool = Field(False, description="fill rows with several windows each; faster on a GPU, equal in result")
 
-    @property
-    def peak_learning_rate(self) -> float:
-        """The learning rate after warm-up."""
-        if self.learning_rate is not None:
-            return self.learning_rate
-        return TINY_LEARNING_RATE if self.base == "tiny" else LEARNING_RATE
+    def with_defaults(self, base: str) -> "FinetuneConfig":
+        """The config with what depends on the base filled in.
 
-    @property
-    def batch_budget(self) -> int:
-        """Tokens of a batch."""
-        if self.batch_tokens is not None:
-            return self.batch_tokens
-        return TINY_BATCH if self.base == "tiny" else BATCH
+        Args:
+            base: `tiny`, a model id or a folder.
+        """
+        tiny = base == "tiny"
+        defaults = {
+            "learning_rate": TINY_LEARNING_RATE if tiny else LEARNING_RATE,
+            "batch_tokens": TINY_BATCH if tiny else BATCH,
+        }
+        return self.model_copy(update={name: value for name, value in defaults.items() if getattr(self, name) is None})

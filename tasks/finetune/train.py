@@ -15,10 +15,10 @@ import pyarrow as pa
 
 from deskloop.contract.errors import ConfigError, DataError
 from deskloop.contract.quiet import quiet
+from tasks.base import load_base, save
 from tasks.encode import tokenizer as tokenizer_module
 from tasks.evaluate.batches import columns
-from tasks.finetune.base import load_base, save
-from tasks.finetune.config import FinetuneConfig
+from tasks.finetune.config import BATCH, FinetuneConfig
 from tasks.finetune.plan import plan
 
 Progress = Callable[[dict[str, Any]], None]
@@ -34,6 +34,7 @@ def finetune(
     out: Path,
     work: Path,
     on_progress: Progress | None = None,
+    base: str = "tiny",
 ) -> dict[str, Any]:
     """Train, and write the model to `out`: weights in safetensors, tokenizer, chat template, generation settings.
 
@@ -46,6 +47,7 @@ def finetune(
         out: must not exist; appears whole or not at all.
         work: for checkpoints. A run with the same inputs, config and seed goes on from the last one there; others
             are removed. The caller removes it when it has published the model.
+        base: `tiny`, a model id or a folder: what the base was made from, which decides defaults.
         on_progress: called with `{"step", "steps", "epoch", "loss"?, "validation_loss"?, "learning_rate"?}`.
     Returns:
         `history` [{step, epoch, loss, validation_loss, learning_rate}], `steps`, `tokens` (trained on, padding not
@@ -58,13 +60,14 @@ def finetune(
     import torch
 
     begun = time.monotonic()
+    config = config.with_defaults(base)
     tokenizer = tokenizer_module.load(tokenizer_files, base_folder_or_id)
     train, validation = train.sort_by("row_id"), _sample(validation, config.validation_tokens)
     data = columns(train)
     torch.manual_seed(seed)
     model = load_base(base_folder_or_id, tokenizer, config.dropout)
     _check(model, data, validation, config)
-    budget = config.batch_budget
+    budget = config.batch_tokens or BATCH
     wanted = None if config.max_steps is None else config.max_steps * config.gradient_accumulation
     batches, epoch = plan(data["lengths"], data["repeats"], config.epochs, wanted, budget, seed, config.packing)
     checkpoint = _resume_from(work, _recipe(train, validation, tokenizer_files, base_folder_or_id, config, seed))

@@ -198,7 +198,7 @@ def _arguments(
         gradient_accumulation_steps=config.gradient_accumulation,
         num_train_epochs=1,
         train_sampling_strategy="sequential",
-        learning_rate=config.peak_learning_rate,
+        learning_rate=config.learning_rate,
         lr_scheduler_type=name,
         lr_scheduler_kwargs=settings,
         warmup_steps=config.warmup_share,

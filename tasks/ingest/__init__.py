@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.schema import DEFAULTS, RAW_CONVERSATION
-from deskloop.contract.stage import Context, Source, Stage
+from deskloop.contract.stage import Context, SourceStage
 from deskloop.contract.terminal import visible
 from tasks.ingest.config import Columns, Customer, IngestConfig, SourceConfig, declared_paths
 from tasks.ingest.containers import checked_files, inputs, read_users, records
@@ -187,15 +187,13 @@ def _read(reader: Reader, record: Record) -> dict[str, Any] | str:
         return "bad_cell"
 
 
-STAGE = Stage(
+STAGE = SourceStage(
     name="ingest",
     dataset="ingested",
+    suite="expectations.ingested",
     config=IngestConfig,
-    kind="source",
-    source=Source(inputs=inputs, read=ingest),
+    inputs=inputs,
+    read=ingest,
     check=check,
     provides=frozenset(["conversation_id", "turns", "intent", "customer_keys", "started_at", "source", "known"]),
-    zone=("world", "raw"),
-    schema=RAW_CONVERSATION,
-    keyed=True,
 )

@@ -16,7 +16,8 @@ import yaml
 
 from deskloop.contract.errors import ConfigError, InputError
 from deskloop.contract.stage import Context, StageConfig
-from deskloop.pipeline.load import RESERVED, Step
+from deskloop.pipeline.load import RESERVED
+from deskloop.pipeline.pipeline import Step
 from tasks.ingest.config import IngestConfig, SourceConfig
 from tasks.ingest.conversation import AMBIGUOUS, ENTITY_TYPES
 from tasks.ingest.fields import LOOKED_AT, TABLE, field_names, turn_list
@@ -105,7 +106,7 @@ def _pipeline_name(stem: str) -> str:
     ascii_only = unicodedata.normalize("NFKD", stem.lower()).encode("ascii", "ignore").decode()
     plain = re.sub("[^a-z0-9]+", "-", ascii_only).strip("-")
     name = plain if plain[:1].isalpha() else f"log-{plain}"
-    steps = [Step(stage.name, stage, StageConfig()) for stage in stages().values()]
+    steps = [Step(stage.name, stage, StageConfig(), stage.dataset) for stage in stages().values()]
     taken = {*RESERVED, *(dataset for step in steps for dataset in step.datasets.values())}
     return (f"{name}-log" if name in taken or yaml.safe_load(name) != name else name)[:40].strip("-")
 
@@ -204,7 +205,7 @@ def _quoted(text: str) -> str:
 
 
 _TEMPLATE = """\
-# Written by `deskloop init`: look it over, then `deskloop plan` and `deskloop run`.
+# Written by `deskloop init`: review it, then `deskloop plan` and `deskloop run`.
 # Paths are relative to this file. `deskloop schema` prints a JSON Schema that editors understand.
 name: {name}
 seed: 7
@@ -223,12 +224,12 @@ steps:
       validation: 0.1
       test: 0.1
       customer: true                 # conversations of one customer are never split
-  - split                            # train, validation, test; proved
+  - split                            # train, validation, test; verified
   - encode: {{max_length: 512}}
-
-finetune: {{epochs: 3}}
-
-evaluate:
-  prompts:                           # what base and candidate are asked in the report
-    - - {{role: customer, text: "Where is my order?"}}
+  - base                             # the model before fine-tuning
+  - finetune: {{epochs: 3}}
+  - evaluate:
+      prompts:                       # what base and candidate are asked in the report
+        - - {{role: customer, text: "Where is my order?"}}
+  - promote                          # the candidate becomes the champion if it passes every gate
 """

@@ -17,7 +17,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from deskloop.contract.placeholders import generalise, hide, show
-from deskloop.contract.stage import Context, Stage, StageConfig
+from deskloop.contract.stage import Context, FittedStage, StageConfig
 from tasks.normalize.clean import clean, tidy
 from tasks.normalize.spelling import LANGUAGE, Speller, learn, speller
 
@@ -173,11 +173,11 @@ def _reason(turns: list[dict[str, Any]], config: NormalizeConfig) -> str | None:
     return None
 
 
-STAGE = Stage(
+STAGE = FittedStage(
     name="normalize",
     dataset="normalized",
+    suite="expectations.normalized",
     config=NormalizeConfig,
-    kind="fitted",
     run=normalize,
     fit=fit,
     needs=frozenset({"turns", "scrubbed"}),

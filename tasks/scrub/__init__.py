@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from deskloop.contract.schema import CONVERSATION
-from deskloop.contract.stage import Context, Stage
+from deskloop.contract.stage import Context, RowStage
 from tasks.residue import residues
 from tasks.scrub.config import ScrubConfig
 from tasks.scrub.known import entity_name
@@ -138,11 +138,12 @@ def equipment(config: ScrubConfig, context: Context) -> dict[str, str | None]:
     return found
 
 
-STAGE = Stage(
+STAGE = RowStage(
     name="scrub",
     dataset="scrubbed",
+    suite="expectations.scrubbed",
+    report="tasks.scrub.report",
     config=ScrubConfig,
-    kind="row",
     run=scrub,
     check=check,
     equipment=equipment,

@@ -59,7 +59,6 @@ def deskloop(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 def stages(monkeypatch: pytest.MonkeyPatch) -> None:
     """The toy's stages in place of the real ones."""
     monkeypatch.setattr(tasks, "stages", lambda: STAGES)
-    monkeypatch.setattr(tasks, "sections", dict)
 
 
 @pytest.fixture

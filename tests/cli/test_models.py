@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 
 import cli
+from deskloop.contract.hub import weights_digest
 from deskloop.models import Registry
-from deskloop.models.folder import weights_digest
 from deskloop.store.catalog import Catalog, Parent, Version
 from tasks.encode import tiny
 from tasks.encode import tokenizer as tokenizer_module

@@ -18,7 +18,7 @@ from deployments.notify import automations
 from deskloop.pipeline.load import load_pipeline
 from deskloop.run.notify import GATE_BLOCKED, gate_blocked
 from deskloop.run.prefect_server import TEMPORARY
-from tasks import sections, stages
+from tasks import stages
 
 pytestmark = pytest.mark.filterwarnings("default")
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ def test_a_deployment_is_one_that_prefect_takes(deployment: dict[str, Any]) -> N
     assert ConcurrencyLimitStrategy(deployment["concurrency_limit"]["collision_strategy"])
     flow = load_flow_from_entrypoint(deployment["entrypoint"])
     assert flow.validate_parameters(deployment["parameters"])["pipeline"] == deployment["parameters"]["pipeline"]
-    assert load_pipeline(ROOT / deployment["parameters"]["pipeline"], stages(), sections()).steps
+    assert load_pipeline(ROOT / deployment["parameters"]["pipeline"], stages()).steps
     assert flow.validate_parameters({"pipeline": "p.yaml", "overrides": ["a.b=1"], "until": "split", "sample": 5})
 
 

@@ -13,11 +13,12 @@ import pyarrow as pa
 
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.schema import RAW_CONVERSATION, conversations
-from deskloop.contract.stage import Context, Source, Stage, StageConfig
+from deskloop.contract.stage import Context, DataStage, RowStage, SourceStage, StageConfig, TableStage
 from deskloop.engine import expect
 from deskloop.engine.engine import Engine
 from deskloop.engine.partitions import Executor, Inline
-from deskloop.pipeline.load import Pipeline, load_pipeline
+from deskloop.pipeline.load import load_pipeline
+from deskloop.pipeline.pipeline import Pipeline
 from deskloop.store.store import Store
 from deskloop.store.zones import allow_raw
 
@@ -79,20 +80,22 @@ def copies(rows: pd.DataFrame, config: StageConfig, context: Context) -> pd.Data
     return pd.DataFrame(out, columns=rows.columns)
 
 
-LOG = Stage(
-    name="log", dataset="logged", config=LogConfig, kind="source", source=Source(_inputs, _read), check=_check,
-    zone=("world", "raw"), schema=RAW_CONVERSATION, provides=frozenset({"turns"}),
+LOG = SourceStage(
+    name="log", dataset="logged", suite="expectations.logged", config=LogConfig, inputs=_inputs, read=_read,
+    check=_check, keyed=False, provides=frozenset({"turns"}),
 )  # fmt: skip
-UPPER = Stage(name="upper", dataset="uppered", config=UpperConfig, kind="row", run=upper, zone=("raw", "clean"))
-ASSIGN = Stage(
-    name="assign", dataset="assigned", config=StageConfig, kind="table", run=assign,
+UPPER = RowStage(
+    name="upper", dataset="uppered", suite="expectations.uppered", config=UpperConfig, run=upper, zone=("raw", "clean")
+)
+ASSIGN = TableStage(
+    name="assign", dataset="assigned", suite="expectations.assigned", config=StageConfig, run=assign,
     columns=("row_id", "conversation_id"), provides=frozenset({"split"}), remember=remember,
 )  # fmt: skip
-COPY = Stage(
-    name="copy", dataset="copied", config=StageConfig, kind="row", run=copies, by_split=True, suffix="_copied",
-    needs=frozenset({"split"}),
+COPY = RowStage(
+    name="copy", dataset="copied", suite="expectations.copied", config=StageConfig, run=copies, by_split=True,
+    suffix="_copied", needs=frozenset({"split"}),
 )  # fmt: skip
-STAGES = {stage.name: stage for stage in (LOG, UPPER, ASSIGN, COPY)}
+STAGES: dict[str, DataStage] = {stage.name: stage for stage in (LOG, UPPER, ASSIGN, COPY)}
 
 
 def suites(monkeypatch: Any) -> None:
@@ -122,7 +125,7 @@ class Toy:
         steps = [{"log": {"path": "log.json"}}, {"upper": options}, "assign", "copy"]
         file = self.folder / "pipeline.yaml"
         file.write_text(json.dumps({**self.settings, "steps": steps}))
-        return load_pipeline(file, STAGES, {})
+        return load_pipeline(file, STAGES)
 
     def engine(self, rebuild: bool = False, **options: Any) -> Engine:
         pipeline = self.pipeline(**options)
@@ -135,10 +138,10 @@ class Toy:
         """Step -> (what was decided, versions)."""
         seen.clear()
         engine = self.engine(**options)
-        results, parents = {}, []
+        results = {}
         for step in engine.pipeline.steps:
-            parents, decision = engine.run(step, parents)
-            results[step.name] = (decision.action, parents)
+            made = engine.run(step)
+            results[step.name] = (made.decision.action, made.versions)
         return results
 
 

@@ -13,7 +13,7 @@ from deskloop.pipeline.load import load_pipeline
 from deskloop.run.session import Run, open_run, run_step
 from deskloop.store.catalog import Version
 from deskloop.store.zones import allow_raw
-from tasks import sections, stages
+from tasks import stages
 
 LOG = Path(__file__).parents[2] / "examples" / "support" / "log"
 MEASURED = 40  # rows that scrub's recall is measured on, a good half of what it would cost otherwise
@@ -36,6 +36,7 @@ STEPS: list[Any] = [
     "split",
     {"encode": {"vocabulary": 600, "max_length": 256}},
 ]
+MODELS = ("base", "finetune", "evaluate", "promote")
 
 
 def example_lines(count: int, start: int = 0) -> list[bytes]:
@@ -73,16 +74,16 @@ class Desk:
     def save(self) -> None:
         settings = {"name": "desk", "store": "store", "seed": 3, "workers": self.workers, "partition_rows": 64}
         settings["measured_rows"] = MEASURED
-        self.file.write_text(json.dumps({**settings, "steps": self.steps, **self.extra}))
+        models = [{name: self.extra.get(name)} for name in MODELS] if self.extra else []
+        self.file.write_text(json.dumps({**settings, "steps": [*self.steps, *models]}))
 
     def prepare(self, *overrides: str, rebuild: bool = False, refit: Sequence[str] = ()) -> Run:
         """Run all data steps; the returned run is closed, its entries tell what happened."""
         self.save()
-        pipeline = load_pipeline(self.file, stages(), sections() if self.extra else {}, overrides)
+        pipeline = load_pipeline(self.file, stages(), overrides)
         with open_run(pipeline, lambda line: None, refit, rebuild) as run:
-            references: list[str] = []
-            for step in pipeline.steps:
-                references = run_step(run, step, references)
+            for step in pipeline.data_steps:
+                run_step(run, step)
         return run
 
 
@@ -108,8 +109,7 @@ if __name__ == "__main__":
     import sys
 
     folder = Path(sys.argv[1])
-    loaded = load_pipeline(folder / "pipeline.yaml", stages(), {})
+    loaded = load_pipeline(folder / "pipeline.yaml", stages())
     with open_run(loaded, print) as opened:
-        names: list[str] = []
         for one in loaded.steps:
-            names = run_step(opened, one, names)
+            run_step(opened, one)

@@ -11,8 +11,7 @@ from deskloop.engine.plan import plan
 from deskloop.models import Registry
 from deskloop.pipeline.load import load_pipeline
 from deskloop.store.catalog import Catalog
-from tasks import sections, stages
-from tasks.finetune.products import base_product, model_product
+from tasks import stages
 from tests.cli.test_cli import Call, deskloop
 from tests.deskloop.erase.test_erase import values_of, whom
 from tests.flows.desk import Desk, example_lines
@@ -35,8 +34,8 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 def planned(desk: Desk) -> dict[str, str]:
-    pipeline = load_pipeline(desk.file, stages(), sections())
-    return {entry["step"]: entry["action"] for entry in plan(pipeline, base_product, model_product(pipeline))}
+    pipeline = load_pipeline(desk.file, stages())
+    return {entry["step"]: entry["action"] for entry in plan(pipeline)}
 
 
 def test_a_customer_erased_by_the_command(tmp_path: Path, prefect: Path, deskloop: Call) -> None:
@@ -95,7 +94,7 @@ def test_a_customer_erased_by_the_command(tmp_path: Path, prefect: Path, deskloo
     assert "a person was erased" in log
 
     steps = planned(desk)
-    assert {steps[step.name] for step in load_pipeline(desk.file, stages(), sections()).steps} == {"reuse"}
+    assert {steps[step.name] for step in load_pipeline(desk.file, stages()).steps} == {"reuse"}
     assert (steps["base"], steps["finetune"]) == ("reuse", "compute")
     again = json.loads(deskloop(*command, "--json").out)
     assert again["status"] == "already_erased"

@@ -9,8 +9,7 @@ from deskloop.engine.plan import plan
 from deskloop.models import Registry
 from deskloop.pipeline.load import load_pipeline
 from deskloop.store.store import Store
-from tasks import sections, stages
-from tasks.finetune.products import base_product, model_product
+from tasks import stages
 from tests.flows.conftest import MODEL, PREPARED, first_run
 from tests.flows.desk import Desk, example_lines
 
@@ -23,8 +22,8 @@ def gates(document: dict[str, Any]) -> dict[str, bool]:
 
 
 def planned(desk: Desk, *overrides: str) -> dict[str, str]:
-    pipeline = load_pipeline(desk.file, stages(), sections(), overrides)
-    return {entry["step"]: entry["action"] for entry in plan(pipeline, base_product, model_product(pipeline))}
+    pipeline = load_pipeline(desk.file, stages(), overrides)
+    return {entry["step"]: entry["action"] for entry in plan(pipeline)}
 
 
 def test_two_nights_and_back(trained_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,11 +48,11 @@ def test_two_nights_and_back(trained_desk: Desk, monkeypatch: pytest.MonkeyPatch
     before = replies(one.folder, prompts, greedy, 3)
 
     again = retrain(str(desk.file))
-    assert all(step["reused"] for step in again["steps"].values())
+    assert all(step["reused"] for name, step in again["steps"].items() if name != "promote")
     assert again["decision"]["action"] == "already_champion"
     assert len(registry.models("desk")) == 1
 
-    assert planned(desk) == dict.fromkeys(again["steps"], "reuse") | {"evaluate": "unknown"}
+    assert planned(desk) == dict.fromkeys(again["steps"], "reuse") | {"promote": "decide"}
     assert planned(desk, "finetune.max_steps=9")["finetune"] == "compute"
 
     desk.write(example_lines(25, start=PREPARED), "day-2.jsonl")
@@ -78,7 +77,7 @@ def test_two_nights_and_back(trained_desk: Desk, monkeypatch: pytest.MonkeyPatch
 
     told: list[Any] = []
     taken = [False, True, True]  # whether a server takes the message
-    monkeypatch.setattr("flows.judge.gate_blocked", lambda *message: told.append(message) or taken[len(told) - 1])
+    monkeypatch.setattr("flows.opened.gate_blocked", lambda *message: told.append(message) or taken[len(told) - 1])
     for sent in (1, 2, 2):  # again where the first was not taken; then never again
         fourth = retrain(str(desk.file))
         assert fourth["steps"]["evaluate"]["reused"]
@@ -132,7 +131,7 @@ def test_a_sample_decides_nothing_outside_its_store(
 
     server = f"sqlite:///{tmp_path / 'server.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    monkeypatch.setattr("flows.judge.gate_blocked", lambda *_: pytest.fail("a sample sends no message"))
+    monkeypatch.setattr("flows.opened.gate_blocked", lambda *_: pytest.fail("a sample sends no message"))
     desk = Desk(tmp_path / "desk", example_lines(PREPARED))
     desk.extra = {**MODEL, "promote": {}}
     desk.save()

@@ -10,10 +10,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from deskloop.contract.schema import ENCODED, conversations, to_table
 from deskloop.contract.stage import Context
+from tasks.base import prepare_base
 from tasks.encode import EncodeConfig, encode, fit, tiny
 from tasks.evaluate import EvaluateConfig, baselines, metrics, replies, score
 from tasks.evaluate.likelihood import token_scores
-from tasks.finetune import prepare_base
 
 UNSEEN = -100
 

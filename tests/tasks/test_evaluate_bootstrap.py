@@ -34,7 +34,7 @@ def alone(rows: pd.DataFrame, of: dict[str, str], seed: int = 1) -> tuple[float,
 
 def paired(candidate: list[float], base: list[float], of: dict[str, str]) -> dict[str, Any]:
     sums, names = family_sums({"candidate": scores(candidate), "base": scores(base)}, of)
-    return compared(sums, "base", resampling(len(names), 500, 0.95, 1), len(of))
+    return compared(sums, "candidate", "base", resampling(len(names), 500, 0.95, 1), len(of))
 
 
 def test_windows_of_a_conversation_belong_together() -> None:

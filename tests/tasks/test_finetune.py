@@ -14,11 +14,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 from deskloop.contract.errors import ConfigError, DataError
 from deskloop.contract.schema import ENCODED, conversations, to_table
 from deskloop.contract.stage import Context
+from tasks.base import prepare_base
 from tasks.encode import EncodeConfig, encode, fit, tiny
 from tasks.encode import tokenizer as tokenizer_module
 from tasks.evaluate.batches import by_length, collate, columns
 from tasks.evaluate.likelihood import score, supervised_only
-from tasks.finetune import FinetuneConfig, finetune, prepare_base
+from tasks.finetune import FinetuneConfig, finetune
 from tasks.finetune.plan import plan
 from tasks.finetune.trainer import mean_loss
 

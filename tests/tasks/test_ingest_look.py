@@ -14,7 +14,7 @@ import pytest
 from deskloop.contract.errors import ConfigError, InputError
 from deskloop.contract.stage import Context
 from deskloop.pipeline.load import load_pipeline
-from tasks import sections, stages
+from tasks import stages
 from tasks.ingest import ingest
 from tasks.ingest.look import pipeline_for
 
@@ -101,7 +101,7 @@ def looked_at(folder: Path, name: str, content: bytes) -> tuple[str, Any]:
     (folder / "project").mkdir()
     file = folder / "project" / "pipeline.yaml"
     file.write_text(pipeline_for(str(folder / "logs" / name), file.parent), encoding="utf-8")
-    return file.read_text(encoding="utf-8"), load_pipeline(file, stages(), sections())
+    return file.read_text(encoding="utf-8"), load_pipeline(file, stages())
 
 
 def rows_of(pipeline: Any) -> list[dict[str, Any]]:
@@ -157,7 +157,7 @@ def test_a_folder_is_looked_at_by_its_first_log(tmp_path: Path) -> None:
     (tmp_path / "project").mkdir()
     file = tmp_path / "project" / "pipeline.yaml"
     file.write_text(pipeline_for(f"{tmp_path / 'logs'}/", file.parent))
-    pipeline = load_pipeline(file, stages(), sections())
+    pipeline = load_pipeline(file, stages())
     assert pipeline.settings.name == "logs"
     assert pipeline.steps[0].config.sources[0].path == "../logs"
     assert [row["reject"] for row in rows_of(pipeline)] == ["unknown_file", None, None, None]
@@ -204,7 +204,7 @@ def test_a_glob_is_kept_and_named_after_nothing(tmp_path: Path) -> None:
         (tmp_path / f"{name}.jsonl").write_bytes(jsonl([{**CONVERSATIONS[0], "conversation_id": f"T-{name}"}]))
     file = tmp_path / "pipeline.yaml"
     file.write_text(pipeline_for(str(tmp_path / "*.jsonl"), tmp_path))
-    pipeline = load_pipeline(file, stages(), sections())
+    pipeline = load_pipeline(file, stages())
     assert pipeline.steps[0].config.sources[0].path == "*.jsonl"
     assert pipeline.settings.name == "log"
     assert [row["row_id"] for row in rows_of(pipeline)] == ["T-a", "T-b"]
@@ -243,7 +243,7 @@ def test_a_name_that_yaml_would_take_for_something_else_is_quoted(tmp_path: Path
     (tmp_path / name).write_bytes(jsonl(CONVERSATIONS))
     file = tmp_path / "pipeline.yaml"
     file.write_text(pipeline_for(str(tmp_path / name), tmp_path))
-    (source,) = load_pipeline(file, stages(), sections()).steps[0].config.sources
+    (source,) = load_pipeline(file, stages()).steps[0].config.sources
     assert source.path == name
 
 

@@ -10,7 +10,7 @@ from deskloop.contract.errors import InputError
 from deskloop.contract.stage import Context
 from deskloop.pipeline.load import load_pipeline
 from deskloop.run.session import open_run, run_step
-from tasks import sections, stages
+from tasks import stages
 from tasks.ingest import IngestConfig, ingest
 from tasks.ingest.look import pipeline_for
 from tests.tasks.test_ingest import KEY, TURNS, collect, write_lines
@@ -151,8 +151,8 @@ def test_a_sample_is_judged_by_itself(tmp_path: Path) -> None:
 def test_nothing_is_published_of_a_source_that_was_read_the_wrong_way(tmp_path: Path, sample: int | None) -> None:
     encoded(tmp_path / "x.jsonl", records(20), "cp1252")
     (tmp_path / "p.yaml").write_text("name: x\nworkers: 1\nsteps: [{ingest: {sources: [{path: x.jsonl}]}}, scrub]\n")
-    pipeline = load_pipeline(tmp_path / "p.yaml", stages(), sections(), sample=sample)
+    pipeline = load_pipeline(tmp_path / "p.yaml", stages(), sample=sample)
     with open_run(pipeline, print) as run:
         with pytest.raises(InputError, match="set `encoding: cp1252` on this source"):
-            run_step(run, pipeline.steps[0], [])
+            run_step(run, pipeline.steps[0])
         assert run.engine.catalog.versions == []

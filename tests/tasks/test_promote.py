@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tasks.promote import PromoteConfig, decide, judge, sentence, told
+from tasks import promote
+from tasks.promote import PromoteConfig, choose, decide, describe, explain
 
 Ends = tuple[float, float | None, float | None]
 GOOD: Ends = (-0.2, -0.3, -0.1)
@@ -21,6 +22,10 @@ def evaluation(families: int = 100, **against: Ends) -> dict[str, Any]:
             for name, (value, low, high) in found.items()
         ],
     }
+
+
+def judge(figures: dict[str, Any], config: PromoteConfig, replaced: bool = False) -> list[dict[str, Any]]:
+    return promote.judge({"evaluate": figures}, config, replaced)
 
 
 def passed(gates: list[dict[str, Any]]) -> dict[str, bool]:
@@ -91,10 +96,10 @@ def test_below_the_least_size_a_person_decides() -> None:
     gates = judge(evaluation(49), config)
     assert decide(gates, config) == "kept"
     waits = "the candidate waits for a person's decision (`deskloop models promote`): the test split has 49 families, "
-    assert sentence("kept", gates) == waits + "and fewer than 50 decide nothing"
+    assert explain("kept", gates) == waits + "and fewer than 50 decide nothing"
     gates = judge(evaluation(49, base=(0.1, 0.05, 0.15)), config)
     assert decide(gates, config) == "kept"
-    assert sentence("kept", gates).endswith("; it also failed 1 of 4 gates (better than base)")
+    assert explain("kept", gates).endswith("; it also failed 1 of 4 gates (better than base)")
     assert decide(judge(evaluation(49), PromoteConfig(min_families=49)), config) == "promoted"
 
 
@@ -102,23 +107,44 @@ def test_what_becomes_of_a_candidate() -> None:
     gates = judge(evaluation(), PromoteConfig())
     assert decide(gates, PromoteConfig()) == "promoted"
     assert decide(gates, PromoteConfig(automatic=False)) == "kept"
-    assert sentence("kept", gates).endswith("it passed all 4 gates, and automatic is false")
+    assert explain("kept", gates).endswith("it passed all 4 gates, and automatic is false")
     assert decide(judge(evaluation(2), PromoteConfig()), PromoteConfig(), in_use=True) == "already_champion"
 
 
 @pytest.mark.parametrize("families", [100, 10])
 def test_what_a_person_took_out_of_use_stays_out(families: int) -> None:
-    gates = judge(evaluation(families), PromoteConfig(), taken_out=True)
+    gates = judge(evaluation(families), PromoteConfig(), replaced=True)
     assert passed(gates)["not taken out of use before"] is False
     assert decide(gates, PromoteConfig()) == "blocked"
-    assert "(not taken out of use before)" in sentence("blocked", gates)
+    assert "(not taken out of use before)" in explain("blocked", gates)
 
 
 def test_a_message_gives_the_figures() -> None:
-    gates = judge(evaluation(10, base=(0.1, 0.05, 0.15), bigram=(-0.1, None, None)), PromoteConfig(), taken_out=True)
-    assert [told(gate) for gate in gates if not gate["passed"]] == [
+    gates = judge(evaluation(10, base=(0.1, 0.05, 0.15), bigram=(-0.1, None, None)), PromoteConfig(), replaced=True)
+    assert [describe(gate) for gate in gates if not gate["passed"]] == [
         "better than base: +0.100 bits per byte, between +0.050 and +0.150; all of it below -0.045 needed",
         "better than bigram: -0.100 bits per byte, too few families for an interval; all of it below -0.055 needed",
         "enough test families: 10; at least 50 needed",
         "not taken out of use before",
     ]
+
+
+def test_every_evaluation_has_gates_of_its_own() -> None:
+    figures = {"evaluate": evaluation(), "evaluate_mails": evaluation(30, base=(0.1, 0.05, 0.15))}
+    gates = promote.judge(figures, PromoteConfig(min_families=20))
+    assert [gate["gate"] for gate in gates if not gate["passed"]] == ["better than base on evaluate_mails"]
+    assert len(gates) == 8
+    assert decide(gates, PromoteConfig()) == "blocked"
+    few = promote.judge(figures, PromoteConfig())
+    assert decide(few, PromoteConfig()) == "kept"
+    assert "the test split has 30 families" in explain("kept", few)
+
+
+def test_of_several_candidates_the_best_that_passes_is_chosen() -> None:
+    figures = {
+        "evaluate": {"metrics": {name: {"bits_per_byte": bits} for name, bits in [("a", 2.0), ("b", 1.0), ("c", 1.5)]}}
+    }
+    good, bad = [{"gate": "g", "passed": True}], [{"gate": "g", "passed": False}]
+    assert choose(figures, PromoteConfig(), {"a": good, "b": good, "c": good}) == "b"
+    assert choose(figures, PromoteConfig(), {"a": good, "b": bad, "c": good}) == "c"
+    assert choose(figures, PromoteConfig(), {"a": bad, "b": bad, "c": bad}) == "b"

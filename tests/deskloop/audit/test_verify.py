@@ -13,8 +13,8 @@ from cli import data
 from cli.verify import verify_command
 from deskloop.audit.verify import verify
 from deskloop.contract.errors import DamageError
-from deskloop.contract.stage import StageConfig
-from deskloop.engine.models import Product, make_model
+from deskloop.contract.stage import Context, Inputs, ModelStage, StageConfig
+from deskloop.pipeline.pipeline import Step
 from deskloop.store.catalog import Catalog
 from deskloop.store.digest import row_hashes
 from deskloop.store.memo import Memo
@@ -30,13 +30,15 @@ TABLES = ("raw/logged", "raw/quarantine", "clean/uppered", "clean/upper.rejects"
 def model(pipeline: Toy, weights: bytes = b"weights") -> tuple[object, object]:
     """A base model of one file, pinned as the real one is."""
 
-    def make(out: Path, work: Path) -> dict[str, str]:
+    def make(inputs: Inputs, config: StageConfig, context: Context, out: Path, work: Path) -> dict[str, str]:
         out.mkdir(parents=True)
         (out / "model.safetensors").write_bytes(weights)
         (out / "config.json").write_text("{}")
         return {"base": "toy"}
 
-    return make_model(pipeline.engine(), Product("base", "base", "model", None, StageConfig()), [], make)
+    stage = ModelStage(name="base", dataset="base", config=StageConfig, role="base", ports={}, make=make, pinned=True)
+    made = pipeline.engine().run(Step("base", stage, StageConfig(), "base"))
+    return made.versions[0], made.decision
 
 
 @pytest.fixture(scope="module")

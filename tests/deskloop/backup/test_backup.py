@@ -69,7 +69,6 @@ def store_with_everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def toy(store_with_everything: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
     suites(monkeypatch)
     monkeypatch.setattr(tasks, "stages", lambda: STAGES)
-    monkeypatch.setattr(tasks, "sections", dict)
     shutil.copytree(store_with_everything, tmp_path / "toy")
     return Toy(tmp_path / "toy")
 

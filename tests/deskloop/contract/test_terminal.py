@@ -13,7 +13,8 @@ from deskloop.contract.errors import ConfigError, InputError
 from deskloop.contract.progress import say
 from deskloop.contract.terminal import visible, visible_lines
 from deskloop.engine.decide import Decision
-from deskloop.run.session import Entry, _line
+from deskloop.engine.engine import Made
+from deskloop.run.session import _line
 from deskloop.store.catalog import Version
 
 ROOT = Path(__file__).parents[3]
@@ -56,7 +57,7 @@ def test_a_step_tells_why_it_rejected_rows() -> None:
         dataset="ingested", version=1, kind="dataset", zone="raw", step="ingest", stage="ingest", fingerprint="",
         recipe="", digest="", rows=15, rows_in=203, rows_out=15, rejected=188, reasons=reasons,
     )  # fmt: skip
-    line = _line("ingest", Entry([version], Decision("compute", "first run", "")))
+    line = _line("ingest", Made([version], Decision("compute", "first run", "")))
     assert line.endswith("rejected: invalid_encoding 180, unknown_role 5, duplicate_id 2, other reasons 1")
 
 

@@ -98,7 +98,7 @@ def test_an_unpublished_commit_is_no_version_and_is_overwritten(pipeline: Toy, m
     engine = pipeline.engine()
     monkeypatch.setattr(engine.catalog, "publish", lambda versions: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        engine.run(engine.pipeline.steps[0], [])
+        engine.run(engine.pipeline.steps[0])
     assert pipeline.engine().catalog.get("logged").rows == 5
     pipeline.write(LOG)
     assert digests(pipeline.run()) == undisturbed

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from deskloop.contract.errors import DataError, StepError
 from deskloop.contract.schema import CONVERSATION, conversations, to_table
-from deskloop.contract.stage import Context, Stage, StageConfig
+from deskloop.contract.stage import Context, RowStage, StageConfig
 from deskloop.engine.partitions import (
     Inline,
     Job,
@@ -47,7 +47,7 @@ def rejecting(rows: pd.DataFrame, config: StageConfig, context: Context) -> pd.D
 
 
 def job(folder: Path, run: object = rejecting, by_split: bool = False) -> Job:
-    stage = Stage(name="odd", dataset="odd", config=StageConfig, kind="row", run=run)  # type: ignore[arg-type]
+    stage = RowStage(name="odd", dataset="odd", config=StageConfig, run=run)  # type: ignore[arg-type]
     names = ("train", "test") if by_split else (None,)
     folders = {name: folder / str(name) for name in names}
     return Job("odd", stage, StageConfig(), Context("odd"), folders, folder / "rejects", folder / "quarantine")

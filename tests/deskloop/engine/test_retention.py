@@ -34,7 +34,7 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
 def collect(pipeline: Toy, now: datetime = LATER, days: int | None = 30, **options: Any) -> dict[str, int]:
     loaded = pipeline.pipeline()
     settings = loaded.settings.model_copy(update={"raw_days": days})
-    loaded = loaded.__class__(loaded.file, settings, loaded.steps, loaded.sections)
+    loaded = loaded.__class__(loaded.file, settings, loaded.steps)
     return expire(loaded, Store(loaded.store), now, **options)
 
 
@@ -184,7 +184,7 @@ def test_rows_that_were_not_worked_on_are_not_deleted(pipeline: Toy) -> None:
     pipeline.run()
     pipeline.write({**LOG, "new": "row"})
     engine = pipeline.engine()
-    engine.run(engine.pipeline.steps[0], [])
+    engine.run(engine.pipeline.steps[0])
     with pytest.raises(DataError, match="4 raw rows are older than raw_days = 30, but the latest ones were not"):
         collect(pipeline)
     assert len(raw_ids(pipeline)) == 4

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from deskloop.contract.hub import weights_digest
 from deskloop.models.card import card, write_card
-from deskloop.models.folder import weights_digest
 from deskloop.models.registered import settings_digest
 from deskloop.store.catalog import Parent, Version
 from tasks.encode import tiny

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from deskloop.contract.errors import ConfigError, DataError, DeskloopError
+from deskloop.contract.hub import weights_digest
 from deskloop.models import Model, Registry, registry, tracking
-from deskloop.models.folder import weights_digest
 from deskloop.store.catalog import Parent, Version
 
 ROOT = Path(__file__).parents[3]
@@ -55,7 +55,7 @@ class Shop:
             "evaluation": f"evaluation@{number}",
             "report": f"run-{number}",
         }
-        return self.registry.register(version, folder, **arguments | changed)
+        return self.registry.register(self.name, version, folder, **arguments | changed)
 
     def state(self) -> list[tuple[int, tuple[str, ...], int | None, str]]:
         """(version, aliases, previous, why it was rolled back) as another process would read it."""
@@ -152,7 +152,7 @@ def test_a_model_that_is_not_what_was_published_is_not_registered(shop: Shop) ->
     (folder / "model.safetensors").write_text("other")
     figures: dict[str, Any] = {"metrics": {}, "parameters": {}, "history": [], "data": {}}
     with pytest.raises(DataError, match=r"cannot be registered: the weights in .* are not those published"):
-        shop.registry.register(version, folder, **figures, evaluation="", report="")
+        shop.registry.register(shop.name, version, folder, **figures, evaluation="", report="")
     assert shop.state() == []
 
 

@@ -9,21 +9,23 @@ import pytest
 import yaml
 
 from deskloop.contract.errors import ConfigError
-from deskloop.contract.stage import Stage, StageConfig
+from deskloop.contract.stage import RowStage, StageConfig
 from deskloop.pipeline.json_schema import pipeline_schema
-from deskloop.pipeline.load import Pipeline, load_pipeline
-from tasks import sections, stages
+from deskloop.pipeline.load import load_pipeline
+from deskloop.pipeline.pipeline import Pipeline
+from tasks import stages
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted((ROOT / "examples").glob("*/pipeline.yaml"))
 INGEST = {"ingest": {"sources": [{"path": "log.jsonl"}]}}
 STEPS: list[Any] = [INGEST, "scrub", "normalize", "dedupe", "split", "encode"]
+MODELS: list[Any] = ["base", "finetune", "evaluate", "promote"]
 
 
 def load(folder: Path, content: object, *overrides: str) -> Pipeline:
     file = folder / "pipeline.yaml"
     file.write_text(content if isinstance(content, str) else json.dumps(content))
-    return load_pipeline(file, stages(), sections(), overrides)
+    return load_pipeline(file, stages(), overrides)
 
 
 def problems(folder: Path, content: object, *overrides: str) -> list[str]:
@@ -39,21 +41,24 @@ def with_source(**source: Any) -> dict[str, Any]:
 
 def test_a_good_file_is_read(tmp_path: Path) -> None:
     steps = [*STEPS[:3], {"stage": "normalize", "name": "shorter", "with": {"max_chars": 50}}, *STEPS[3:]]
-    read = load(tmp_path, {"name": "x", "seed": 4, "base": "some/model", "steps": steps, "finetune": {"epochs": 2}})
+    steps += ["base", {"finetune": {"epochs": 2}}, "evaluate", "promote"]
+    read = load(tmp_path, {"name": "x", "seed": 4, "base": "some/model", "steps": steps})
     assert [step.name for step in read.steps] == [
-        "ingest", "scrub", "normalize", "shorter", "dedupe", "split", "encode",
+        "ingest", "scrub", "normalize", "shorter", "dedupe", "split", "encode", "base", "finetune", "evaluate",
+        "promote",
     ]  # fmt: skip
     assert read.step("shorter").config.max_chars == 50
     assert read.step("shorter").datasets == {None: "shorter"}
     assert read.step("split").datasets == {"train": "train", "validation": "validation", "test": "test"}
-    assert read.sections["finetune"].base == "some/model"
-    assert read.sections["finetune"].epochs == 2
+    assert read.step("base").config.base == read.step("encode").config.base == "some/model"
+    assert read.step("finetune").config.epochs == 2
+    assert read.step("finetune").datasets == {None: "x"}
     assert read.store == tmp_path / ".deskloop" / "x"
 
 
 def test_a_sample_has_a_store_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text(json.dumps({"name": "x", "steps": STEPS, "store": "here"}))
-    read = load_pipeline(tmp_path / "p.yaml", stages(), sections(), sample=20)
+    read = load_pipeline(tmp_path / "p.yaml", stages(), sample=20)
     assert read.store == tmp_path / "here-sample-20"
 
 
@@ -61,10 +66,13 @@ def test_a_sample_has_a_store_of_its_own(tmp_path: Path) -> None:
     ("content", "expected"),
     [
         ({"name": "x", "steps": STEPS, "sede": 3}, "sede: unknown key; did you mean 'seed'?"),
-        ({"name": "x", "steps": STEPS, "finetun": {}}, "finetun: unknown key; did you mean 'finetune'?"),
         (
-            {"name": "x", "steps": STEPS, "finetune": {"epoch": 3}},
-            "finetune.epoch: unknown key; did you mean 'epochs'?",
+            {"name": "x", "steps": [*STEPS, "base", {"finetune": {"epoch": 3}}]},
+            "steps.finetune.epoch: unknown key; did you mean 'epochs'?",
+        ),
+        (
+            {"name": "x", "steps": STEPS, "finetune": {"epochs": 3}},
+            "finetune: a stage; write it as an entry of `steps`",
         ),
         (with_source(formt="csv"), "steps.ingest.sources.0.formt: unknown key; did you mean 'format'?"),
         (
@@ -76,8 +84,11 @@ def test_a_sample_has_a_store_of_its_own(tmp_path: Path) -> None:
             "steps.ingest.sources.0.customer.emial: unknown key; did you mean 'email'?",
         ),
         (
-            {"name": "x", "steps": STEPS, "evaluate": {"prompts": [[{"role": "customer", "text": "a", "rol": 1}]]}},
-            "evaluate.prompts.0.0.rol: unknown key; did you mean 'role'?",
+            {
+                "name": "x",
+                "steps": [*STEPS, *MODELS[:2], {"evaluate": {"prompts": [[{"role": "agent", "text": "a", "rol": 1}]]}}],
+            },
+            "steps.evaluate.prompts.0.0.rol: unknown key; did you mean 'role'?",
         ),
         (
             {"name": "x", "steps": [*STEPS[:5], {"stage": "encode", "nam": "b"}]},
@@ -110,11 +121,10 @@ def test_a_name_like_no_other_is_told_all_there_are(tmp_path: Path) -> None:
         ({"name": "x", "steps": STEPS, "base": None}, "base: expected text, found nothing"),
         ({"steps": STEPS}, "name: is needed and not there"),
         ({"name": "Not Good", "steps": STEPS}, "name: string should match pattern '^[a-z][a-z0-9_-]{0,39}$'"),
-        ({"name": "x", "steps": STEPS, "finetune": 0}, "finetune: expected options, found a number"),
-        ({"name": "x", "steps": STEPS, "finetune": []}, "finetune: expected options, found a list"),
+        ({"name": "x", "steps": [*STEPS, {"base": 0}]}, "steps.base: expected options, found a number"),
         (
-            {"name": "x", "steps": STEPS, "finetune": {"epochs": "three"}},
-            "finetune.epochs: expected a number, found text",
+            {"name": "x", "steps": [*STEPS, "base", {"finetune": {"epochs": "three"}}]},
+            "steps.finetune.epochs: expected a number, found text",
         ),
         ({"name": "x", "steps": [*STEPS[:5], {"encode": "no"}]}, "steps.encode: expected options, found text"),
         (
@@ -148,7 +158,7 @@ def test_a_wrong_type_is_told_as_expected_and_found(tmp_path: Path, content: obj
 
 
 LIST = "steps: expected a list such as [ingest, scrub, normalize, dedupe, split, encode]"
-ENTRY = "steps.0: expected `stage`, `stage: {options}` or `{stage, name, with}`"
+ENTRY = "steps.0: expected `stage`, `stage: {options}` or `{stage, name, inputs, with}`"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +192,7 @@ def test_steps_have_known_forms(tmp_path: Path, steps: object, expected: str) ->
         ),
         (["scrub", "normalize"], ["steps.scrub: reads the raw zone but gets world: it must come after ingest"]),
         ([*STEPS, {"stage": "ingest", "name": "more", "with": INGEST["ingest"]}],
-         ["steps.more: reads the world zone but gets clean: it must be the first step"]),
+         ["steps.more: no step reads its output; name it in the `inputs` of one"]),
     ],
 )  # fmt: skip
 def test_scrub_cannot_be_left_out_and_the_order_counts(tmp_path: Path, steps: list[Any], expected: list[str]) -> None:
@@ -205,8 +215,7 @@ def test_scrub_may_come_again(tmp_path: Path) -> None:
     ("name", "expected"),
     [
         ("scrub", "steps.3: the name 'scrub' is taken; write {stage: normalize, name: ...}"),
-        ("finetune", "steps.3: the name 'finetune' is taken; write {stage: normalize, name: ...}"),
-        ("base", "steps.3: the name 'base' is taken; write {stage: normalize, name: ...}"),
+        ("seed", "steps.3: the name 'seed' is taken; write {stage: normalize, name: ...}"),
         ("../up", "steps.3: the name '../up' does not match the pattern '^[a-z][a-z0-9_]{0,39}$'"),
         ("5", "steps.3: the name '5' does not match the pattern '^[a-z][a-z0-9_]{0,39}$'"),
         ("scrubbed", "steps.scrubbed: its dataset 'scrubbed' is taken by steps.scrub"),
@@ -224,9 +233,9 @@ def test_a_step_twice_needs_a_name(tmp_path: Path) -> None:
     assert found == ["steps.3: the name 'normalize' is taken; write {stage: normalize, name: ...}"]
 
 
-@pytest.mark.parametrize(("name", "owner"), [("scrubbed", "steps.scrub"), ("evaluation", "deskloop itself")])
+@pytest.mark.parametrize(("name", "owner"), [("scrubbed", "steps.scrub"), ("quarantine", "deskloop itself")])
 def test_the_model_has_a_name_of_its_own(tmp_path: Path, name: str, owner: str) -> None:
-    assert problems(tmp_path, {"name": name, "steps": STEPS}) == [
+    assert problems(tmp_path, {"name": name, "steps": [*STEPS, "base", "finetune"]}) == [
         f"name: {name!r} is taken by {owner}; the model needs a name of its own"
     ]
 
@@ -244,9 +253,10 @@ def test_everything_is_told_at_once_and_no_value(tmp_path: Path) -> None:
             {"split": {"threshold": "secret 10"}},
             ["secret 11"],
             {"encode": {"max_length": "secret 12"}},
+            "base",
+            {"finetune": {"epochs": "secret 13", "scheduler": "secret 14"}},
+            {"evaluate": {"prompts": [[{"role": "secret 15", "text": 16}]], "top_k": "secret 17"}},
         ],
-        "finetune": {"epochs": "secret 13", "scheduler": "secret 14"},
-        "evaluate": {"prompts": [[{"role": "secret 15", "text": 16}]], "top_k": "secret 17"},
     }
     found = problems(tmp_path, content)
     assert [problem.split(": ")[0] for problem in found] == [
@@ -254,9 +264,9 @@ def test_everything_is_told_at_once_and_no_value(tmp_path: Path) -> None:
         "steps.ingest.sources.0.path", "steps.ingest.sources.0.encoding", "steps.ingest.sources.0.formt",
         "steps.ingest.sources.1",
         "steps.1", "steps.dedupe", "steps.split.threshold", "steps.4", "steps.encode.max_length",
+        "steps.finetune.scheduler", "steps.finetune.epochs",
+        "steps.evaluate.prompts.0.0.role", "steps.evaluate.prompts.0.0.text", "steps.evaluate.top_k",
         "steps.normalise", "steps.normalise",
-        "finetune.scheduler", "finetune.epochs",
-        "evaluate.prompts.0.0.role", "evaluate.prompts.0.0.text", "evaluate.top_k",
     ]  # fmt: skip
     assert "ecret" not in "\n".join(found)
 
@@ -288,8 +298,6 @@ def test_what_is_no_pipeline_file_is_refused(tmp_path: Path, text: str, expected
 
 
 def test_anchors_and_merges_work(tmp_path: Path) -> None:
-    text = "name: x\nfinetune: &a {epochs: 1}\nsteps: " + json.dumps(STEPS)
-    assert load(tmp_path, text).sections["finetune"].epochs == 1
     merged = "name: x\nsteps: [ingest: {sources: [&a {path: one}, {<<: *a, path: two, format: csv}]}, scrub]"
     first, second = load(tmp_path, merged).steps[0].config.sources
     assert (first.path, second.path, second.format) == ("one", "two", "csv")
@@ -308,7 +316,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     for name, expected in wanted.items():
         file = tmp_path / name
         with pytest.raises(ConfigError) as caught:
-            load_pipeline(file, stages(), sections())
+            load_pipeline(file, stages())
         assert caught.value.problems == [expected.format(file)]
 
 
@@ -318,8 +326,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         ("seed=9", "settings.seed", 9),
         ("workers = 1", "settings.workers", 1),
         ("base=./model=x", "settings.base", "./model=x"),
-        ("finetune.epochs=0.5", "sections.finetune.epochs", 0.5),
-        ("evaluate={top_k: 5}", "sections.evaluate.top_k", 5),
+        ("finetune.epochs=0.5", "steps.8.config.epochs", 0.5),
+        ("evaluate.top_k=5", "steps.9.config.top_k", 5),
         ("normalize.max_chars=77", "steps.2.config.max_chars", 77),
         ("shorter.max_chars=77", "steps.3.config.max_chars", 77),
         ("dedupe.threshold=0.9", "steps.4.config.threshold", 0.9),
@@ -334,6 +342,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_set_reaches_every_option(tmp_path: Path, override: str, place: str, expected: object) -> None:
     shorter = {"stage": "normalize", "name": "shorter"}
     steps = [INGEST, "scrub", {"normalize": {}}, shorter, {"dedupe": None}, {"stage": "split", "with": None}, "encode"]
+    steps += MODELS
     found: Any = load(tmp_path, {"name": "x", "steps": steps}, override)
     for part in place.split("."):
         key: Any = int(part) if part.isdigit() else part
@@ -374,8 +383,8 @@ def test_set_on_broken_steps_is_no_traceback(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.parent.name)
 def test_the_examples_are_accepted_by_both(file: Path) -> None:
-    load_pipeline(file, stages(), sections())
-    schema = pipeline_schema(stages(), sections())
+    load_pipeline(file, stages())
+    schema = pipeline_schema(stages())
     jsonschema.Draft202012Validator.check_schema(schema)
     assert list(jsonschema.Draft202012Validator(schema).iter_errors(yaml.safe_load(file.read_text()))) == []
 
@@ -394,7 +403,7 @@ def test_the_examples_are_accepted_by_both(file: Path) -> None:
 )
 def test_the_schema_refuses_what_the_reader_refuses(tmp_path: Path, content: Any) -> None:
     assert problems(tmp_path, content)
-    schema = pipeline_schema(stages(), sections())
+    schema = pipeline_schema(stages())
     assert list(jsonschema.Draft202012Validator(schema).iter_errors(content))
 
 
@@ -402,9 +411,9 @@ def test_a_stage_of_another_package_is_a_stage(tmp_path: Path) -> None:
     class Config(StageConfig):
         loud: bool = False
 
-    shout = Stage(name="shout", dataset="shouted", config=Config, kind="row", run=lambda rows, config, context: rows)
+    shout = RowStage(name="shout", dataset="shouted", config=Config, run=lambda rows, config, context: rows)
     (tmp_path / "p.yaml").write_text(json.dumps({"name": "x", "steps": [*STEPS[:2], {"shout": {"loud": True}}]}))
-    read = load_pipeline(tmp_path / "p.yaml", {**stages(), "shout": shout}, sections())
+    read = load_pipeline(tmp_path / "p.yaml", {**stages(), "shout": shout})
     assert read.step("shout").config == Config(loud=True)
 
 

@@ -7,7 +7,7 @@ import pytest
 from deskloop.contract.errors import ConfigError
 from deskloop.pipeline.load import load_pipeline
 from deskloop.pipeline.places import check_local
-from tasks import sections, stages
+from tasks import stages
 from tests.cli.test_cli import Call, deskloop
 
 __all__ = ["deskloop"]
@@ -22,7 +22,7 @@ def test_a_store_elsewhere_is_refused_with_every_other_problem(place: str, tmp_p
         f"name: x\nstore: {place!r}\nsede: 1\nsteps: [{{ingest: {{sources: [{{path: a.jsonl}}]}}}}, scrob]\n"
     )
     with pytest.raises(ConfigError) as caught:
-        load_pipeline(file, stages(), sections())
+        load_pipeline(file, stages())
     store, *others = caught.value.problems
     assert store.startswith("store: expected a")
     assert [problem.split(":")[0] for problem in others] == ["sede", "steps.1"]

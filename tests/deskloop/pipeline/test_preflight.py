@@ -8,9 +8,10 @@ import pytest
 
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.hub import check_model
-from deskloop.pipeline.load import Pipeline, load_pipeline
+from deskloop.pipeline.load import load_pipeline
+from deskloop.pipeline.pipeline import Pipeline
 from deskloop.pipeline.preflight import preflight
-from tasks import sections, stages
+from tasks import stages
 
 
 @pytest.fixture(autouse=True)
@@ -22,13 +23,15 @@ def no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def pipeline(folder: Path, **content: object) -> Pipeline:
     (folder / "log.jsonl").write_text("{}\n")
     steps = [{"ingest": {"sources": [{"path": "log.jsonl"}]}}, "scrub", "normalize", "dedupe", "split", "encode"]
+    steps += ["base", "finetune"]
     file = folder / "pipeline.yaml"
     file.write_text(json.dumps({"name": "desk", "steps": steps, **content}))
-    return load_pipeline(file, stages(), sections())
+    return load_pipeline(file, stages())
 
 
 def test_a_sound_pipeline_passes(tmp_path: Path) -> None:
-    preflight(pipeline(tmp_path), training=True)
+    made = pipeline(tmp_path)
+    preflight(made, made.steps)
 
 
 def test_every_problem_at_once_before_anything_runs(tmp_path: Path) -> None:
@@ -36,7 +39,7 @@ def test_every_problem_at_once_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").unlink()
     began = time.monotonic()
     with pytest.raises(ConfigError) as caught:
-        preflight(made, training=True)
+        preflight(made, made.steps)
     assert time.monotonic() - began < 30
     told = str(caught.value)
     assert "log.jsonl" in told
@@ -46,11 +49,11 @@ def test_every_problem_at_once_before_anything_runs(tmp_path: Path) -> None:
 
 def test_steps_that_do_not_run_are_not_asked(tmp_path: Path) -> None:
     made = pipeline(tmp_path, base="no-such/model")
-    preflight(made, until="split")
+    preflight(made, made.selected(until="split"))
     (tmp_path / "log.jsonl").unlink()
     with pytest.raises(ConfigError, match="cannot be had"):
-        preflight(made, begin="split")
-    preflight(made, begin="finetune")
+        preflight(made, made.selected(begin="split"))
+    preflight(made, made.selected(begin="finetune"))
 
 
 def test_a_model_is_a_folder_a_cached_one_or_one_on_a_hub(tmp_path: Path) -> None:

@@ -128,12 +128,12 @@ def test_a_damaged_parent_is_rebuilt_within_the_run_and_said(pipeline: Toy, buil
             flip(part)
     delete(store / "train_copied")
     engine = pipeline.engine(longest=20)
-    results, parents = {}, []
+    results = {}
     for step in engine.pipeline.steps:
-        parents, decision = engine.run(step, parents)
-        results[step.name] = (decision.action, parents)
+        made = engine.run(step)
+        results[step.name] = (made.decision.action, made.versions)
     assert digests(results) == built[1]
-    assert {name: decision.why.split(":")[0] for name, (_, decision) in engine.rebuilt.items()} == {
+    assert {name: made.decision.why.split(":")[0] for name, made in engine.rebuilt.items()} == {
         "upper": "uppered was damaged", "assign": "assigned was damaged",
     }  # fmt: skip
     assert digests(pipeline.run(longest=20)) == built[1]

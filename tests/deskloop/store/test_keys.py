@@ -118,7 +118,6 @@ def test_a_lost_key_is_not_replaced_in_silence(folder: Path) -> None:
 def published(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
     suites(monkeypatch)
     monkeypatch.setattr(tasks, "stages", lambda: STAGES)
-    monkeypatch.setattr(tasks, "sections", dict)
     toy = Toy(folder)
     toy.write({"a": "one", "bb": "two!", "ccc": "three"})
     toy.run()

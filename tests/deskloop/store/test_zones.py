@@ -142,11 +142,10 @@ def test_after_scrub_the_raw_zone_is_not_needed(tmp_path: Path) -> None:
     desk.prepare()
     raw = tmp_path / "store" / "raw"
     raw.rename(tmp_path / "elsewhere")
-    pipeline = load_pipeline(desk.file, stages(), {}, ["normalize.min_turns=3"])
+    pipeline = load_pipeline(desk.file, stages(), ["normalize.min_turns=3"])
     with open_run(pipeline, lambda line: None) as run:
-        references = ["scrubbed@1"]
         for step in pipeline.steps[2:]:
-            references = run_step(run, step, references)
+            run_step(run, step)
     assert next(iter(run.entries.values())).decision.action == "compute"
     conclude(run)
     assert list(raw.iterdir()) == []

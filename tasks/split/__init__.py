@@ -15,7 +15,7 @@ from pydantic import Field
 
 from deskloop.contract.errors import DataError
 from deskloop.contract.schema import SPLITS
-from deskloop.contract.stage import Context, Stage, StageConfig
+from deskloop.contract.stage import Context, StageConfig, TableStage
 from tasks.dedupe.shingles import Indices, ShingleSets, jaccard, pairs_within, shingle_sets
 
 SHOWN = 5  # ids in an error
@@ -190,11 +190,12 @@ def _candidates(sets: ShingleSets, seen_in: NDArray[np.bool_], threshold: float)
     return np.divmod(distinct, max(len(sets.sizes), 1))
 
 
-STAGE = Stage(
+STAGE = TableStage(
     name="split",
     dataset="split",
+    suite="expectations.split",
+    report="tasks.split.report",
     config=SplitConfig,
-    kind="table",
     run=split,
     needs=frozenset({"family", "split"}),
     provides=frozenset({"proved_splits"}),

@@ -1,15 +1,49 @@
-"""The base model, fitted to the pipeline's tokenizer: the model before fine-tuning."""
+"""Prepare the base model: the model before fine-tuning, with an embedding for every token of the tokenizer."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from deskloop.contract.errors import ConfigError
+from deskloop.contract.hub import check_model, weights_digest
 from deskloop.contract.quiet import quiet
+from deskloop.contract.stage import Context, Inputs, ModelStage, Port, StageConfig
 from tasks.encode import tokenizer as tokenizer_module
 from tasks.encode.tiny import make_tiny
 
 DROPOUTS = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "attention_dropout", "hidden_dropout")  # transformers' names
+
+
+class BaseConfig(StageConfig):
+    """Config of `base`."""
+
+    base: str = Field("tiny", min_length=1, description="`tiny`, a Hugging Face model id, or a folder; as encode's")
+
+
+def check(config: BaseConfig, context: Context) -> None:
+    """Refuse a base that is not available.
+
+    Raises:
+        ConfigError: it is neither a folder, nor cached, nor on the hub.
+    """
+    if config.base != "tiny":
+        check_model(config.base, context.folder, f"step {context.step!r}")
+
+
+def equipment(config: BaseConfig, context: Context) -> dict[str, str | None]:
+    """A local base by the digest of its weights: a folder may be filled again under the same name."""
+    folder = Path(context.folder, config.base)
+    if config.base == "tiny" or not folder.is_dir():
+        return {}
+    return {f"weights of {config.base}": weights_digest(folder)}
+
+
+def make(inputs: Inputs, config: BaseConfig, context: Context, out: Path, work: Path) -> dict[str, Any]:
+    """Write the base for the tokenizer that `encode` has fitted; see `prepare_base`."""
+    prepare_base(config.base, inputs["tokenizer"][0].artifact(), out, context.seed, context.folder)
+    return {"base": config.base}
 
 
 def prepare_base(
@@ -92,3 +126,16 @@ def save(model: Any, tokenizer_files: Mapping[str, bytes], tokenizer: Any, folde
         model.save_pretrained(folder)
     for name, content in tokenizer_files.items():
         (folder / name).write_bytes(content)
+
+
+STAGE = ModelStage(
+    name="base",
+    dataset="base",
+    config=BaseConfig,
+    role="base",
+    ports={"tokenizer": Port(kind="artifact", fact="input_ids")},
+    check=check,
+    equipment=equipment,
+    make=make,
+    pinned=True,
+)

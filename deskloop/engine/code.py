@@ -1,0 +1,222 @@
+"""The code that functions compute with: a digest of every definition of ours that they can reach.
+
+From a stage's functions and config, names are followed through modules of the stage's own package, of `tasks` and of
+the contract. A definition that is not reached does not count, nor do comments, docstrings, annotations of functions,
+the descriptions of options and the wording of errors. Names are followed without regard to scope, so that the digest
+may cover too much, never too little; what is found by other means than its name (a plug-in, a file) is not seen and
+belongs into `Stage.equipment`.
+"""
+
+import ast
+import copy
+import functools
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deskloop.store.digest import text_digest
+
+OURS = ("tasks", "deskloop.contract")
+WORDED = frozenset({"ConfigError", "InputError", "DataError", "MachineError", "ValueError"})
+Symbol = tuple[str, str]  # module, name
+
+
+@dataclass
+class Module:
+    """The top level of a module.
+
+    Attributes:
+        package: what its relative imports start from.
+        definitions: name -> the statements that bind it.
+        imports: name -> (module, name in it), or (module, "") for a module itself.
+        effects: statements that bind nothing, as a call that registers something.
+    """
+
+    package: str
+    definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
+    imports: dict[str, Symbol] = field(default_factory=dict)
+    effects: list[ast.stmt] = field(default_factory=list)
+
+
+def code_digest(functions: Iterable[Callable[..., Any]]) -> str:
+    """Digest of the definitions that functions and classes reach, 32 hexadecimal digits."""
+    roots = {(one.__module__, one.__qualname__.split(".")[0]) for one in functions}
+    return _digest(tuple(sorted(roots)))
+
+
+@functools.cache
+def _digest(roots: tuple[Symbol, ...]) -> str:
+    ours = {*OURS, *(module.split(".")[0] for module, _ in roots if not module.startswith("deskloop."))}
+    seen: dict[Symbol, str] = {}
+    queue = list(roots)
+    while queue:
+        symbol = queue.pop()
+        if symbol in seen or not _counts(symbol[0], ours):
+            continue
+        module = _module(symbol[0])
+        if module is None:
+            continue
+        statements = module.definitions.get(symbol[1], [])
+        if not statements and symbol[1] in module.imports:
+            seen[symbol] = ""
+            queue.append(module.imports[symbol[1]])
+            continue
+        seen[symbol] = text_digest([ast.dump(_bare(statement)) for statement in statements])
+        for statement in (*statements, *module.effects):
+            queue.extend(_reached(_bare(statement), symbol[0], module))
+    effects = {name: [ast.dump(_bare(one)) for one in _effects(name)] for name in {module for module, _ in seen}}
+    return text_digest(sorted((*symbol, digest) for symbol, digest in seen.items() if digest), sorted(effects.items()))
+
+
+def _counts(module: str, ours: set[str]) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in ours)
+
+
+def _effects(name: str) -> list[ast.stmt]:
+    module = _module(name)
+    return module.effects if module is not None else []
+
+
+@functools.cache
+def _module(name: str) -> Module | None:
+    """A module's top level; None where it has no source."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    tree = ast.parse(Path(spec.origin).read_bytes())
+    package = name if spec.submodule_search_locations else name.rpartition(".")[0]
+    module = Module(package)
+    for statement in tree.body:
+        _bind(statement, module)
+    return module
+
+
+def _bind(statement: ast.stmt, module: Module) -> None:
+    """File a statement of the top level under the names that it binds."""
+    names: list[str] = []
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        module.imports.update(_imported(statement, module.package))
+        return
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        names = [statement.name]
+    elif isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        names = [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+    elif (
+        isinstance(statement, ast.If) and isinstance(statement.test, ast.Name) and statement.test.id == "TYPE_CHECKING"
+    ) or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
+        return
+    elif isinstance(statement, ast.If | ast.Try | ast.With):
+        for inner in ast.iter_child_nodes(statement):
+            if isinstance(inner, ast.stmt):
+                _bind(inner, module)
+    for name in names:
+        module.definitions.setdefault(name, []).append(statement)
+    if not names:
+        module.effects.append(statement)
+
+
+def _imported(statement: ast.Import | ast.ImportFrom, package: str) -> dict[str, Symbol]:
+    """The names that an import binds, and what each of them stands for."""
+    if isinstance(statement, ast.Import):
+        return {
+            alias.asname or alias.name.split(".")[0]: (alias.name if alias.asname else alias.name.split(".")[0], "")
+            for alias in statement.names
+        }
+    dots = "." * statement.level + (statement.module or "")
+    base = importlib.util.resolve_name(dots, package) if statement.level else statement.module or ""
+    found: dict[str, Symbol] = {}
+    for alias in statement.names:
+        is_module = _counts(base, {*OURS, package.split(".")[0]}) and _has_module(base, alias.name)
+        found[alias.asname or alias.name] = (f"{base}.{alias.name}", "") if is_module else (base, alias.name)
+    return found
+
+
+@functools.cache
+def _has_module(package: str, name: str) -> bool:
+    """Whether `package.name` is a module; looks for files, since `find_spec` would import the package."""
+    spec = importlib.util.find_spec(package)
+    places = [] if spec is None else spec.submodule_search_locations or []
+    return any(Path(place, f"{name}.py").exists() or Path(place, name, "__init__.py").exists() for place in places)
+
+
+def _reached(statement: ast.stmt, name: str, module: Module) -> Iterator[Symbol]:
+    """What a statement refers to: symbols of its own module and of those that are imported."""
+    bound = dict(module.imports)
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            bound |= _imported(node, module.package)
+    attributes = {id(node.value): node for node in ast.walk(statement) if isinstance(node, ast.Attribute)}
+    for node in ast.walk(statement):
+        if not isinstance(node, ast.Name):
+            continue
+        if node.id in module.definitions:
+            yield name, node.id
+        if node.id in bound:
+            yield from _through(bound[node.id], node, attributes)
+
+
+def _through(symbol: Symbol, node: ast.expr, attributes: dict[int, ast.Attribute]) -> Iterator[Symbol]:
+    """What `a`, `a.b` or `a.b.c` means, where `a` is an import: of a module, the symbol in it that is meant."""
+    if symbol[1]:
+        yield symbol
+        return
+    outer = attributes.get(id(node))
+    if outer is None:
+        module = _module(symbol[0]) if _counts(symbol[0], {*OURS, symbol[0].split(".")[0]}) else None
+        yield from ((symbol[0], name) for name in (module.definitions if module else ()))
+    elif _has_module(symbol[0], outer.attr):
+        yield from _through((f"{symbol[0]}.{outer.attr}", ""), outer, attributes)
+    else:
+        yield symbol[0], outer.attr
+
+
+@functools.cache
+def _bare(statement: ast.stmt) -> ast.stmt:
+    """A copy of a statement without what does not count."""
+    bare: ast.stmt = _Bare().visit(copy.deepcopy(statement))
+    return bare
+
+
+class _Bare(ast.NodeTransformer):
+    """Removes docstrings, annotations of functions, descriptions of options, and the wording of errors."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """A function without docstring and annotations."""
+        node.returns = None
+        for argument in ast.walk(node.args):
+            if isinstance(argument, ast.arg):
+                argument.annotation = None
+        node.body = [
+            ast.Assign([one.target], one.value, lineno=0)
+            if isinstance(one, ast.AnnAssign) and one.value is not None
+            else one
+            for one in _without_docstring(node.body)
+        ]
+        return self.generic_visit(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        """A class without docstring; the annotations of its fields stay, since they decide what they take."""
+        node.body = _without_docstring(node.body)
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """`Field(...)` without its description."""
+        if isinstance(node.func, ast.Name) and node.func.id == "Field":
+            node.keywords = [one for one in node.keywords if one.arg != "description"]
+        return self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        """`raise` of an error that is told to a person, without its words."""
+        call = node.exc
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in WORDED:
+            call.args, call.keywords = [], []
+        return self.generic_visit(node)
+
+
+def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    first = body[0] if body else None
+    told = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    return (body[1:] or [ast.Pass()]) if told else body

@@ -1,0 +1,177 @@
+"""Promotion: the best candidate is registered and judged, and becomes the champion if it passes every gate."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from deskloop.contract.errors import DataError
+from deskloop.contract.stage import PromotionStage
+from deskloop.engine.decide import Decision
+from deskloop.engine.inputs import Versions, parents_of
+from deskloop.engine.publish import describe_output
+from deskloop.models import CHAMPION, Model, Registry
+from deskloop.models.card import card, write_card
+from deskloop.models.figures import candidates_of, figures_for
+from deskloop.models.folder import folder_of
+from deskloop.pipeline.pipeline import Step
+from deskloop.store.catalog import Version
+from deskloop.store.counts import rows_by
+from deskloop.store.digest import text_digest
+
+if TYPE_CHECKING:
+    from deskloop.engine.engine import Engine
+
+
+def make_promotion(
+    engine: "Engine", step: Step, inputs: Versions, decision: Decision
+) -> tuple[list[Version], Decision]:
+    """Decide, and do what was decided; one write moves all that belongs to a model.
+
+    Returns:
+        The decision as figures: `action`, `why`, `gates`, `model` and `champion`. Where nothing is different from the
+        last time, that version is reused.
+    """
+    stage = step.stage
+    if not isinstance(stage, PromotionStage):
+        raise TypeError(f"step {step.name!r} promotes nothing")
+    evaluations = {version.step: version.details for version in inputs["evaluation"]}
+    registry, name = Registry(engine.store.root), engine.pipeline.settings.name
+    judged: dict[str, tuple[Model, list[dict[str, Any]], bool]] = {}
+    for candidate, version_name in candidates_of(inputs["evaluation"][0].details).items():
+        version = engine.catalog.get(version_name)
+        own = {evaluation: figures_for(figures, candidate) for evaluation, figures in evaluations.items()}
+        model = _register(engine, registry, name, version, inputs["evaluation"][0], next(iter(own.values())))
+        is_champion = CHAMPION in model.aliases
+        replaced = not is_champion and model.promoted_at is not None
+        judged[candidate] = model, stage.judge(own, step.config, replaced), is_champion
+    chosen = stage.choose(evaluations, step.config, {name: gates for name, (_, gates, _) in judged.items()})
+    model, gates, is_champion = judged[chosen]
+    action = stage.decide(gates, step.config, is_champion)
+    why = stage.explain(action, gates)
+    version = engine.catalog.get(model.catalog)
+    figures = figures_for(next(iter(evaluations.values())), chosen)
+    if not is_champion:
+        write_card(model.folder, _card(engine, version, figures, gates))
+        model = registry.note_decision(model, why)
+    if action == "promoted":
+        model = registry.promote(name, model.version, f"run {engine.run_id}")
+    if action in ("kept", "blocked"):
+        _announce(engine, stage, registry, model, [gate for gate in gates if not gate["passed"]])
+    details = {
+        "action": action,
+        "promoted": action == "promoted",
+        "why": why,
+        "gates": gates,
+        "candidate": chosen,
+        "model": {"name": model.name, "version": model.version, "alias": next(iter(model.aliases), None)},
+        "catalog": model.catalog,
+    }
+    return _published(engine, step, inputs, decision, details)
+
+
+def opponent_of(engine: "Engine", candidates: Sequence[Version]) -> list[Version]:
+    """The version behind the port `champion`: the champion, or where that is a candidate, the one before it.
+
+    Raises:
+        DataError: the catalog has another model under its name, or its folder is missing.
+    """
+    registry, name = Registry(engine.store.root), engine.pipeline.settings.name
+    champion = registry.champion(name)
+    if champion is not None and champion.fingerprint in {one.fingerprint for one in candidates}:
+        before = [one for one in registry.models(name) if one.version == champion.previous]
+        champion = before[0] if before and before[0].folder.is_dir() else None
+    if champion is None:
+        return []
+    version = engine.catalog.find_name(champion.catalog)
+    if version is None or version.fingerprint != champion.fingerprint:
+        raise DataError(
+            f"the champion, {champion.catalog}, is not the model of that name in this store's catalog: a copy of the "
+            "store seems to share its registry. Give one of them another `name`, or a registry of its own (unset "
+            "MLFLOW_TRACKING_URI); or promote a model of this store with `deskloop models promote`"
+        )
+    if not champion.folder.is_dir():
+        raise DataError(
+            f"the champion, {champion.catalog}, has no folder {champion.folder} any more: restore it from a backup, or "
+            "promote another version with `deskloop models promote`"
+        )
+    return [version]
+
+
+def _published(
+    engine: "Engine", step: Step, inputs: Versions, decision: Decision, details: Mapping[str, Any]
+) -> tuple[list[Version], Decision]:
+    """The decision as a version: the last one, where it says the same."""
+    digest = text_digest(details)
+    last = engine.catalog.latest(step.output)
+    if last is not None and (last.fingerprint, last.digest, last.gone) == (decision.fingerprint, digest, False):
+        same = replace(decision, action="reuse", why="the same decision as before", versions=[last])
+        return [last], same
+    run = (engine.run_id, engine.flow_run_id)
+    version = describe_output(step, parents_of(step.stage, inputs), decision, "promotion", run)
+    return [replace(version, digest=digest, details=version.details | dict(details))], decision
+
+
+def _announce(
+    engine: "Engine", stage: PromotionStage, registry: Registry, model: Model, failed: Sequence[Mapping[str, Any]]
+) -> None:
+    """One message for a candidate and its failed gates, however often a schedule judges it again; none for a sample.
+
+    It is noted after it has been sent: killed in between, the next run sends it again.
+    """
+    names = tuple(sorted(gate["gate"] for gate in failed))
+    if not names or names in model.announced or engine.pipeline.sample is not None or engine.announce is None:
+        return
+    page = engine.store.root / "reports" / engine.run_id / "index.html"
+    if engine.announce(engine.run_id, engine.pipeline.settings.name, list(map(stage.describe, failed)), str(page)):
+        registry.note_announced(model, names)
+
+
+def _register(
+    engine: "Engine",
+    registry: Registry,
+    name: str,
+    version: Version,
+    evaluation: Version,
+    figures: Mapping[str, Any],
+) -> Model:
+    """The candidate in the registry; what is there already, judged by the same evaluation, stays as it is."""
+    for model in registry.models(name):
+        if model.fingerprint == version.fingerprint and model.evaluation == evaluation.name:
+            return model
+    read = [*_datasets(engine, version), *_datasets(engine, evaluation)]
+    data = {one.dataset: one.name for one in read}
+    data |= {parent.dataset: parent.name for one in read for parent in one.parents}
+    return registry.register(
+        name,
+        version,
+        folder_of(engine.store.root, version),
+        metrics=figures["metrics"]["candidate"],
+        parameters=version.config,
+        history=version.details["history"],
+        data=data,
+        evaluation=evaluation.name,
+        report=engine.run_id,
+    )
+
+
+def _datasets(engine: "Engine", version: Version) -> list[Version]:
+    """The tables that a model or an evaluation was made from."""
+    parents = [engine.catalog.get(parent.name) for parent in version.parents]
+    return [one for one in parents if one.kind == "dataset"]
+
+
+def _card(engine: "Engine", version: Version, figures: Mapping[str, Any], gates: Sequence[Mapping[str, Any]]) -> str:
+    """The model card, with counts of the training split as it was before encoding."""
+    encoded = _datasets(engine, version)
+    before = [engine.catalog.get(parent.name) for parent in (encoded[0].parents if encoded else ())]
+    counts = rows_by(engine.store, before[0], ("language", "intent", "origin")) if before else {}
+    return card(
+        version,
+        figures,
+        gates=gates,
+        datasets=before or encoded,
+        base=str(version.config.get("base", "tiny")),
+        languages=counts.get("language"),
+        intents=counts.get("intent"),
+        origins=counts.get("origin"),
+    )

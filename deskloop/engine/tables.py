@@ -1,0 +1,282 @@
+"""Tables: the rows of a step are worked on partition by partition, staged as files, and committed once."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+
+from deskloop.contract.errors import DataError
+from deskloop.contract.progress import tick
+from deskloop.contract.schema import to_frame
+from deskloop.contract.stage import Context, FittedStage, SourceStage, TableStage
+from deskloop.engine import retention
+from deskloop.engine.decide import Decision, fingerprint_of
+from deskloop.engine.inputs import Versions, parents_of
+from deskloop.engine.partitions import Job, Outcome, check_conservation, guarded, origin_of, run_partition
+from deskloop.engine.publish import describe, measure_some
+from deskloop.engine.rebuild import check_unrecorded, retire
+from deskloop.engine.sources import read_source
+from deskloop.pipeline.pipeline import Step
+from deskloop.store import zones
+from deskloop.store.catalog import Version
+from deskloop.store.changes import Changes
+from deskloop.store.memo import check_memo
+from deskloop.store.parts import Part, read_part
+from deskloop.store.store import REJECTS
+
+if TYPE_CHECKING:
+    from deskloop.engine.engine import Engine
+
+
+def make_table(engine: "Engine", step: Step, inputs: Versions, decision: Decision) -> tuple[list[Version], Decision]:
+    """Write a step's rows and rejects; returns the versions yet to be published, and what was decided in the end."""
+    return _Table(engine, step, parents_of(step.stage, inputs)).make(decision)
+
+
+class _Table:
+    """One step that is being made."""
+
+    def __init__(self, engine: "Engine", step: Step, parents: Sequence[Version]) -> None:
+        self.engine, self.step, self.stage, self.parents = engine, step, step.data, parents
+        self.store, self.zone = engine.store, step.data.zone[1]
+
+    def make(self, decision: Decision) -> tuple[list[Version], Decision]:
+        """Fit, read, extend or compute; then count, digest and measure."""
+        engine, step = self.engine, self.step
+        self.store.clear_staging()
+        for parent in self.parents:
+            check_unrecorded(self.store, parent)
+        changes = self._changes(decision) if decision.action == "extend" else None
+        if decision.action == "extend" and changes is None:
+            why = f"{decision.why}; the changes since then cannot be followed"
+            decision = replace(decision, action="compute", why=why)
+        broken = [name for name in step.tables if name in engine.decider.broken]
+        if broken:
+            self._check_rebuildable(broken)
+            retire(engine, step, broken)
+        if decision.refit:
+            decision = self._fit(decision)
+        context = engine.decider.context(step, decision.artifact)
+        check_memo(context.memo)
+        verdict: pd.DataFrame | None = None
+        if isinstance(self.stage, SourceStage):
+            outcome = read_source(engine, step, self.stage, self._job(context), self.commit)
+        elif changes is not None:
+            outcome = self._extend(changes, context)
+        else:
+            decision = replace(decision, why=decision.why + self._lost_rows())
+            verdict = self._verdict(self.stage, context) if isinstance(self.stage, TableStage) else None
+            outcome = self._compute(context, verdict)
+        self.store.clear_staging()
+        versions = describe(self.store, step, self.parents, decision, outcome, (engine.run_id, engine.flow_run_id))
+        details: dict[str, object] = {}
+        if self.stage.measure is not None:
+            size = engine.pipeline.settings.measured_rows
+            details = measure_some(self.store, self._job(context), self.stage.measure, self.parents, size)
+        if isinstance(self.stage, TableStage) and verdict is not None:
+            if self.stage.proof is not None:
+                details["proof"] = self.stage.proof(verdict, step.config)
+            if self.stage.remember is not None:
+                engine.remembered[step.name] = self.stage.remember(verdict)
+        return [replace(version, details=version.details | details) for version in versions], decision
+
+    def _fit(self, decision: Decision) -> Decision:
+        rows = self._read(None)
+        engine, stage = self.engine, self.stage
+        if not isinstance(stage, FittedStage):
+            raise TypeError(f"step {self.step.name!r} has nothing to fit")
+        job = self._job(engine.decider.context(self.step))
+        files: Mapping[str, bytes] = guarded(job, [], lambda: stage.fit(to_frame(rows), job.config, job.context))
+        key = engine.decider.artifact_key(self.step, decision.recipe, decision.equipment)
+        digest = engine.ledger.record_artifact(self.step.name, key, files, rows.num_rows, decision.refit)
+        parents = [parent.as_parent() for parent in self.parents]
+        return replace(decision, artifact=digest, fingerprint=fingerprint_of(decision.recipe, digest, [], parents, ""))
+
+    def _verdict(self, stage: TableStage, context: Context) -> pd.DataFrame:
+        """A table stage's result on the columns it reads, in the order of row ids."""
+        rows = self._read(stage.columns)
+        job = self._job(context)
+        result: pd.DataFrame = guarded(job, [], lambda: stage.run(to_frame(rows), job.config, context))
+        check_conservation(self.step.name, rows["row_id"].to_pylist(), result["row_id"].tolist(), [])
+        return result
+
+    def _compute(self, context: Context, verdict: pd.DataFrame | None) -> Outcome:
+        fresh = {split: not self.store.exists(self.zone, name) for split, name in self.step.datasets.items()}
+        decided = self._decided(verdict) if verdict is not None else None
+        outcome = self._work(self._partitions(), self._job(context), decided)
+        expired = self._expired()
+        if not expired:
+            self.commit(outcome, fresh, deleted=None, gone=None)
+            return outcome
+        known = expired | set(self._read(["row_id"])["row_id"].to_pylist())
+        self.commit(outcome, fresh, *self._removed(outcome, known, known - expired))
+        return outcome
+
+    def _extend(self, changes: Sequence[Changes], context: Context) -> Outcome:
+        """Work on the rows that changed since the last version; everything else stays as it is."""
+        fresh = dict.fromkeys(self.step.datasets, all(one.only_inserts for one in changes))
+        size = self.engine.pipeline.settings.partition_rows
+        slices = (one.upserts.slice(at, size) for one in changes for at in range(0, one.upserts.num_rows, size))
+        outcome = self._work(slices, self._job(context), None)
+        expired = self._expired()
+        affected = _affected(changes) - expired
+        known = affected | expired | set(self._read(["row_id"])["row_id"].to_pylist())
+        self.commit(outcome, fresh, *self._removed(outcome, known, affected))
+        return outcome
+
+    def _work(self, partitions: Iterable[pa.Table], job: Job, decided: pa.Table | None) -> Outcome:
+        """Every partition through the stage's function."""
+        outcome = Outcome()
+        rows = sum(parent.rows for parent in self.parents)
+        for part in self.engine.executor.map(run_partition, self._tasks(job, partitions, decided)):
+            outcome.add(part)
+            tick(f"  {self.step.name}: {outcome.rows_in:,} of {rows:,} rows")
+        return outcome
+
+    def _removed(
+        self, outcome: Outcome, known: set[str], affected: set[str]
+    ) -> tuple[dict[str | None, list[str]], list[str]]:
+        """Rows by split, and rejects, that came from an affected row and are no longer there."""
+        deleted = {
+            split: _without(self._present(self.zone, name), known, affected, _row_ids(outcome.parts.get(split, [])))
+            for split, name in self.step.datasets.items()
+        }
+        return deleted, _without(self._present("clean", self.step.rejects), known, affected, outcome.rejected)
+
+    def _expired(self) -> set[str]:
+        """Ids of raw rows that retention deleted: gone from the parents, not from what was made of them."""
+        raw = [one.dataset for one in self.parents if one.zone == zones.RAW]
+        return retention.expired_ids(self.engine.ledger.folder, raw) if raw else set()
+
+    def _check_rebuildable(self, broken: Sequence[str]) -> None:
+        """Refuse to rebuild damaged tables where that would lose rows.
+
+        Raises:
+            DataError: raw rows that they were made from have expired.
+        """
+        if self._expired():
+            problem = self.engine.decider.broken[broken[0]]
+            raise DataError(
+                f"step {self.step.name!r}: clean/{broken[0]} is damaged ({problem}) and cannot be rebuilt, since raw "
+                f"rows that it was made from have expired; restore it from a backup (`deskloop data restore`)"
+            )
+
+    def _lost_rows(self) -> str:
+        """What a step that is computed again cannot compute, since its raw rows have expired; "" where it can.
+
+        Raises:
+            DataError: its table would have to be started again, which would lose the rows that are left.
+        """
+        expired = self._expired()
+        if not expired:
+            return ""
+        step, store, zone = self.step, self.store, self.zone
+        tables = list(step.datasets.values())
+        present = {origin_of(row_id, expired) for name in tables for row_id in self._present(zone, name)}
+        rejected = {origin_of(row_id, expired) for row_id in self._present("clean", step.rejects)}
+        kept, lost = len(expired & (present - rejected)), len(expired - present - rejected)
+        there = [name for name in tables if store.exists(zone, name)]
+        if kept and not all(store.fits(zone, name, self.stage.schema) for name in there):
+            raise DataError(
+                f"step {step.name!r}: {kept:,} rows of {', '.join(there)} cannot be made in the new schema, since "
+                f"their raw rows have expired; keep the earlier version of deskloop for them, or start with a new store"
+            )
+        told = f"; {kept:,} rows stay as they were made before, their raw rows have expired" if kept else ""
+        return told + (f"; {lost:,} rows cannot be made again, their raw rows have expired" if lost else "")
+
+    def _decided(self, verdict: pd.DataFrame) -> pa.Table:
+        """The columns of a verdict that replace a row's own, keyed by row_id and sorted by it."""
+        read = set(self.stage.columns) if isinstance(self.stage, TableStage) else set()
+        own = read - self.stage.provides
+        names = ["row_id", *(name for name in verdict.columns if name not in own and name != "row_id")]
+        return pa.Table.from_pandas(verdict[names], preserve_index=False).sort_by("row_id")
+
+    def _tasks(
+        self, job: Job, partitions: Iterable[pa.Table], decided: pa.Table | None
+    ) -> Iterator[tuple[Job, pa.Table, pa.Table | None]]:
+        if decided is None:
+            yield from ((job, rows, None) for rows in partitions)
+            return
+        position = {row_id: at for at, row_id in enumerate(decided["row_id"].to_pylist())}
+        for rows in partitions:
+            yield job, rows, decided.take([position[row_id] for row_id in rows["row_id"].to_pylist()])
+
+    def _partitions(self) -> Iterator[pa.Table]:
+        size = self.engine.pipeline.settings.partition_rows
+        for parent in self.parents:
+            yield from self.store.batches(parent.zone, parent.dataset, parent.delta_version, rows=size)
+
+    def _changes(self, decision: Decision) -> list[Changes] | None:
+        """What has happened to each parent since the last version was made; None where it cannot be followed."""
+        before = [self.engine.catalog.get(one.name) for one in decision.versions[0].parents]
+        pairs = zip(before, self.parents, strict=True)
+        changes = [
+            self.store.changes(new.zone, new.dataset, old.delta_version, new.delta_version) for old, new in pairs
+        ]
+        found = [one for one in changes if one is not None]
+        return found if len(found) == len(changes) else None
+
+    def _present(self, zone: str, dataset: str) -> list[str]:
+        """Row ids of a table's last commit; none where there is no table."""
+        if not self.store.exists(zone, dataset):
+            return []
+        rows = self.store.read(zone, dataset, self.store.delta_version(zone, dataset), ["row_id"])
+        ids: list[str] = rows["row_id"].to_pylist()
+        return ids
+
+    def _job(self, context: Context) -> Job:
+        """The parts of a step are staged in the zone that it writes to; its rejects, which hold no text, in `clean`."""
+        step = self.step
+        staging = self.store.staging(self.zone) / step.name
+        folders = {split: staging / name for split, name in step.datasets.items()}
+        rejects = self.store.staging("clean") / step.name / "rejects"
+        quarantine = staging / "quarantine" if isinstance(self.stage, SourceStage) else None
+        return Job(step.name, self.stage, step.config, context, folders, rejects, quarantine)
+
+    def commit(
+        self,
+        outcome: Outcome,
+        fresh: Mapping[str | None, bool],
+        deleted: Mapping[str | None, list[str]] | None,
+        gone: list[str] | None,
+        keep: Sequence[str] = (),
+    ) -> None:
+        """Bring rows and rejects into their tables: one Delta commit each."""
+        store, broken = self.store, self.engine.decider.broken
+        for split, dataset in self.step.datasets.items():
+            parts: list[Part] = outcome.parts.get(split, [])
+            damaged = broken.pop(dataset, None) is not None
+            store.create(self.zone, dataset, self.stage.schema, afresh=damaged)
+            if fresh.get(split) or damaged:
+                store.append_parts(self.zone, dataset, parts)
+            else:
+                store.merge(self.zone, dataset, parts, None if deleted is None else deleted[split], keep)
+        damaged = broken.pop(self.step.rejects, None) is not None
+        store.create("clean", self.step.rejects, REJECTS, afresh=damaged)
+        store.merge("clean", self.step.rejects, outcome.rejects, gone)
+
+    def _read(self, columns: Sequence[str] | None) -> pa.Table:
+        """Rows of all parents, sorted by row_id so that nothing depends on how a table was built up."""
+        return self.engine.read(self.parents, columns)
+
+
+def _affected(changes: Sequence[Changes]) -> set[str]:
+    """Ids that were inserted, changed or deleted in any of the parents."""
+    return {row_id for one in changes for row_id in (*one.upserts["row_id"].to_pylist(), *one.deleted)}
+
+
+def _row_ids(parts: Sequence[Part]) -> list[str]:
+    """Ids of the rows in staged parts: of one dataset alone, since a row may have moved to another split."""
+    return [row_id for part in parts for row_id in read_part(part, ["row_id"])["row_id"].to_pylist()]
+
+
+def _without(present: Sequence[str], known: set[str], affected: set[str], again: Sequence[str]) -> list[str]:
+    """Ids of a table that came from an affected row and were not written again.
+
+    Args:
+        known: every row id of the parents, now or before.
+    """
+    written = set(again)
+    return sorted(one for one in present if origin_of(one, known) in affected and one not in written)

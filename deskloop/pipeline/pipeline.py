@@ -1,0 +1,168 @@
+"""A pipeline that was accepted: its settings, and its steps with their inputs resolved."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from deskloop.contract.errors import ConfigError
+from deskloop.contract.schema import SPLITS
+from deskloop.contract.stage import DataStage, Stage, StageConfig
+from deskloop.pipeline.places import check_local
+from deskloop.pipeline.problems import nearest
+from deskloop.pipeline.samples import sample_root
+
+
+class Settings(StageConfig):
+    """The top level of a pipeline file, steps aside."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$", description="names the pipeline and its model")
+    store: str = Field(
+        "", description="local folder of all versions, relative to this file; no URL; default .deskloop/<name>"
+    )
+    seed: int = Field(0, ge=0, description="every random choice is keyed by it")
+    base: str = Field("tiny", min_length=1, description="base model: `tiny`, a model id, or a folder")
+    workers: int = Field(2, ge=1, le=256, description="processes that work on partitions")
+    partition_rows: int = Field(1000, ge=1, description="rows in a partition")
+    measured_rows: int = Field(
+        400,
+        ge=1,
+        description="rows of a version that the recall of scrub is measured on; more of them cost time and narrow its "
+        "intervals",
+    )
+    raw_days: int | None = Field(
+        None, ge=1, description="days after its arrival until a raw row is deleted; default: raw rows are kept"
+    )
+
+    _local = field_validator("store")(check_local)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An output of an earlier step, as another step's input."""
+
+    step: str
+    dataset: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One entry of `steps`.
+
+    Attributes:
+        output: the name of its output; with `by_split`, empty or a prefix of the splits' names.
+        inputs: port -> the outputs of earlier steps that it reads.
+    """
+
+    name: str
+    stage: Stage
+    config: StageConfig
+    output: str
+    inputs: Mapping[str, tuple[Reference, ...]] = field(default_factory=dict)
+
+    @property
+    def datasets(self) -> dict[str | None, str]:
+        """Split (None where rows are not routed) -> the dataset this step leaves behind."""
+        if not (isinstance(self.stage, DataStage) and self.stage.by_split):
+            return {None: self.output}
+        prefix = "" if self.name == self.stage.name else f"{self.name}_"
+        return {split: f"{prefix}{split}{self.stage.suffix}" for split in SPLITS}
+
+    @property
+    def rejects(self) -> str:
+        """The table of the rows it rejected; always in the clean zone, as it holds ids and reasons only."""
+        return f"{self.name}.rejects"
+
+    @property
+    def data(self) -> DataStage:
+        """Its stage, of a step whose output is a table.
+
+        Raises:
+            TypeError: of any other.
+        """
+        if not isinstance(self.stage, DataStage):
+            raise TypeError(f"the output of step {self.name!r} is no table")
+        return self.stage
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables that it writes: its datasets and its rejects; none for a model or figures."""
+        return [*self.datasets.values(), self.rejects] if isinstance(self.stage, DataStage) else []
+
+    @property
+    def references(self) -> Iterator[Reference]:
+        """Every output that it reads, port after port."""
+        return (reference for references in self.inputs.values() for reference in references)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A pipeline file that was accepted."""
+
+    file: Path
+    settings: Settings
+    steps: tuple[Step, ...]
+    sample: int | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The file's folder, where relative paths start."""
+        return self.file.parent
+
+    @property
+    def store(self) -> Path:
+        """The store's root; a sample has one of its own, so that it decides nothing for the whole."""
+        root = self.own_store
+        return root if self.sample is None else sample_root(root, self.sample)
+
+    @property
+    def own_store(self) -> Path:
+        """The root of the pipeline's own store, sample or not."""
+        return self.folder / (self.settings.store or f".deskloop/{self.settings.name}")
+
+    @property
+    def data_steps(self) -> list[Step]:
+        """The steps whose output is a table."""
+        return [step for step in self.steps if isinstance(step.stage, DataStage)]
+
+    @property
+    def raw_datasets(self) -> list[str]:
+        """The datasets of the raw zone."""
+        raw = [step for step in self.data_steps if step.data.zone[1] == "raw"]
+        return [name for step in raw for name in step.datasets.values()]
+
+    def configs_of(self, stage: str) -> list[StageConfig]:
+        """The configs of the steps of a stage, in order."""
+        return [step.config for step in self.steps if step.stage.name == stage]
+
+    def step(self, name: str) -> Step:
+        """A step by name.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise ConfigError(f"no step {name!r}{nearest(name, [step.name for step in self.steps])}", "the command")
+
+    def selected(self, begin: str | None = None, until: str | None = None) -> list[Step]:
+        """The steps from `begin` to `until`, both included; None: the first and the last.
+
+        Raises:
+            ConfigError: there is no such step, or they are in the wrong order.
+        """
+        names = [step.name for step in self.steps]
+        problems = [
+            f"{option} {name}: there is no such step{nearest(name, names)}"
+            for option, name in (("--from", begin), ("--until", until))
+            if name is not None and name not in names
+        ]
+        if not problems and begin is not None and until is not None and names.index(until) < names.index(begin):
+            problems.append(f"--until {until} comes before --from {begin}")
+        if problems:
+            raise ConfigError(problems, "the command")
+        first = names.index(begin) if begin is not None else 0
+        last = names.index(until) if until is not None else len(names) - 1
+        return list(self.steps[first : last + 1])
