@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.erase import ROOT, STEPS, _log, _rows
-from deskloop.prefect_server import TemporaryServer
+from deskloop.run.prefect_server import TemporaryServer
 
 WORDS = ("order", "Monday", "customer", "thanks", "2024", "turns", "refund", "hello")
 UNREADABLE = (
