@@ -57,8 +57,8 @@ def run_command(as_json: bool, quiet: bool, **options: Any) -> None:
 @_shared
 @_partial
 def prepare_command(as_json: bool, quiet: bool, **options: Any) -> None:
-    """The data part alone; ends in the data-quality report."""
-    _check(options)
+    """Run the steps that make tables; ends in the data-quality report."""
+    _check(options, data_only=True)
     _flow("prepare", as_json, quiet, options)
 
 
@@ -80,8 +80,11 @@ def plan_command(pipeline: str, overrides: tuple[str, ...], sample: int | None, 
         echo(f"  {entry['step']:<12} {entry['action']:<8} {entry['why']}")
 
 
-def _check(options: Mapping[str, Any]) -> None:
+def _check(options: Mapping[str, Any], data_only: bool = False) -> None:
     """Refuse a bad file or step name at once: Prefect takes seconds to start.
+
+    Args:
+        data_only: the run leaves out steps whose output is no table.
 
     Raises:
         ConfigError: as `load_pipeline`; or a step to start or stop at is not there, or they are in the wrong order.
@@ -94,7 +97,7 @@ def _check(options: Mapping[str, Any]) -> None:
     pipeline = load_pipeline(Path(options["pipeline"]), stages(), options["overrides"], options["sample"])
     steps = pipeline.selected(options["begin"], options["until"])
     check_refit(pipeline, options["refit"])
-    preflight(pipeline, steps)
+    preflight(pipeline, [step for step in steps if not data_only or step in pipeline.data_steps])
 
 
 def _flow(name: str, as_json: bool, quiet: bool, options: dict[str, Any]) -> None:

@@ -18,6 +18,36 @@ Steps are a list. An entry is a stage (`scrub`), a stage with options (`normaliz
 twice, `{stage: normalize, name: normalize_again, with: {min_turns: 3}}`. `--set normalize.min_turns=3` overrides an
 option.
 
+A step that makes a table reads the table before it. `inputs:` names other earlier steps or datasets: one, several
+(their rows are joined), or one for each port of a model's step:
+
+```yaml
+steps:
+  - ingest: {sources: [{path: chats.jsonl}]}
+  - scrub
+  - {stage: ingest, name: mails, with: {sources: [{path: mails.csv}]}}
+  - {stage: scrub, name: scrub_mails}
+  - {stage: normalize, inputs: [scrub, scrub_mails]}
+  - dedupe
+  - split
+  - encode
+  - base
+  - {stage: finetune, name: careful, with: {epochs: 2}}
+  - {stage: finetune, name: eager, with: {epochs: 6}}
+  - evaluate                                            # both candidates, side by side
+  - promote                                             # the better one, if it passes every gate
+```
+
+| stage | port | reads by default |
+|---|---|---|
+| `base` | `tokenizer` | the nearest `encode` |
+| `finetune` | `base`, `train`, `validation` | the nearest base model and encoded splits |
+| `evaluate` | `candidates`, `base`, `train`, `test` | all candidates, the nearest base model and encoded splits |
+| `promote` | `evaluation` | all evaluations; a candidate must pass the gates of each |
+
+`evaluate` also compares with the champion of the registry. Inputs that are missing, come later, hold unscrubbed text or
+do not fit are refused before anything runs.
+
 """
 
 

@@ -224,7 +224,7 @@ def test_a_bad_pipeline_file_is_refused_by_every_command(
 def test_steps_to_start_and_stop_at_are_checked_first(
     options: list[str], expected: list[str], tmp_path: Path, deskloop: Call
 ) -> None:
-    steps = [INGEST, "scrub", "normalize", "dedupe", "split", "encode"]
+    steps = [INGEST, "scrub", "normalize", "dedupe", "split", "encode", "base", "finetune", "evaluate"]
     (tmp_path / "p.yaml").write_text(json.dumps({"name": "x", "steps": steps}))
     result = deskloop("run", "-c", tmp_path / "p.yaml", *options)
     assert (result.code, result.out) == (2, "")
@@ -273,9 +273,9 @@ def test_options_reach_the_flow_and_json_is_one_document(
     }  # fmt: skip
 
 
-def test_a_step_that_learns_nothing_cannot_be_refitted(file: Path, deskloop: Call) -> None:
+def test_a_step_with_nothing_to_fit_cannot_be_refitted(file: Path, deskloop: Call) -> None:
     result = deskloop("prepare", "-c", file, "--refit", "upper")
-    assert (result.code, "--refit upper: learns nothing" in result.err) == (2, True)
+    assert (result.code, "--refit upper: has nothing to fit" in result.err) == (2, True)
 
 
 def test_a_missing_source_is_refused_before_anything_starts(file: Path, tmp_path: Path, deskloop: Call) -> None:

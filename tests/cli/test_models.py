@@ -46,14 +46,25 @@ def deskloop(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     return call
 
 
-def evaluation(bits: float, against: float) -> dict[str, Any]:
+SIZE = {"families": 60}
+
+
+def evaluation(version: str, bits: float, against: float) -> dict[str, Any]:
     """What a run records, as far as gates and lists look at it."""
-    figures = {"base": 5.0, "unigram": 4.0, "bigram": 3.0, "candidate": bits, "champion": against}
-    paired = [(name, bits - value) for name, value in figures.items() if name != "candidate"]
+    figures = {"base": 5.0, "unigram": 4.0, "bigram": 3.0, "finetune": bits, "champion": against}
+    paired = [(name, bits - value) for name, value in figures.items() if name != "finetune"]
     return {
+        "candidates": {"finetune": version},
         "metrics": {name: {"bits_per_byte": value} for name, value in figures.items()},
         "comparisons": [
-            {"against": name, "difference": gap, "low": gap - 0.01, "high": gap + 0.01, "families": 60}
+            {
+                "of": "finetune",
+                "against": name,
+                "difference": gap,
+                "low": gap - 0.01,
+                "high": gap + 0.01,
+                "families": 60,
+            }
             for name, gap in paired
         ],
     }
@@ -87,9 +98,9 @@ def built(folder: Path) -> Path:
     start = publish("base", "model", 9, [], {})
     for seed, (bits, against) in enumerate([(2.5, 4.0), (2.25, 2.5), (2.375, 2.25)], 1):
         model = publish("desk", "model", seed, [start.as_parent()], {})
-        judged = publish("evaluation", "evaluation", seed, [model.as_parent()], evaluation(bits, against))
+        judged = publish("evaluation", "evaluation", seed, [model.as_parent()], evaluation(model.name, bits, against))
         registry.register(
-            model, store / "models" / "desk" / model.fingerprint[:16], metrics={}, parameters={}, history=[],
+            "desk", model, store / "models" / "desk" / model.fingerprint[:16], metrics={}, parameters={}, history=[],
             data={"train": f"train@{seed}"}, evaluation=judged.name, report=f"run-{seed}",
         )  # fmt: skip
         if seed < 3:

@@ -94,7 +94,7 @@ def test_a_customer_erased_by_the_command(tmp_path: Path, prefect: Path, deskloo
     assert "a person was erased" in log
 
     steps = planned(desk)
-    assert {steps[step.name] for step in load_pipeline(desk.file, stages()).steps} == {"reuse"}
+    assert {steps[step.name] for step in load_pipeline(desk.file, stages()).data_steps} == {"reuse"}
     assert (steps["base"], steps["finetune"]) == ("reuse", "compute")
     again = json.loads(deskloop(*command, "--json").out)
     assert again["status"] == "already_erased"
