@@ -87,7 +87,7 @@ def erase_command(
         if not as_json:
             _show(resumed["resumed"])
     with stores.locked(found) as held:
-        asked = [_asked(store, customers, conversations, loaded.steps[0].config) for store in held]
+        asked = [_asked(store, customers, conversations, [step.config for step in loaded.steps]) for store in held]
         document, previews = stores.look(held, asked)
         certain = document["status"] == "found" and not dry_run and _confirmed(document, yes, unreadable, as_json)
         if certain:
@@ -99,22 +99,22 @@ def erase_command(
         click.get_current_context().exit(2)
 
 
-def _asked(store: "Store", customers: Sequence[str], conversations: Sequence[str], config: Any) -> "Asked":
+def _asked(store: "Store", customers: Sequence[str], conversations: Sequence[str], configs: Sequence[Any]) -> "Asked":
     """What a store may know those asked for by.
 
     Args:
-        config: of the pipeline's first step.
+        configs: of the pipeline's steps.
     Raises:
         ConfigError: one of them is nobody's id.
     """
     from tasks.ingest.config import IngestConfig
     from tasks.ingest.erased import asked_for
 
-    keys = store.keys()
+    known = store.keys()
+    secrets = [key.secret for key in known]
+    sources = [config for config in configs if isinstance(config, IngestConfig)]
     try:
-        return asked_for(
-            customers, conversations, [key.secret for key in keys], config if isinstance(config, IngestConfig) else None
-        )
+        return asked_for(customers, conversations, secrets, sources)
     except ValueError:
         raise ConfigError("--customer or --conversation: one is empty, or a word for nobody", "the command") from None
 

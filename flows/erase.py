@@ -38,11 +38,14 @@ def erase_task(store: str) -> dict[str, Any]:
 def sources_task(pipeline: str) -> dict[str, int] | None:
     """Which local source files still hold records that are refused now: file -> how many."""
     loaded = load_pipeline(Path(pipeline), stages())
-    step = loaded.steps[0]
-    if not isinstance(step.config, IngestConfig):
-        return None
+    decider = Decider(loaded, Store(loaded.store))
+    sources = [(step, step.config) for step in loaded.steps if isinstance(step.config, IngestConfig)]
     with guarded("erase", store=loaded.store):
-        return still_there(step.config, Decider(loaded, Store(loaded.store)).context(step))
+        counts = [still_there(config, decider.context(step)) for step, config in sources]
+    readable = [found for found in counts if found is not None]
+    if not counts or len(readable) < len(counts):
+        return None
+    return {file: count for found in readable for file, count in found.items()}
 
 
 @flow(flow_run_name="erase {pipeline}", persist_result=False, result_serializer=Withheld())

@@ -24,16 +24,20 @@ def arrivals(run: Run) -> tuple[int, int]:
         return 0, 0
     splits = (run.get("proof") or {}).get("by_split") or {}
     whole = [step for step in steps if step.get("stage") != "encode"] or steps
-    copies = sum(_added(step) for step in whole[1:])
+    sources = [step for step in steps if not step.get("parents")] or steps[:1]
+    copies = sum(_added(step) for step in whole if step not in sources)
     kept = sum(split.get("conversations", 0) for split in splits.values()) or max(whole[-1]["rows_out"] - copies, 0)
-    return steps[0]["rows_out"] + steps[0].get("rejected", 0), kept
+    return sum(step["rows_out"] + step.get("rejected", 0) for step in sources), kept
 
 
 def funnel(run: Run) -> dict[str, Any] | None:
     """Every step in order: rows in and out, rejects by reason, what was done and why, a bar on a common scale."""
     steps = run.get("steps") or {}
     failed = run.get("failed_step") if run.get("status") == "failed" else None
-    rows = [_step(name, step, first=not index) for index, (name, step) in enumerate(steps.items())]
+    rows = [
+        _step(name, step, first=not step["parents"] if "parents" in step else not index)
+        for index, (name, step) in enumerate(steps.items())
+    ]
     if failed and failed not in steps:
         rows.append(_step(failed, {}, first=False))
     if not rows:

@@ -36,7 +36,7 @@ def is_erased(erased: Erased, reader: Reader, record: Record, found: dict[str, A
 
 
 def asked_for(
-    customers: Sequence[str], conversations: Sequence[str], keys: Iterable[bytes], config: IngestConfig | None = None
+    customers: Sequence[str], conversations: Sequence[str], keys: Iterable[bytes], configs: Sequence[IngestConfig] = ()
 ) -> Asked:
     """What a store may know people and conversations by, under every key.
 
@@ -44,7 +44,7 @@ def asked_for(
         customers: ids, e-mails and phones as the source writes them.
         conversations: ids as the source or the store writes them.
         keys: the project's secrets.
-        config: of the step that reads the sources: which fields say whose a record is. None: the usual ones.
+        configs: of the steps that read the sources: which fields say whose a record is. None: the usual ones.
     Raises:
         ValueError: a customer is no such thing: empty, or a word for nobody.
     """
@@ -62,14 +62,14 @@ def asked_for(
             return frozenset((text, *(conversation_id(text, key, hide=True) for key in secrets)))
         return frozenset(hashed for key in secrets for hashed in customer_keys([(kind, text)], key))
 
-    return Asked(frozenset(kinds), frozenset(names), tuple(texts), kinds, identify, declared_fields(config))
+    return Asked(frozenset(kinds), frozenset(names), tuple(texts), kinds, identify, declared_fields(configs))
 
 
-def declared_fields(config: IngestConfig | None) -> dict[str, frozenset[str]]:
+def declared_fields(configs: Sequence[IngestConfig]) -> dict[str, frozenset[str]]:
     """Dotted path -> what the sources declare to stand there: `id`, `email`, `phone`, `conversation` or `known`."""
-    config = config or IngestConfig(sources=(SourceConfig(path="-"),))
+    usual = IngestConfig(sources=(SourceConfig(path="-"),))
     found: dict[str, set[str]] = defaultdict(set)
-    for source in config.sources:
+    for config, source in ((one, source) for one in configs or (usual,) for source in one.sources):
         reader = Reader(source, config, b"")
         own = {kind: list(paths) for kind, paths in reader.customer.items()}
         own["conversation"] = [source.columns.conversation_id] if source.columns.conversation_id else list(USUAL_IDS)
