@@ -147,6 +147,7 @@ class Port:
 
 
 ROWS = {"rows": Port(many=True)}
+ARTIFACT = {"artifact": Port(kind="artifact", optional=True)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,6 +254,8 @@ class RowStage(DataStage):
 class FittedStage(RowStage):
     """A stage that fits an artifact on the whole table, then works by row with it in `Context.artifact`.
 
+    With the input `artifact`, it takes the artifact of another step of the same stage and fits nothing.
+
     Attributes:
         fit: rows, config, context -> the artifact.
         refit_growth: refit when the table has grown by this share since the last fit; None: only on request.
@@ -260,6 +263,7 @@ class FittedStage(RowStage):
             the recipe changes. None: to the whole recipe, code included.
     """
 
+    ports: Mapping[str, Port] = field(default_factory=lambda: ROWS | ARTIFACT)
     fit: Fit
     refit_growth: float | None = 0.2
     fit_fields: tuple[str, ...] | None = None

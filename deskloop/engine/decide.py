@@ -95,8 +95,8 @@ class Decider:
 
     def _decide(self, step: Step, inputs: Versions, recipe: str, equipment: Mapping[str, str | None]) -> Decision:
         parents = parents_of(step.stage, inputs)
-        artifact, refit = self._artifact(step, recipe, equipment, parents)
         read = artifacts_of(step.stage, inputs)
+        artifact, refit = self._artifact(step, recipe, equipment, parents, dict(read).get("artifact", ""))
         erased = ""
         if isinstance(step.stage, SourceStage):
             read = step.stage.inputs(step.config, self.context(step))
@@ -144,11 +144,15 @@ class Decider:
         return "; ".join(f"{name} was damaged: {self.broken[name]}" for name in step.tables if name in self.broken)
 
     def _artifact(
-        self, step: Step, recipe: str, equipment: Mapping[str, str | None], parents: Sequence[Version]
+        self, step: Step, recipe: str, equipment: Mapping[str, str | None], parents: Sequence[Version], given: str
     ) -> tuple[str, str]:
-        """(hash of the artifact to use, or why it must be fitted)."""
-        if not isinstance(step.stage, FittedStage):
-            return "", ""
+        """(hash of the artifact to use, or why it must be fitted).
+
+        Args:
+            given: hash of another step's artifact to use instead.
+        """
+        if given or not isinstance(step.stage, FittedStage):
+            return given, ""
         found = self.ledger.artifact(step.name, self.artifact_key(step, recipe, equipment))
         if found is None:
             return "", "first fit"

@@ -1,5 +1,6 @@
 """Tables: the rows of a step are worked on partition by partition, staged as files, and committed once."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -48,6 +49,7 @@ class _Table:
         self.store.clear_staging()
         for parent in self.parents:
             check_unrecorded(self.store, parent)
+        self._check_distinct()
         changes = self._changes(decision) if decision.action == "extend" else None
         if decision.action == "extend" and changes is None:
             why = f"{decision.why}; the changes since then cannot be followed"
@@ -81,6 +83,23 @@ class _Table:
             if self.stage.remember is not None:
                 engine.remembered[step.name] = self.stage.remember(verdict)
         return [replace(version, details=version.details | details) for version in versions], decision
+
+    def _check_distinct(self) -> None:
+        """Refuse to join outputs of several steps that have a row id in common.
+
+        Raises:
+            DataError: with the count and the first few ids.
+        """
+        if len({parent.step for parent in self.parents}) < 2:
+            return
+        counts = Counter(self._read(["row_id"])["row_id"].to_pylist())
+        shared = sorted(row_id for row_id, count in counts.items() if count > 1)
+        if shared:
+            names = " and ".join(parent.dataset for parent in self.parents)
+            raise DataError(
+                f"step {self.step.name!r}: {names} have {len(shared):,} row ids in common ({', '.join(shared[:3])}). Read "
+                f"both logs in one ingest step, which rejects the repeated ids, or leave one of them out"
+            )
 
     def _fit(self, decision: Decision) -> Decision:
         rows = self._read(None)

@@ -68,7 +68,7 @@ def flow_problems(steps: Sequence[Step]) -> list[str]:
         stage = step.stage
         if not isinstance(stage, DataStage):
             continue
-        sources = [reference.step for reference in step.references if reference.step in zones]
+        sources = [reference.step for reference in step.inputs.get("rows", ()) if reference.step in zones]
         given = [facts[source] for source in sources]
         shared = frozenset.intersection(*given) if given else frozenset()
         for zone in dict.fromkeys(zones[source] for source in sources):
@@ -88,7 +88,7 @@ def provided_by(step: Step, steps: Sequence[Step]) -> frozenset[str]:
     if not isinstance(step.stage, DataStage):
         return frozenset()
     by_name = {one.name: one for one in steps}
-    given = [provided_by(by_name[reference.step], steps) for reference in step.references]
+    given = [provided_by(by_name[reference.step], steps) for reference in step.inputs.get("rows", ())]
     return step.stage.provides | (frozenset.intersection(*given) if given else frozenset())
 
 
@@ -128,6 +128,8 @@ def _named(
     for step in before:
         if text == step.name or text in step.datasets.values():
             problem = _unfit(step, port, before)
+            if not problem and port.kind == "artifact" and isinstance(stage, FittedStage) and step.stage != stage:
+                problem = f"is a step of {step.stage.name}, not of {stage.name}"
             if problem:
                 problems.append(f"{where}: {text!r} {problem}")
                 return []
@@ -144,6 +146,8 @@ def _named(
 def _default(stage: Stage, port: Port, before: Sequence[Step]) -> list[Reference]:
     """What a port reads where the file does not say."""
     if isinstance(stage, DataStage):
+        if port.optional:
+            return []
         tables = [step for step in before if isinstance(step.stage, DataStage)]
         return [Reference(tables[-1].name, name) for name in tables[-1].datasets.values()] if tables else []
     fitting = [step for step in before if not _unfit(step, port, before)]

@@ -41,6 +41,9 @@ class DedupeConfig(StageConfig):
     permutations: int = Field(128, ge=64, le=1024, description="MinHash permutations")
     validation: float = Field(0.1, gt=0, lt=0.5, description="share of the conversations for validation")
     test: float = Field(0.1, gt=0, lt=0.5, description="share of the conversations for test")
+    heldout: tuple[str, ...] = Field(
+        (), description="sources for evaluation alone, as named in ingest: their families go to the test split"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "DedupeConfig":
@@ -56,7 +59,7 @@ def dedupe(rows: pd.DataFrame, config: DedupeConfig, context: Context) -> pd.Dat
     for them.
 
     Args:
-        rows: (n, row_id, conversation_id, batch, turns, customer_keys, intent, intent_source); not modified.
+        rows: (n, row_id, conversation_id, batch, source, turns, customer_keys, intent, intent_source); not modified.
             `context.families` is what the ledger remembers.
     Returns:
         The n rows in their order with `family`, `split`, `held`, and `reject`: null, exact_duplicate, near_duplicate or
@@ -69,7 +72,8 @@ def dedupe(rows: pd.DataFrame, config: DedupeConfig, context: Context) -> pd.Dat
     members, keys, names = _customers(own["customer_keys"] if config.customer else [])
     links = Links(members, keys, config.max_customer_conversations, sets.of, left, right)
     shares = {"train": 1 - config.validation - config.test, "validation": config.validation, "test": config.test}
-    decided = assign_families(own, links, context.families, shares)
+    heldout = own["source"].isin(config.heldout).to_numpy(dtype=bool) if config.heldout else None
+    decided = assign_families(own, links, context.families, shares, heldout)
     close = None
     if config.drop_threshold is not None:
         near = similarity >= config.drop_threshold
@@ -155,6 +159,6 @@ STAGE = TableStage(
     run=dedupe,
     needs=frozenset({"normalized", "customer_keys"}),
     provides=frozenset({"family", "split", "customer_keys"}),  # keys that too many share are taken off
-    columns=("row_id", "conversation_id", "batch", "turns", "customer_keys", "intent", "intent_source"),
+    columns=("row_id", "conversation_id", "batch", "source", "turns", "customer_keys", "intent", "intent_source"),
     remember=remember,
 )

@@ -96,7 +96,11 @@ def family_name(conversation: str) -> str:
 
 
 def assign_families(
-    conversations: pd.DataFrame, links: Links, ledger: pd.DataFrame | None, shares: Mapping[str, float]
+    conversations: pd.DataFrame,
+    links: Links,
+    ledger: pd.DataFrame | None,
+    shares: Mapping[str, float],
+    heldout: Mask | None = None,
 ) -> pd.DataFrame:
     """Family, split and held of every conversation.
 
@@ -107,10 +111,12 @@ def assign_families(
         ledger: (m, conversation_id, family, split, held) as remembered, or None; conversations that are not among the
             n are left alone.
         shares: split to its share.
+        heldout: (n,) conversations for evaluation alone: a new family with one is for the test split; one that belongs
+            to a family of another split is held.
     Returns:
         (n, family, split, held) in the order and with the index of `conversations`.
     """
-    fold = _Fold(conversations, links, ledger)
+    fold = _Fold(conversations, links, ledger, heldout)
     fold.settle(fold.known.copy(), shares)  # known ones whose text or customer has changed
     batches = conversations["batch"].to_numpy()
     for batch in np.unique(batches[~fold.known]):
@@ -126,8 +132,11 @@ class _Fold:
         known: (n,) whether anything is; `family`, `split`, `held` and `home`, the stratum of the family, say what.
     """
 
-    def __init__(self, conversations: pd.DataFrame, links: Links, ledger: pd.DataFrame | None) -> None:
+    def __init__(
+        self, conversations: pd.DataFrame, links: Links, ledger: pd.DataFrame | None, heldout: Mask | None = None
+    ) -> None:
         self.links = links
+        self.heldout = np.zeros(len(conversations), dtype=bool) if heldout is None else heldout
         self.ids = conversations["conversation_id"].to_numpy(dtype=object)
         self.keys = conversations["key"].to_numpy()
         self.strata = conversations["stratum"].to_numpy(dtype=object)
@@ -159,17 +168,25 @@ class _Fold:
             splits = set(self.split[members]) - {None}
             if len(splits) > 1:
                 self._resolve(members, next(split for split in PRECEDENCE if split in splits), present)
+            elif splits and splits != {"test"} and (self.heldout & ~self.known)[members].any():
+                self._resolve(members, splits.pop(), present, self.heldout & ~self.known)
             elif splits:
                 self._join(members, members[self.known[members]][0])
+            elif self.heldout[members].any():
+                self._begin(members, "test")
             else:
                 fresh.append(members)
         families = [NewFamily(self.strata[first[0]], int(self.keys[first[0]]), len(first)) for first in fresh]
         live = ~self.held & pd.notna(self.split)
         assigned = Counter(zip(self.home[live], self.split[live], strict=True))
         for members, split in zip(fresh, stratify(families, assigned, shares), strict=True):
-            self.family[members], self.split[members] = family_name(self.ids[members[0]]), split
-            self.home[members] = self.strata[members[0]]
+            self._begin(members, split)
         self.known = present
+
+    def _begin(self, members: Indices, split: str) -> None:
+        """A new family, named for its first member."""
+        self.family[members], self.split[members] = family_name(self.ids[members[0]]), split
+        self.home[members] = self.strata[members[0]]
 
     def _join(self, members: Indices, owner: int) -> None:
         """The members that are not known yet join the family of `owner`."""
@@ -177,11 +194,17 @@ class _Fold:
         for state in (self.family, self.split, self.home):
             state[joining] = state[owner]
 
-    def _resolve(self, members: Indices, winner: str, present: Mask) -> None:
-        """Hold the losers, the new conversations that touch them, and what reaches no winner but through those."""
+    def _resolve(self, members: Indices, winner: str, present: Mask, also: Mask | None = None) -> None:
+        """Hold the losers, the new conversations that touch them, and what reaches no winner but through those.
+
+        Args:
+            also: (n,) others that must not join the winner.
+        """
         losers = members[self.known[members] & (self.split[members] != winner)]
         cut = self._mask(losers)
         cut |= self._mask(members) & ~self.known & self.links.neighbours(present, cut)
+        if also is not None:
+            cut |= self._mask(members) & also
         for part in _groups(self.links.components(present, self._mask(members) & ~cut)):
             owners = part[self.known[part]]
             if len(owners):
@@ -189,7 +212,7 @@ class _Fold:
             else:
                 cut[part] = True
         held = np.flatnonzero(cut)
-        self._join(held, losers[0])
+        self._join(held, losers[0] if len(losers) else members[self.known[members]][0])
         self.held[held] = True
 
     def _mask(self, members: Indices) -> Mask:

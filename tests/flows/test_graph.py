@@ -1,0 +1,128 @@
+"""Branches and joins on real stages: two sources, two candidates, an artifact that is shared, an extra evaluation."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deskloop.contract.errors import DataError
+from deskloop.engine.plan import plan
+from deskloop.pipeline.load import load_pipeline
+from tasks import stages
+from tests.flows.conftest import MODEL
+from tests.flows.desk import STEPS, Desk, example_lines, table, versions
+
+pytestmark = pytest.mark.filterwarnings("default")
+COUNT = 110
+
+
+def forked(folder: Path, models: bool = True) -> Desk:
+    """A log in two parts, each ingested and scrubbed by steps of its own; the second one is for evaluation alone."""
+    desk = Desk(folder, example_lines(COUNT))
+    (folder / "more").mkdir()
+    (folder / "more" / "day-1.jsonl").write_bytes(b"\n".join(example_lines(50, COUNT)) + b"\n")
+    source = {**STEPS[0]["ingest"]["sources"][0], "source": "desk"}
+    more = {**source, "path": "more/*.jsonl", "source": "more"}
+    steps: list[Any] = [
+        {"ingest": {"sources": [source]}},
+        "scrub",
+        {"stage": "ingest", "name": "more", "with": {"sources": [more]}},
+        {"stage": "scrub", "name": "scrub_more"},
+        {"stage": "normalize", "inputs": ["scrub", "scrub_more"], "with": {"min_turns": 2}},
+        {"dedupe": {"validation": 0.15, "test": 0.15, "heldout": ["more"]}},
+        "split",
+        {"encode": {"vocabulary": 600, "max_length": 256}},
+    ]
+    if models:
+        training = MODEL["finetune"]
+        steps += [
+            "base",
+            {"stage": "finetune", "name": "slow", "with": {**training, "max_steps": 2, "learning_rate": 1e-5}},
+            {"stage": "finetune", "name": "fast", "with": {**training, "max_steps": 6}},
+            {"evaluate": MODEL["evaluate"]},
+            {"stage": "select", "name": "newest", "inputs": "test", "with": {"sources": ["more"]}},
+            {
+                "stage": "encode", "name": "encode_newest", "inputs": {"rows": "newest", "artifact": "encode"},
+                "with": {"vocabulary": 600, "max_length": 256},
+            },
+            {
+                "stage": "evaluate", "name": "evaluate_newest", "with": MODEL["evaluate"],
+                "inputs": {"test": "encode_newest", "train": "encode"},
+            },
+            {"promote": MODEL["promote"]},
+        ]  # fmt: skip
+    desk.steps = steps
+    return desk
+
+
+def planned(desk: Desk, *overrides: str) -> dict[str, str]:
+    return {entry["step"]: entry["action"] for entry in plan(load_pipeline(desk.file, stages(), overrides))}
+
+
+def test_two_candidates_on_one_dataset_and_an_evaluation_of_its_own(tmp_path: Path, prefect: Path) -> None:
+    from flows.retrain import retrain
+
+    desk = forked(tmp_path)
+    desk.save()
+    first = retrain(str(desk.file))
+    steps = first["steps"]
+    assert steps["normalize"]["parents"] == ["scrubbed@1", "scrub_more@1"]
+    assert steps["encode_newest"]["parents"] == ["newest@1"]
+    assert 0 < steps["newest"]["rows_out"] < steps["newest"]["rows_in"]
+    assert first["decision"]["action"] == "promoted"
+    assert first["model"]["catalog"] == "fast@1"
+    assert (first["model"]["name"], first["model"]["alias"]) == ("desk", "champion")
+    assert [gate["gate"] for gate in first["decision"]["gates"] if "base" in gate["gate"]] == [
+        "better than base on evaluate", "better than base on evaluate_newest",
+    ]  # fmt: skip
+    assert set(first["metrics"]) == {"base", "candidate", "slow", "unigram", "bigram"}
+
+    again = retrain(str(desk.file))
+    assert [name for name, step in again["steps"].items() if not step["reused"]] == ["promote"]
+    changed = planned(desk, "slow.max_steps=3")
+    ran = {name for name, action in changed.items() if action != "reuse"}
+    assert ran == {"slow", "evaluate", "evaluate_newest", "promote"}
+    assert changed["slow"] == "compute"
+
+
+def test_heldout_conversations_are_tested_on_and_never_trained_on(tmp_path: Path) -> None:
+    run = forked(tmp_path, models=False).prepare()
+    sources = {name: set(table(run, name)["source"].to_pylist()) for name in ("train", "validation", "test")}
+    assert sources["train"] == sources["validation"] == {"desk"}
+    assert "more" in sources["test"]
+    assert versions(run)["split"].details if "split" in versions(run) else versions(run)["train"].details["proof"]
+    assert run.engine.catalog.get("more").zone == "raw"
+
+
+def test_rows_of_two_sources_with_one_id_are_refused(tmp_path: Path) -> None:
+    desk = forked(tmp_path, models=False)
+    (tmp_path / "more" / "day-1.jsonl").write_bytes((tmp_path / "log" / "day-1.jsonl").read_bytes())
+    with pytest.raises(DataError, match=r"'normalize': scrubbed and scrub_more have \d+ row ids in common \("):
+        desk.prepare()
+
+
+def test_an_unreadable_record_of_one_source_stays_when_another_is_read(tmp_path: Path) -> None:
+    desk = forked(tmp_path, models=False)
+    desk.steps = desk.steps[:4]
+    (tmp_path / "log" / "day-1.jsonl").open("ab").write(b'{"broken": \n')
+    (tmp_path / "more" / "day-1.jsonl").open("ab").write(b'{"broken too": \n')
+    from deskloop.store.store import Store
+    from deskloop.store.zones import allow_raw
+
+    def held() -> int:
+        store = Store(tmp_path / "store")
+        with allow_raw("test"):
+            return sum(b"broken" in raw for raw in _raw(store))
+
+    desk.prepare()
+    assert held() == 2
+    (tmp_path / "more" / "day-1.jsonl").write_bytes(b"\n".join(example_lines(50, COUNT)) + b"\n")
+    desk.prepare()
+    assert held() == 1
+    assert json.loads(desk.file.read_text())["steps"]
+
+
+def _raw(store: Any) -> list[bytes]:
+    rows = store.read("raw", "quarantine", store.delta_version("raw", "quarantine"), ["raw"])
+    return [cell or b"" for cell in rows["raw"].to_pylist()]
