@@ -24,11 +24,11 @@ def run_flow(name: str, **arguments: Any) -> dict[str, Any]:
 
 
 def settle_environment() -> None:
-    """Quiet Prefect's own logging, as deskloop reports progress itself, and turn telemetry off.
+    """Keep Prefect's log off the terminal, as deskloop reports progress itself, and turn telemetry off.
 
     Torch's threads wait without spinning, which slows a shared machine down.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")

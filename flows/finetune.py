@@ -6,8 +6,7 @@ from prefect import flow
 
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.stage import DataStage
-from deskloop.report.write import conclude
-from flows.opened import opened
+from flows.opened import finish, opened
 from flows.results import Withheld
 from flows.steps import run_steps
 
@@ -20,4 +19,4 @@ def finetune(pipeline: str, overrides: list[str] | None = None) -> dict[str, Any
         if not models:
             raise ConfigError("steps: no model is trained; add `base` and `finetune`", pipeline)
         run_steps(run, models)
-        return conclude(run)
+        return finish(run)

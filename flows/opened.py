@@ -1,9 +1,13 @@
 """What every flow begins and ends with: the pipeline file read, the store locked, a report even of a failed run."""
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from prefect import get_run_logger
+from prefect.exceptions import MissingContextError
 from prefect.runtime import flow_run
 
 from deskloop.contract.errors import DataError, DeskloopError
@@ -17,6 +21,7 @@ from deskloop.pipeline.preflight import preflight
 from deskloop.report.write import conclude
 from deskloop.run.notify import gate_blocked
 from deskloop.run.session import Run, guarded_step, open_run
+from flows.artifacts import link_report
 from tasks import stages
 
 
@@ -43,7 +48,7 @@ def opened(
         if data_only:
             steps = [step for step in steps if isinstance(step.stage, DataStage)]
         preflight(loaded, steps)
-        with open_run(loaded, say, refit or [], rebuild, gate_blocked) as run:
+        with open_run(loaded, tell, refit or [], rebuild, gate_blocked) as run:
             run.engine.flow_run_id = str(flow_run.get_id() or "")
             try:
                 with guarded("report", store=run.store.root):
@@ -54,15 +59,30 @@ def opened(
             _expire(run)
 
 
+def tell(line: str) -> None:
+    """One line for the user: on stderr, and in the log of the flow run or task run that is under way."""
+    say(line)
+    with contextlib.suppress(MissingContextError):
+        get_run_logger().info(line.strip())
+
+
+def finish(run: Run) -> dict[str, Any]:
+    """Write the report of a run and link to it; returns the run's document."""
+    document = conclude(run)
+    link_report(run, document)
+    return document
+
+
 def _report_failure(run: Run, error: DeskloopError) -> None:
     """Write the page of a run that failed; where that fails too, as on a full disk, only the first error counts."""
     try:
         with guarded("report", store=run.store.root):
             error.document = conclude(run, str(error))
     except DeskloopError:
-        say("  the report of the failed run could not be written")
+        tell("  the report of the failed run could not be written")
         return
-    say(f"  the report of the failed run: {error.document['report']}")
+    tell(f"  the report of the failed run: {error.document['report']}")
+    link_report(run, error.document)
 
 
 def _expire(run: Run) -> None:
@@ -71,7 +91,7 @@ def _expire(run: Run) -> None:
         with guarded_step(run, "retention"):
             counts = expire(run.pipeline, run.store, run_id=run.id)
     except DataError as error:
-        say(f"  retention waits: {error}")
+        tell(f"  retention waits: {error}")
         return
     if any(counts.values()):
-        say(f"  {'retention':<12} {sum(counts.values()):,} raw rows are past raw_days and were deleted")
+        tell(f"  {'retention':<12} {sum(counts.values()):,} raw rows are past raw_days and were deleted")

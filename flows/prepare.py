@@ -4,8 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from deskloop.report.write import conclude
-from flows.opened import opened
+from flows.opened import finish, opened
 from flows.results import Withheld
 from flows.steps import run_steps
 
@@ -23,4 +22,4 @@ def prepare(
     """Prepare the data of a pipeline file; returns the run's document."""
     with opened(pipeline, overrides, sample, refit, rebuild, begin, until, data_only=True) as (run, steps):
         run_steps(run, steps)
-        return conclude(run)
+        return finish(run)

@@ -1,17 +1,38 @@
-"""A Prefect task for each step of an open run."""
+"""A Prefect task for each step of an open run: its own name, tags, retries, time-out, log lines and artifacts.
+
+    with opened("pipeline.yaml") as (run, steps):
+        for step in steps:
+            step_task(run, step)()
+
+Only names, counts and ids get to Prefect (P1).
+"""
 
 from collections.abc import Sequence
+from typing import Any
 
-from prefect import Task, task
+from prefect import State, Task, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import TaskRun
+from prefect.states import Completed
+from prefect.tasks import exponential_backoff
 
+from deskloop.contract.errors import MachineError
+from deskloop.engine.engine import Made
 from deskloop.pipeline.pipeline import Step
 from deskloop.run.session import Run, run_step
+from flows.artifacts import describe_step
 from flows.results import Withheld
 
+RETRIES, BACKOFF = 3, 5  # attempts after the first, and seconds before the first of them
+STATES = {"kept": "Waiting", "blocked": "Blocked"}  # of a promotion
 
-def step_task(run: Run, step: Step) -> Task[[], list[str]]:
-    """The task that brings one step up to date; it returns references such as `scrubbed@3`."""
+
+def step_task(run: Run, step: Step) -> Task[[], State[None]]:
+    """The task that brings one step up to date; its state says what was done.
+
+    Completed, or Cached where a published version was reused, or Blocked or Waiting where a candidate was not promoted.
+    Only what may pass by itself, as a network file system that is away, is tried again.
+    """
 
     @task(
         name=step.name,
@@ -19,10 +40,16 @@ def step_task(run: Run, step: Step) -> Task[[], list[str]]:
         cache_policy=NO_CACHE,
         persist_result=False,
         result_serializer=Withheld(),
+        retries=RETRIES,
+        retry_delay_seconds=exponential_backoff(BACKOFF),
+        retry_condition_fn=is_retried,
         timeout_seconds=step.stage.timeout,
     )
-    def bring_up() -> list[str]:
-        return run_step(run, step)
+    def bring_up() -> State[None]:
+        run_step(run, step)
+        made = run.entries[step.name]
+        describe_step(run, step, made)
+        return state_of(made)
 
     return bring_up
 
@@ -31,3 +58,22 @@ def run_steps(run: Run, steps: Sequence[Step]) -> None:
     """Bring steps up to date, one after the other."""
     for step in steps:
         step_task(run, step)()
+
+
+def is_retried(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
+    """Whether a failed step is tried again."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, MachineError) and error.passing
+
+
+def state_of(made: Made) -> State[None]:
+    """The state that a step ends in."""
+    first = made.versions[0]
+    if first.kind == "promotion":
+        action = str(first.details["action"])
+        return Completed(name=STATES.get(action, "Completed"), message=str(first.details["why"]))
+    names = ", ".join(version.name for version in made.versions)
+    if made.reused:
+        return Completed(name="Cached", message=f"{names}: {made.decision.why}")
+    did = f"extended by {first.touched:,} rows" if made.extended else "computed"
+    return Completed(message=f"{names}: {did}, {made.decision.why}")

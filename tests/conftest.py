@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Prefect's home folder, with its database, for flows and commands that run in this process: under one server."""
     home = tmp_path_factory.mktemp("prefect")
-    os.environ |= {"PREFECT_HOME": str(home), "PREFECT_LOGGING_LEVEL": "CRITICAL", "DO_NOT_TRACK": "1"}
+    os.environ |= {"PREFECT_HOME": str(home), "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "DO_NOT_TRACK": "1"}
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
     from deskloop.run.prefect_server import TEMPORARY, TemporaryServer
 

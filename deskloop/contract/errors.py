@@ -47,7 +47,15 @@ class DataError(DeskloopError):
 
 
 class MachineError(DeskloopError):
-    """The machine or a service stopped the command, not the data: disk, permissions, memory, Prefect's server."""
+    """The machine or a service stopped the command, not the data: disk, permissions, memory, Prefect's server.
+
+    Attributes:
+        passing: it may be over in a moment, as a network file system that is away, so that another attempt can help.
+    """
+
+    def __init__(self, message: str, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 class DamageError(DataError):

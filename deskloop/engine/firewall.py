@@ -1,4 +1,4 @@
-"""What a foreign exception means, in our own words: the one place where exceptions of other libraries become ours.
+"""The exception firewall: the one place where exceptions of other libraries become ours.
 
 Their messages may quote a conversation, so none is ever printed: only the kind of the problem is taken from them (an
 error number, SQLite's result code, a known phrase), and a path only where it lies in a folder that the user named.
@@ -31,7 +31,14 @@ _ERRNO = {
     errno.ENFILE: ("the system has too many open files", "End other programs or raise fs.file-max, and run again"),
     errno.EIO: ("the device that holds {place} reports an input/output error", "Check the disk before you run again"),
     errno.ESTALE: ("the network file system that holds {place} has gone away", "Mount it again and run again"),
+    errno.ETIMEDOUT: ("the network storage that holds {place} does not answer", "Check it and run again"),
+    errno.EHOSTDOWN: ("the network storage that holds {place} does not answer", "Check it and run again"),
+    errno.EHOSTUNREACH: ("the network storage that holds {place} cannot be reached", "Check it and run again"),
 }  # fmt: skip
+_PASSING = frozenset(
+    {errno.EIO, errno.ESTALE, errno.EAGAIN, errno.EBUSY, errno.ENOTCONN, errno.ETIMEDOUT, errno.ECONNREFUSED,
+     errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}
+)  # fmt: skip
 _MEMORY = (
     "memory ran out. Set fewer `workers` or a smaller `partition_rows` in the pipeline file (for training, a smaller "
     "`batch_tokens`), or end other programs, and run again"
@@ -81,7 +88,17 @@ def translated(error: BaseException, step: str, ids: Sequence[str] = (), store: 
         store: root of the store that was worked on; its paths may be named.
     """
     problem = explain(error, store)
-    return StepError(step, type(error).__name__, ids) if problem is None else MachineError(f"step {step!r}: {problem}")
+    if problem is None:
+        return StepError(step, type(error).__name__, ids)
+    return MachineError(f"step {step!r}: {problem}", is_passing(error))
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether what led to an error may be over in a moment, so that another attempt can help."""
+    return any(
+        one.passing if isinstance(one, MachineError) else isinstance(one, OSError) and one.errno in _PASSING
+        for one in _chain(error)
+    )
 
 
 @contextmanager

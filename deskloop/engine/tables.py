@@ -97,8 +97,8 @@ class _Table:
         if shared:
             names = " and ".join(parent.dataset for parent in self.parents)
             raise DataError(
-                f"step {self.step.name!r}: {names} have {len(shared):,} row ids in common ({', '.join(shared[:3])}). Read "
-                f"both logs in one ingest step, which rejects the repeated ids, or leave one of them out"
+                f"step {self.step.name!r}: {names} have {len(shared):,} row ids in common ({', '.join(shared[:3])}). "
+                f"Read both logs in one ingest step, which rejects the repeated ids, or leave one of them out"
             )
 
     def _fit(self, decision: Decision) -> Decision:

@@ -7,7 +7,7 @@ from deskloop.report.graph import Node, lanes
 from deskloop.report.words import number, observed, relative, title
 
 Run = dict[str, Any]
-KINDS = ("dataset", "model", "evaluation")
+KINDS = ("dataset", "model", "evaluation", "promotion")
 
 
 def expectations(run: Run) -> dict[str, Any] | None:

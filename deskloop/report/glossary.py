@@ -27,6 +27,7 @@ STEPS = {
     "base": "The model that training starts from; made once and kept.",
     "finetune": "Trains the base model further on the training conversations.",
     "evaluate": "Measures base, candidate and champion on test conversations that none of them has seen.",
+    "promote": "Makes the best candidate the champion if it passes every gate.",
 }
 
 FORMS = {  # how a planted value was written: what that means, and its name
