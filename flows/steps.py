@@ -23,6 +23,7 @@ from deskloop.run.session import Run, run_step
 from flows.artifacts import describe_step
 from flows.results import Withheld
 
+TAGS = ["deskloop"]  # one set for all: Prefect takes two seconds to look up the concurrency limit of each set of tags
 RETRIES, BACKOFF = 3, 5  # attempts after the first, and seconds before the first of them
 STATES = {"kept": "Waiting", "blocked": "Blocked"}  # of a promotion
 
@@ -36,7 +37,7 @@ def step_task(run: Run, step: Step) -> Task[[], State[None]]:
 
     @task(
         name=step.name,
-        tags=[step.stage.name],
+        tags=TAGS,
         cache_policy=NO_CACHE,
         persist_result=False,
         result_serializer=Withheld(),

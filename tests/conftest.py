@@ -21,7 +21,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("prefect")
     os.environ |= {"PREFECT_HOME": str(home), "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "DO_NOT_TRACK": "1"}
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
-    from deskloop.run.prefect_server import TEMPORARY, TemporaryServer
+    from deskloop.run.prefect_server import TEMPORARY, TemporaryServer, send_logs
 
     with TemporaryServer() as server:
         from prefect.context import refresh_global_settings_context
@@ -30,5 +30,6 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         os.environ["PREFECT_API_URL"] = os.environ[TEMPORARY] = server.url
         refresh_global_settings_context()
         yield home
+        send_logs()
         del os.environ["PREFECT_API_URL"], os.environ[TEMPORARY]
         refresh_global_settings_context()

@@ -1,6 +1,5 @@
 """Branches and joins on real stages: two sources, two candidates, an artifact that is shared, an extra evaluation."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +104,9 @@ def test_rows_of_two_sources_with_one_id_are_refused(tmp_path: Path) -> None:
 def test_an_unreadable_record_of_one_source_stays_when_another_is_read(tmp_path: Path) -> None:
     desk = forked(tmp_path, models=False)
     desk.steps = desk.steps[:4]
-    (tmp_path / "log" / "day-1.jsonl").open("ab").write(b'{"broken": \n')
-    (tmp_path / "more" / "day-1.jsonl").open("ab").write(b'{"broken too": \n')
+    for name in ("log", "more"):
+        file = tmp_path / name / "day-1.jsonl"
+        file.write_bytes(file.read_bytes() + b'{"broken": \n')
     from deskloop.store.store import Store
     from deskloop.store.zones import allow_raw
 
@@ -120,7 +120,6 @@ def test_an_unreadable_record_of_one_source_stays_when_another_is_read(tmp_path:
     (tmp_path / "more" / "day-1.jsonl").write_bytes(b"\n".join(example_lines(50, COUNT)) + b"\n")
     desk.prepare()
     assert held() == 1
-    assert json.loads(desk.file.read_text())["steps"]
 
 
 def _raw(store: Any) -> list[bytes]:

@@ -65,7 +65,7 @@ def test_a_flow_of_ones_own_with_a_task_between_two_steps(tmp_path: Path, prefec
     first = runs_of(last_run(desk.folder / "store"))
     assert [name for name, *_ in first] == ["ingest", "scrub", "normalize", "check_labels", "dedupe", "split", "encode"]
     assert {(state, kind) for _, state, kind, _ in first} == {("Completed", "COMPLETED")}
-    assert first[1][3] == {"scrub"}
+    assert first[1][3] == {"deskloop"}
     shown = artifacts()
     assert {f"desk-{name}" for name in ("ingest", "scrub", "normalize", "dedupe", "split", "encode", "report")} <= set(
         shown

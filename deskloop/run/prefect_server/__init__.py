@@ -17,6 +17,7 @@ from deskloop.engine.firewall import explain, public
 
 START_SECONDS = 120.0  # about 6 on an idle machine, more than 20 on a busy one
 STOP_SECONDS = 3.0
+LOG_SECONDS = 1.0  # for the last log lines to be sent
 CHECK_SECONDS = 30.0
 TEMPORARY = "DESKLOOP_TEMPORARY_SERVER"  # the URL of the one that ends with this process
 Result = TypeVar("Result")
@@ -49,8 +50,16 @@ def connected() -> Iterator[Callable[[], None]]:
             refresh_global_settings_context()
             yield server.wait
         finally:
+            send_logs()
             del os.environ["PREFECT_API_URL"], os.environ[TEMPORARY]
             refresh_global_settings_context()
+
+
+def send_logs() -> None:
+    """Send the log lines that wait; at the end of the process, their server would be gone, and Prefect would retry."""
+    from prefect.logging.handlers import APILogWorker
+
+    APILogWorker.drain_all(timeout=LOG_SECONDS)
 
 
 def lasting() -> bool:
