@@ -32,6 +32,8 @@ augmenters:
 demo: $(INSTALLED) augmenters
 	@$(BIN)/deskloop run -c examples/support/pipeline.yaml
 
+# Commands that the tests start load a few hundred modules each: their bytecode is kept, whatever the environment says.
+test test-long: export PYTHONDONTWRITEBYTECODE :=
 test: $(INSTALLED) augmenters
 	@$(BIN)/python -m pytest -m "not long" -n 3 --dist worksteal
 
