@@ -36,10 +36,10 @@ def test_a_server_that_starts_follows_a_killed_parent(tmp_path: Path) -> None:
     assert command.left() == []
 
 
-LONG = [pytest.param(number, marks=pytest.mark.long) for number in (signal.SIGHUP, signal.SIGINT)]
+LONG = [pytest.param(number, marks=pytest.mark.long) for number in (signal.SIGKILL, signal.SIGHUP, signal.SIGINT)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, *LONG])
+@pytest.mark.parametrize("number", [signal.SIGTERM, *LONG])
 def test_a_signal_ends_a_run_with_all_its_processes(desk: Desk, number: signal.Signals) -> None:
     command = prepare(desk)
     command.wait_for(lambda output: "ingest" in output)

@@ -14,15 +14,10 @@ from deskloop.store.catalog import Catalog
 from tasks import stages
 from tests.cli.test_cli import Call, deskloop
 from tests.deskloop.erase.test_erase import values_of, whom
+from tests.flows.conftest import PREPARED
 from tests.flows.desk import Desk, example_lines
 from tests.sweep import sweep
 
-MODEL = {
-    "finetune": {"max_steps": 4, "batch_tokens": 1024},
-    "evaluate": {"prompts": ["Where is my order?"], "max_new_tokens": 4, "temperature": 0, "resamples": 100},
-    "promote": {"better_than": ["base"], "min_families": 2},
-}
-COUNT = 60
 pytestmark = pytest.mark.filterwarnings("default")
 __all__ = ["deskloop"]
 
@@ -38,20 +33,16 @@ def planned(desk: Desk) -> dict[str, str]:
     return {entry["step"]: entry["action"] for entry in plan(pipeline)}
 
 
-def test_a_customer_erased_by_the_command(tmp_path: Path, prefect: Path, deskloop: Call) -> None:
+def test_a_customer_erased_by_the_command(trained_desk: Desk, prefect: Path, deskloop: Call) -> None:
     from flows.prepare import prepare
-    from flows.retrain import retrain
 
-    desk = Desk(tmp_path / "desk", example_lines(COUNT))
-    desk.extra = MODEL
-    desk.save()
-    retrain(str(desk.file))
+    desk = trained_desk
     prepare(str(desk.file), sample=40)
     store, sample = desk.folder / "store", desk.folder / "store-sample-40"
     work = store / "models" / ".work" / "left"
     work.mkdir(parents=True)
     (work / "optimizer.pt").write_bytes(b"state")
-    customer, own = whom(example_lines(COUNT))
+    customer, own = whom(example_lines(PREPARED))
     values = values_of(own)
     command = ("data", "erase", "-c", desk.file, "--customer", customer)
 

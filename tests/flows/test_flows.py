@@ -57,6 +57,7 @@ def test_retrain_twice(trained: Desk, prefect: Path) -> None:
         assert not [word for word in words if word in content], path.name
 
 
+@pytest.mark.long
 def test_the_same_weights_from_the_same_key(trained: Desk, tmp_path: Path) -> None:
     """P6, to the weights."""
     from flows.retrain import retrain

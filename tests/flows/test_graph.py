@@ -59,6 +59,7 @@ def planned(desk: Desk, *overrides: str) -> dict[str, str]:
     return {entry["step"]: entry["action"] for entry in plan(load_pipeline(desk.file, stages(), overrides))}
 
 
+@pytest.mark.long
 def test_two_candidates_on_one_dataset_and_an_evaluation_of_its_own(tmp_path: Path, prefect: Path) -> None:
     from flows.retrain import retrain
 

@@ -65,6 +65,7 @@ def test_raw_and_the_ledger_are_enough_to_rebuild(desk: Desk, tmp_path: Path) ->
     assert digests(desk.prepare()) == grown
 
 
+@pytest.mark.long
 def test_batches_replayed_with_an_empty_ledger_come_out_the_same(prepared: Desk, tmp_path: Path) -> None:
     one = prepared.copied_to(tmp_path / "one")
     # Nothing to fit, so nothing that a refit could change.

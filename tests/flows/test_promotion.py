@@ -104,6 +104,7 @@ def test_a_champion_with_another_tokenizer_is_judged_on_the_same_conversations(t
     assert second["comparisons"][1]["against"] == "champion"
 
 
+@pytest.mark.long
 def test_a_champion_that_saw_the_test_split_is_no_judge(trained_desk: Desk) -> None:
     """P3: with the ledger gone, other conversations may be the test split."""
     import shutil

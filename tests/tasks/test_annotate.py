@@ -267,5 +267,5 @@ def test_any_batch_gives_the_same_bits(context: Context, texts: list[str]) -> No
 
 
 def test_the_stage() -> None:
-    assert (STAGE.kind, STAGE.dataset, STAGE.fit) == ("fitted", "annotated", fit)
+    assert (STAGE.dataset, STAGE.fit) == ("annotated", fit)
     assert STAGE.provides == {"intent", "annotated"}

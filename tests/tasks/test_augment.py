@@ -332,6 +332,7 @@ def test_two_of_a_kind_have_names() -> None:
     assert STAGE.run is augment
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("default")
 def test_a_second_night_extends_to_what_a_rebuild_gives(tmp_path: Path) -> None:  # P5
     lines = example_lines(66)

@@ -93,6 +93,7 @@ def test_no_span_is_lost_by_noise() -> None:
     kept_share(NoiseConfig(kind="noise", share=0.5, kinds=NOISES), ".", 2000, 0.9)
 
 
+@pytest.mark.long
 def test_no_span_is_lost_by_models_that_say_anything(tmp_path: Path) -> None:
     marian(tmp_path / "out", WORDS, 20)
     t5(tmp_path / "t5")

@@ -205,6 +205,6 @@ def test_impossible_options_are_refused(bad: dict[str, Any]) -> None:
 
 
 def test_the_stage() -> None:
-    assert (STAGE.kind, STAGE.dataset, STAGE.provides) == ("table", "balanced", {"repeats", "weight"})
+    assert (STAGE.dataset, STAGE.provides) == ("balanced", {"repeats", "weight"})
     rows = conversations(desk({"a": 3}))[list(STAGE.columns)]
     assert len(balance(rows, config(max_conversations=1), CONTEXT)) == 3

@@ -280,7 +280,7 @@ def test_nothing_connected_crosses_a_split(rows: pd.DataFrame, config: DedupeCon
     assert result["conversation_id"].tolist() == rows["conversation_id"].tolist()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(TALKS, CONFIGS, st.randoms(use_true_random=False))
 def test_batch_by_batch_equals_all_at_once(rows: pd.DataFrame, config: DedupeConfig, random: Any) -> None:
     whole = run(rows, config)

@@ -243,10 +243,9 @@ def test_a_base_in_a_folder_keeps_its_tokens_and_gets_what_it_lacks(tmp_path):
 
 
 def test_stage():
-    assert (STAGE.name, STAGE.dataset, STAGE.kind, STAGE.by_split, STAGE.suffix) == (
+    assert (STAGE.name, STAGE.dataset, STAGE.by_split, STAGE.suffix) == (
         "encode",
         "encoded",
-        "fitted",
         True,
         "_encoded",
     )

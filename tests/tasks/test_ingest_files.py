@@ -159,11 +159,9 @@ def test_a_bad_config_is_refused_without_its_values(source: dict[str, object], w
 
 
 def test_the_stage_declares_what_it_is() -> None:
-    assert (STAGE.name, STAGE.kind, STAGE.dataset, STAGE.zone, STAGE.keyed) == (
+    assert (STAGE.name, STAGE.dataset, STAGE.zone, STAGE.keyed) == (
         "ingest",
-        "source",
         "ingested",
         ("world", "raw"),
         True,
     )
-    assert STAGE.source is not None

@@ -251,6 +251,7 @@ def _scrubbed(raw: pd.DataFrame) -> pd.DataFrame:
     return scrub(raw, ScrubConfig(), CONTEXT)
 
 
+@pytest.mark.long
 def test_batch_order_and_workers_do_not_matter() -> None:
     draw = random.Random(5)
     dialogues: list[Said] = []

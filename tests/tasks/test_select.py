@@ -143,4 +143,4 @@ def test_rows_are_independent_and_a_second_time_changes_nothing(talks: list[dict
 
 
 def test_the_stage() -> None:
-    assert (STAGE.kind, STAGE.dataset, STAGE.needs) == ("row", "selected", {"scrubbed"})
+    assert (STAGE.dataset, STAGE.needs) == ("selected", {"scrubbed"})

@@ -244,7 +244,7 @@ def why(store: Store, *customers: str, conversations: Sequence[str] = (), **decl
     """Row id -> why an unreadable record is theirs."""
     source = {"path": "log.jsonl", **declared}
     config = IngestConfig.model_validate({"sources": [source]}) if declared else None
-    asked = asked_for(customers, conversations, [KEY, OLD], [config])
+    asked = asked_for(customers, conversations, [KEY, OLD], [config] if config else [])
     with allow_raw("test"):
         return {one.row_id: one.why for one in unreadable(store, find(store, asked), asked)}
 

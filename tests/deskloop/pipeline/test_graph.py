@@ -14,7 +14,7 @@ def inputs(folder: Path, steps: list[Any]) -> dict[str, dict[str, list[str]]]:
     """Step -> port -> datasets."""
     read = load(folder, {"name": "x", "steps": steps})
     return {
-        step.name: {port: [one.dataset for one in references] for port, references in step.inputs.items()}
+        step.name: {port: [one.dataset for one in references] for port, references in step.inputs.items() if references}
         for step in read.steps
     }
 

@@ -182,6 +182,7 @@ def test_the_key_is_in_the_recipe_of_keyed_stages_alone() -> None:
     assert recipe_of("log", keyed, config, 0, "aaaa", {}) != recipe_of("log", keyed, config, 0, "bbbb", {})
 
 
+@pytest.mark.long
 def test_a_rotation_renames_customers_and_keeps_the_splits(tmp_path: Path) -> None:
     """Conversations whose id is the source's own keep their families; those with a keyed id cannot."""
     lines = example_lines(60)
