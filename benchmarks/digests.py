@@ -28,9 +28,9 @@ def digests_of(pipeline: Path, max_steps: int) -> dict[str, Any]:
         keys.mkdir()
         (keys / "hmac.json").write_text(json.dumps(KEY))
         (keys / "hmac.json").chmod(0o600)
-        command = [str(Path(sys.executable).parent / "deskloop"), "run", "-c", str(pipeline), "--json", "--quiet"]
+        command = [sys.executable, "-m", "deskloop", "run", "-c", str(pipeline), "--json", "--quiet"]
         command += ["--set", f"store={folder}", "--set", f"finetune.max_steps={max_steps}"]
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=ROOT)
         steps = json.loads(done.stdout)["steps"]
         tables = {
             dataset["dataset"]: dataset["digest"]

@@ -128,4 +128,14 @@ def test_one_that_hangs_is_ended_with_what_it_started(tmp_path: Path, monkeypatc
     assert translate(["one\n"], "eng-spa", marks=True) == [None]
     assert time.monotonic() - began < 10
     child = int((tmp_path / "child").read_text())
-    assert not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().split()[2]
+    while time.monotonic() - began < 10 and alive(child):
+        time.sleep(0.05)
+    assert not alive(child)
+
+
+def alive(process: int) -> bool:
+    """Whether a process is there and no zombie; one that was killed may be on its way out for a moment."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
