@@ -33,3 +33,14 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         send_logs()
         del os.environ["PREFECT_API_URL"], os.environ[TEMPORARY]
         refresh_global_settings_context()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put tests of whole flows, which take longest, before the others of each third: no worker ends alone with them."""
+    whole = [item for item in items if "/flows/" in str(item.path) or "/deployments/" in str(item.path)]
+    chosen = set(whole)
+    others = [item for item in items if item not in chosen]
+    third = -(-len(others) // 3)
+    items[:] = [
+        item for number in range(3) for item in (*whole[number::3], *others[number * third : (number + 1) * third])
+    ]

@@ -8,7 +8,6 @@ belongs into `Stage.equipment`.
 """
 
 import ast
-import copy
 import functools
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator
@@ -63,10 +62,10 @@ def _digest(roots: tuple[Symbol, ...]) -> str:
             seen[symbol] = ""
             queue.append(module.imports[symbol[1]])
             continue
-        seen[symbol] = text_digest([ast.dump(_bare(statement)) for statement in statements])
+        seen[symbol] = text_digest([ast.dump(statement) for statement in statements])
         for statement in (*statements, *module.effects):
-            queue.extend(_reached(_bare(statement), symbol[0], module))
-    effects = {name: [ast.dump(_bare(one)) for one in _effects(name)] for name in {module for module, _ in seen}}
+            queue.extend(_reached(statement, symbol[0], module, ours))
+    effects = {name: [ast.dump(one) for one in _effects(name)] for name in {module for module, _ in seen}}
     return text_digest(sorted((*symbol, digest) for symbol, digest in seen.items() if digest), sorted(effects.items()))
 
 
@@ -85,7 +84,7 @@ def _module(name: str) -> Module | None:
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
-    tree = ast.parse(Path(spec.origin).read_bytes())
+    tree: ast.Module = _Bare().visit(ast.parse(Path(spec.origin).read_bytes()))
     package = name if spec.submodule_search_locations else name.rpartition(".")[0]
     module = Module(package)
     for statement in tree.body:
@@ -142,7 +141,7 @@ def _has_module(package: str, name: str) -> bool:
     return any(Path(place, f"{name}.py").exists() or Path(place, name, "__init__.py").exists() for place in places)
 
 
-def _reached(statement: ast.stmt, name: str, module: Module) -> Iterator[Symbol]:
+def _reached(statement: ast.stmt, name: str, module: Module, ours: set[str]) -> Iterator[Symbol]:
     """What a statement refers to: symbols of its own module and of those that are imported."""
     bound = dict(module.imports)
     for node in ast.walk(statement):
@@ -155,29 +154,22 @@ def _reached(statement: ast.stmt, name: str, module: Module) -> Iterator[Symbol]
         if node.id in module.definitions:
             yield name, node.id
         if node.id in bound:
-            yield from _through(bound[node.id], node, attributes)
+            yield from _through(bound[node.id], node, attributes, ours)
 
 
-def _through(symbol: Symbol, node: ast.expr, attributes: dict[int, ast.Attribute]) -> Iterator[Symbol]:
+def _through(symbol: Symbol, node: ast.expr, attributes: dict[int, ast.Attribute], ours: set[str]) -> Iterator[Symbol]:
     """What `a`, `a.b` or `a.b.c` means, where `a` is an import: of a module, the symbol in it that is meant."""
-    if symbol[1]:
+    if symbol[1] or not _counts(symbol[0], ours):  # a look for modules of others would import them
         yield symbol
         return
     outer = attributes.get(id(node))
     if outer is None:
-        module = _module(symbol[0]) if _counts(symbol[0], {*OURS, symbol[0].split(".")[0]}) else None
+        module = _module(symbol[0])
         yield from ((symbol[0], name) for name in (module.definitions if module else ()))
     elif _has_module(symbol[0], outer.attr):
-        yield from _through((f"{symbol[0]}.{outer.attr}", ""), outer, attributes)
+        yield from _through((f"{symbol[0]}.{outer.attr}", ""), outer, attributes, ours)
     else:
         yield symbol[0], outer.attr
-
-
-@functools.cache
-def _bare(statement: ast.stmt) -> ast.stmt:
-    """A copy of a statement without what does not count."""
-    bare: ast.stmt = _Bare().visit(copy.deepcopy(statement))
-    return bare
 
 
 class _Bare(ast.NodeTransformer):

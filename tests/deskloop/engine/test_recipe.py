@@ -61,7 +61,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fix
 
 
 def digest(folder: Path) -> str:
-    for cached in (code._digest, code._module, code._has_module, code._bare):
+    for cached in (code._digest, code._module, code._has_module):
         cached.cache_clear()
     importlib.invalidate_caches()
 
