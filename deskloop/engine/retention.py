@@ -100,12 +100,12 @@ def forget(ledger: Path, row_ids: Iterable[str]) -> int:
 def next_batch(ledger: Path, dataset: str, last: int) -> int:
     """The arrival number of rows that are about to be read, noted with the time; never one that was used before.
 
+    All sources of a store count on together: their unreadable records share a table, and a number must have one time.
+
     Args:
         last: the highest number that the dataset holds; its rows may have expired.
     """
-    noted = [
-        row["batch"] for row in state_rows(ledger / "arrivals", _ARRIVALS).to_pylist() if row["dataset"] == dataset
-    ]
+    noted = state_rows(ledger / "arrivals", _ARRIVALS)["batch"].to_pylist()
     batch = 1 + max(last, *noted, 0)
     row = {"dataset": dataset, "batch": batch, "at": datetime.now(UTC)}
     write_state(ledger / "arrivals", pa.Table.from_pylist([row], schema=_ARRIVALS))
@@ -187,7 +187,7 @@ def _delete(store: Store, due: Due, last: int) -> None:
 def _publish(pipeline: Pipeline, store: Store, catalog: Catalog, why: str, run_id: str) -> None:
     """The raw tables as they are now, and the datasets made from them as made from these, in one commit.
 
-    What was made from a raw version keeps its rows and digest, so that nothing behind it is made anew.
+    What was made from a raw version keeps its rows and digest, so that nothing made from it is recomputed.
     """
     new: dict[str, Version] = {}
     for step in pipeline.steps:

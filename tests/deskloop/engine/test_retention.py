@@ -180,6 +180,14 @@ def test_a_new_schema_does_not_lose_rows_silently(pipeline: Toy, monkeypatch: py
         pipeline.run(longest=99)
 
 
+def test_a_second_source_has_numbers_of_its_own_so_that_new_rows_do_not_expire_with_old_ones(tmp_path: Path) -> None:
+    numbers = [retention.next_batch(tmp_path, name, 0) for name in ("chats", "mails", "chats")]
+    assert numbers == [1, 2, 3]
+    now = datetime.now(UTC)
+    assert retention._last_expired(tmp_path, now - timedelta(days=1), now) == 0
+    assert retention._last_expired(tmp_path, now, now) == 3
+
+
 def test_rows_that_were_not_worked_on_are_not_deleted(pipeline: Toy) -> None:
     pipeline.run()
     pipeline.write({**LOG, "new": "row"})
