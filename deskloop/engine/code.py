@@ -143,18 +143,19 @@ def _has_module(package: str, name: str) -> bool:
 
 def _reached(statement: ast.stmt, name: str, module: Module, ours: set[str]) -> Iterator[Symbol]:
     """What a statement refers to: symbols of its own module and of those that are imported."""
-    bound = dict(module.imports)
+    bound = {alias: {symbol} for alias, symbol in module.imports.items()}
     for node in ast.walk(statement):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            bound |= _imported(node, module.package)
+        if isinstance(node, ast.Import | ast.ImportFrom):  # another method may mean the import of the module's top
+            for alias, symbol in _imported(node, module.package).items():
+                bound.setdefault(alias, set()).add(symbol)
     attributes = {id(node.value): node for node in ast.walk(statement) if isinstance(node, ast.Attribute)}
     for node in ast.walk(statement):
         if not isinstance(node, ast.Name):
             continue
         if node.id in module.definitions:
             yield name, node.id
-        if node.id in bound:
-            yield from _through(bound[node.id], node, attributes, ours)
+        for symbol in bound.get(node.id, ()):
+            yield from _through(symbol, node, attributes, ours)
 
 
 def _through(symbol: Symbol, node: ast.expr, attributes: dict[int, ast.Attribute], ours: set[str]) -> Iterator[Symbol]:
