@@ -12,9 +12,10 @@ from prefect.runtime import flow_run
 
 from deskloop.contract.errors import DataError, DeskloopError
 from deskloop.contract.progress import say
-from deskloop.contract.stage import DataStage
+from deskloop.contract.stage import DataStage, PromotionStage
 from deskloop.engine.firewall import guarded
 from deskloop.engine.retention import expire
+from deskloop.models import Registry
 from deskloop.pipeline.load import load_pipeline
 from deskloop.pipeline.pipeline import Step
 from deskloop.pipeline.preflight import preflight
@@ -48,6 +49,8 @@ def opened(
         if data_only:
             steps = [step for step in steps if isinstance(step.stage, DataStage)]
         preflight(loaded, steps)
+        if any(isinstance(step.stage, PromotionStage) for step in steps):
+            Registry(loaded.store).check_name(loaded.settings.name)
         with open_run(loaded, tell, refit or [], rebuild, gate_blocked) as run:
             run.engine.flow_run_id = str(flow_run.get_id() or "")
             try:

@@ -36,20 +36,22 @@ def make_promotion(
         raise TypeError(f"step {step.name!r} promotes nothing")
     evaluations = {version.step: version.details for version in inputs["evaluation"]}
     registry, name = Registry(engine.store.root), engine.pipeline.settings.name
-    judged: dict[str, tuple[Model, list[dict[str, Any]], bool]] = {}
-    for candidate, version_name in candidates_of(inputs["evaluation"][0].details).items():
-        version = engine.catalog.get(version_name)
+    first = inputs["evaluation"][0]
+    versions = {candidate: engine.catalog.get(one) for candidate, one in candidates_of(first.details).items()}
+    known = {model.fingerprint: model for model in registry.models(name)}
+    judged: dict[str, list[dict[str, Any]]] = {}
+    for candidate, version in versions.items():
         own = {evaluation: figures_for(figures, candidate) for evaluation, figures in evaluations.items()}
-        model = _register(engine, registry, name, version, inputs["evaluation"][0], next(iter(own.values())))
-        is_champion = CHAMPION in model.aliases
-        replaced = not is_champion and model.promoted_at is not None
-        judged[candidate] = model, stage.judge(own, step.config, replaced), is_champion
-    chosen = stage.choose(evaluations, step.config, {name: gates for name, (_, gates, _) in judged.items()})
-    model, gates, is_champion = judged[chosen]
+        before = known.get(version.fingerprint)
+        replaced = before is not None and CHAMPION not in before.aliases and before.promoted_at is not None
+        judged[candidate] = stage.judge(own, step.config, replaced)
+    chosen = stage.choose(evaluations, step.config, judged)
+    for candidate in sorted(versions, key=lambda candidate: candidate == chosen):  # the last one is the challenger
+        figures = figures_for(first.details, candidate)
+        model = _register(engine, registry, name, versions[candidate], first, figures)
+    gates, version, is_champion = judged[chosen], versions[chosen], CHAMPION in model.aliases
     action = stage.decide(gates, step.config, is_champion)
     why = stage.explain(action, gates)
-    version = engine.catalog.get(model.catalog)
-    figures = figures_for(next(iter(evaluations.values())), chosen)
     if not is_champion:
         write_card(model.folder, _card(engine, version, figures, gates))
         model = registry.note_decision(model, why)

@@ -26,7 +26,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from deskloop.contract.errors import ConfigError
-from deskloop.contract.stage import SourceStage, Stage, StageConfig
+from deskloop.contract.stage import ModelStage, SourceStage, Stage, StageConfig
 from deskloop.pipeline.graph import connect, flow_problems
 from deskloop.pipeline.pipeline import Pipeline, Settings, Step
 from deskloop.pipeline.problems import kind, nearest, refusals
@@ -35,6 +35,7 @@ from deskloop.pipeline.yaml_file import override, read_document, step_name
 
 STEP_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 RESERVED = ("quarantine",)  # a name that the raw zone uses
+COMPARED = ("base", "candidate", "champion", "unigram", "bigram", "prompt")  # names that an evaluation uses
 KEYS = ("stage", "name", "inputs", "with")
 
 
@@ -164,6 +165,10 @@ def _name_problems(steps: Sequence[Step], pipeline: Any) -> list[str]:
     owners = dict.fromkeys(RESERVED, "deskloop itself")
     problems = []
     for step in steps:
+        if isinstance(step.stage, ModelStage) and step.stage.role == "candidate" and step.name in COMPARED:
+            problems.append(
+                f"steps.{step.name}: a candidate cannot be called {step.name!r}, as evaluations use that name"
+            )
         taken = {name: owners[name] for name in step.datasets.values() if name in owners}
         for name, owner in taken.items():
             is_model = name == pipeline and step.name == step.stage.name and not step.stage.dataset

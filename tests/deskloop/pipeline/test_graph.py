@@ -117,6 +117,10 @@ def test_two_candidates_and_a_dataset_by_its_name(tmp_path: Path) -> None:
             ["steps.finetune.inputs.base: takes one input, found 2"],
         ),
         (
+            [*STEPS, "base", {"stage": "finetune", "name": "champion"}, "evaluate"],
+            ["steps.champion: a candidate cannot be called 'champion', as evaluations use that name"],
+        ),
+        (
             [*STEPS, "finetune"],
             ["steps.finetune: its input 'base' needs a base model; put `base` before it"],
         ),
