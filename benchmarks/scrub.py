@@ -8,8 +8,8 @@ Presidio runs on a blank spaCy pipeline, once as it comes (it has no lemmas, so 
 word is ever found) and once with the words as lemmas (`context`): `identical` holds for both, `patterns_ratio` is the
 smaller ratio of the two, `full_ratio` compares with the faster of the two.
 `--sizes` prints, instead, the seconds that texts of 1, 2 and 4 units take the full detector; with `--whole` they take
-the whole way, as an answer to an agent, known values and replacement included. `worst` is the largest growth from 1 to
-4 units, as a share of 4 (1: linear), of the kinds that take a second or more; `slowest`, in seconds, is of 4 units.
+the entire path, as an answer to an agent, known values and replacement included. `worst` is the largest growth from 1
+to 4 units, as a share of 4 (1: linear), of the kinds that take a second or more; `slowest`, in seconds, is of 4 units.
 """
 
 import argparse

@@ -163,13 +163,13 @@ def promote_command(version: str, reason: str, file: str, sample: int | None, as
     _say_moved(before, champion)
 
 
-@models_command.command("rollback", short_help="Put the version before the champion in use again.")
-@click.option("--reason", default="", metavar="TEXT", help="Why; kept with the version that is taken out of use.")
+@models_command.command("rollback", short_help="Promote the version before the champion again.")
+@click.option("--reason", default="", metavar="TEXT", help="Why; kept with the version that is rolled back.")
 @_shared
 def rollback_command(reason: str, file: str, sample: int | None, as_json: bool) -> None:
-    """Put the version before the champion in use again, at once.
+    """Promote the version before the champion again, at once.
 
-    The one taken out of use is never put in use again by a run, only by `deskloop models promote`.
+    The version that was rolled back is never promoted again by a run, only by `deskloop models promote`.
     """
     desk = open_desk(file, sample)
     before, champion = desk.registry.rollback(desk.name, reason)

@@ -46,7 +46,7 @@ def init_command(file: str, output: Path) -> None:
         output.write_text(content, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{output} cannot be written: {error.strerror}", "the command") from None
-    echo(f"wrote {output}; look it over, then: deskloop run -c {shlex.quote(str(output))}")
+    echo(f"wrote {output}; review it, then: deskloop run -c {shlex.quote(str(output))}")
 
 
 @click.command("scrub")

@@ -13,7 +13,7 @@ from pydantic import Field
 from deskloop.contract.stage import Port, PromotionStage, StageConfig
 
 MEASURE = "bits_per_byte"
-ENOUGH, REPLACED = "enough test families", "not taken out of use before"
+ENOUGH, REPLACED = "enough test families", "not replaced before"
 
 
 class PromoteConfig(StageConfig):

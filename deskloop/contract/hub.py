@@ -31,7 +31,7 @@ def check_model(model: str, folder: str, where: str) -> None:
     problem = _unreachable(model)
     if problem:
         raise ConfigError(
-            f"model {model!r} cannot be had: it is no folder beside the pipeline file, not in the local cache, and "
+            f"model {model!r} is not available: it is no folder beside the pipeline file, not in the local cache, and "
             f"{problem}. Give a folder, or download it where there is a network: hf download {model}",
             where,
         )

@@ -40,7 +40,7 @@ class Model:
         data: dataset -> the version it was trained or judged on, `train@3`.
         promoted_at: when it last came into use; None if it never did.
         previous: the version that it took over from, or would go back to; None if there was none.
-        rolled_back: when and why it was taken out of use; empty if it was not, or is in use again.
+        rolled_back: when and why it was rolled back; empty if it was not, or is the champion again.
         erased: `rows` that it was trained on and that have been erased since, `at` when, and how many by erasure;
             empty if none.
         reason: why it was last promoted; empty if it never was.

@@ -130,5 +130,5 @@ GATES = {
     "better than champion": "It is clearly better than the model in use.",
     "not worse than champion": "It is the model in use's equal, or better, within the declared margin.",
     "enough test families": "The test split is large enough to decide without a person.",
-    "not taken out of use before": "Nobody had already replaced this very model by another.",
+    "not replaced before": "Nobody had already replaced this very model by another.",
 }

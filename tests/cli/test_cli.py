@@ -426,7 +426,7 @@ def test_init_writes_a_file_once(tmp_path: Path, deskloop: Call) -> None:
     (tmp_path / "log.jsonl").write_text(json.dumps({"id": "1", "turns": turns}))
     output = tmp_path / "new folder" / "pipeline.yaml"
     first = deskloop("init", tmp_path / "log.jsonl", "-o", output)
-    assert first == (0, f"wrote {output}; look it over, then: deskloop run -c '{output}'\n", "")
+    assert first == (0, f"wrote {output}; review it, then: deskloop run -c '{output}'\n", "")
     written = output.read_text()
     assert "path: ../log.jsonl" in written
     again = deskloop("init", tmp_path / "log.jsonl", "-o", output)

@@ -81,11 +81,11 @@ def test_two_nights_and_back(trained_desk: Desk, monkeypatch: pytest.MonkeyPatch
     for sent in (1, 2, 2):  # again where the first was not taken; then never again
         fourth = retrain(str(desk.file))
         assert fourth["steps"]["evaluate"]["reused"]
-        assert gates(fourth)["not taken out of use before"] is False
+        assert gates(fourth)["not replaced before"] is False
         assert fourth["decision"]["action"] == "blocked"
         assert len(told) == sent
     assert told[0][1] == "desk"
-    assert "not taken out of use before" in told[0][2]
+    assert "not replaced before" in told[0][2]
     assert registry.models("desk")[0].decision == fourth["decision"]["why"]
     champion = registry.champion("desk")
     assert champion is not None

@@ -114,9 +114,9 @@ def test_what_becomes_of_a_candidate() -> None:
 @pytest.mark.parametrize("families", [100, 10])
 def test_what_a_person_took_out_of_use_stays_out(families: int) -> None:
     gates = judge(evaluation(families), PromoteConfig(), replaced=True)
-    assert passed(gates)["not taken out of use before"] is False
+    assert passed(gates)["not replaced before"] is False
     assert decide(gates, PromoteConfig()) == "blocked"
-    assert "(not taken out of use before)" in explain("blocked", gates)
+    assert "(not replaced before)" in explain("blocked", gates)
 
 
 def test_a_message_gives_the_figures() -> None:
@@ -125,7 +125,7 @@ def test_a_message_gives_the_figures() -> None:
         "better than base: +0.100 bits per byte, between +0.050 and +0.150; all of it below -0.045 needed",
         "better than bigram: -0.100 bits per byte, too few families for an interval; all of it below -0.055 needed",
         "enough test families: 10; at least 50 needed",
-        "not taken out of use before",
+        "not replaced before",
     ]
 
 

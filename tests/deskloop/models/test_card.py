@@ -39,7 +39,7 @@ EVALUATION: dict[str, Any] = {
 }  # fmt: skip
 GATES = [
     {"gate": "better than base", "passed": True, "value": -3.26544, "threshold": 0.0},
-    {"gate": "not taken out of use before", "passed": False, "value": None, "threshold": None},
+    {"gate": "not replaced before", "passed": False, "value": None, "threshold": None},
 ]
 
 
@@ -90,7 +90,7 @@ def test_it_tells_data_training_comparison_and_gates() -> None:
         "| unigram: word frequencies alone | 2.500 |  |  |",
         "| base | -3.265 | -3.300 to -3.200 | 110 conversations in 80 families |",
         "| better than base | passed | -3.265 | 0.000 |",
-        "| not taken out of use before | failed |  |  |",
+        "| not replaced before | failed |  |  |",
         "* Generated copies are in the training split only; validation and test are logged conversations.",
     ):
         assert line in text.splitlines(), line

@@ -43,7 +43,7 @@ def test_every_problem_at_once_before_anything_runs(tmp_path: Path) -> None:
     assert time.monotonic() - began < 30
     told = str(caught.value)
     assert "log.jsonl" in told
-    assert "'no-such/model' cannot be had" in told
+    assert "'no-such/model' is not available" in told
     assert "hf download no-such/model" in told
 
 
@@ -51,7 +51,7 @@ def test_steps_that_do_not_run_are_not_asked(tmp_path: Path) -> None:
     made = pipeline(tmp_path, base="no-such/model")
     preflight(made, made.selected(until="split"))
     (tmp_path / "log.jsonl").unlink()
-    with pytest.raises(ConfigError, match="cannot be had"):
+    with pytest.raises(ConfigError, match="is not available"):
         preflight(made, made.selected(begin="split"))
     preflight(made, made.selected(begin="finetune"))
 
