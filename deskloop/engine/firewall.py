@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from deskloop.contract.errors import DeskloopError, MachineError, StepError
+from deskloop.contract.extras import missing_extra
 
 # errno -> (what happened, what to do); {place} is a path, or a general word for it.
 _ERRNO = {
@@ -129,7 +130,7 @@ def explain(error: BaseException, store: Path | None = None) -> str | None:
     for one in _chain(error):
         if isinstance(one, MachineError):
             return str(one)
-        if problem := _of_prefect(one) or _of_machine(one, store):
+        if problem := missing_extra(one) or _of_prefect(one) or _of_machine(one, store):
             return problem
     return None
 

@@ -35,8 +35,9 @@ def recipe_of(
 
 
 def library_versions(names: tuple[str, ...]) -> dict[str, str]:
-    """Installed version of each distribution; one that is missing is an error of the environment."""
-    return {name: importlib.metadata.version(name) for name in names}
+    """Return the installed version of each distribution, without those of extras that are not installed."""
+    installed = {name: next(iter(importlib.metadata.distributions(name=name)), None) for name in names}
+    return {name: distribution.version for name, distribution in installed.items() if distribution is not None}
 
 
 def _declared(stage: Stage) -> list[object]:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from deskloop.contract.errors import ConfigError
-from deskloop.contract.stage import Context
+from deskloop.contract.extras import require_extra
+from deskloop.contract.stage import Context, EvaluationStage, ModelStage
 from deskloop.pipeline.pipeline import Pipeline, Step
 
 
@@ -16,11 +17,13 @@ def preflight(pipeline: Pipeline, steps: Sequence[Step]) -> None:
     """
     refused: list[ConfigError] = []
     for step in steps:
-        if step.stage.check is not None:
-            try:
+        try:
+            if isinstance(step.stage, ModelStage | EvaluationStage):
+                require_extra("train", f"step {step.name!r}")
+            if step.stage.check is not None:
                 step.stage.check(step.config, Context(step=step.name, folder=str(pipeline.folder)))
-            except ConfigError as error:
-                refused.append(error)
+        except ConfigError as error:
+            refused.append(error)
     if len(refused) == 1:
         raise refused[0]
     if refused:

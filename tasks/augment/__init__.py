@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pandas as pd
 
 from deskloop.contract.errors import ConfigError
+from deskloop.contract.extras import require_extra
 from deskloop.contract.stage import Context, FittedStage
 from deskloop.store.memo import Memo
 from tasks.augment import generators
@@ -63,6 +64,7 @@ def check(config: AugmentConfig, context: Context) -> None:
         from tasks.augment.generators import models
 
         try:
+            require_extra("train", "similarity")
             models.resolve(config.similarity, context.folder, "similarity")
         except ConfigError as error:
             problems += error.problems

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from deskloop.contract.errors import ConfigError
+from deskloop.contract.extras import require_extra
 from deskloop.contract.schema import DEFAULTS, RAW_CONVERSATION
 from deskloop.contract.stage import Context, SourceStage
 from deskloop.contract.terminal import visible
@@ -74,6 +75,8 @@ def check(config: IngestConfig, context: Context) -> None:
     Raises:
         ConfigError: with all problems of all sources.
     """
+    if any(source.path.startswith(("s3://", "s3a://")) for source in config.sources):
+        require_extra("s3", "sources")
     checked_files(config, context)
 
 

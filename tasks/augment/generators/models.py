@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from deskloop.contract.errors import ConfigError
+from deskloop.contract.extras import require_extra
 from deskloop.contract.hub import ask
 from deskloop.contract.quiet import quiet
 
@@ -67,6 +68,7 @@ def check(model: str, folder: str, where: str, architecture: str = "auto") -> No
     Raises:
         ConfigError: it is nowhere, is no `architecture`, or is a chat model without a chat template.
     """
+    require_extra("train", where)
     found = resolve(model, folder, where)
     if found.folder is None:
         return  # it is on the hub; its kind shows when it has been downloaded

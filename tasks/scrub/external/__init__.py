@@ -16,6 +16,7 @@ import importlib.metadata
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from deskloop.contract.extras import require_extra
 from tasks.scrub.external.find import Found, find
 from tasks.scrub.external.findings import chosen
 from tasks.scrub.external.tagging import spacy_tagger, token_tagger
@@ -46,6 +47,8 @@ def check(detector: str, folder: str = ".") -> None:
     Raises:
         ConfigError: names what to install.
     """
+    if detector.startswith("transformers:"):
+        require_extra("train", "detector")
     find(detector, folder)
 
 

