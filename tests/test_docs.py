@@ -1,4 +1,4 @@
-"""What the documentation says is so: its options, its example stage, its commands, its files."""
+"""Check the documentation against the code: its options, its example stage, its commands, its files."""
 
 import importlib.util
 import re
@@ -74,5 +74,8 @@ def test_every_dependency_has_its_line() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     page = (ROOT / "docs" / "dependencies.md").read_text()
-    names = [re.split(r"[<>=\[]", one)[0] for one in project["dependencies"]]
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *extras["train"], *extras["s3"], *extras["train-tagger"]]
+    names = [re.split(r"[<>=\[]", requirement)[0] for requirement in needed]
     assert [name for name in names if name not in page] == []
+    assert [extra for extra in extras if f"`[{extra}]`" not in page] == []
