@@ -1,4 +1,4 @@
-"""Write docs/pipeline.md from the configs themselves: `python docs/options.py`; a test holds the page against them."""
+"""Write docs/pipeline.md from the configs: `python docs/options.py`. A test checks that the page is up to date."""
 
 from pathlib import Path
 from typing import Any
@@ -11,23 +11,14 @@ PAGE = Path(__file__).parent / "pipeline.md"
 HEAD = """\
 # The pipeline file
 
-Written by `python docs/options.py` from the configs. `deskloop schema` prints the same as a JSON Schema for editors.
-Unknown keys, wrong types and steps in an impossible order are refused before anything runs, all at once.
-
-Steps are a list. An entry is a stage (`scrub`), a stage with options (`normalize: {min_turns: 2}`), or, to use a stage
-twice, `{stage: normalize, name: normalize_again, with: {min_turns: 3}}`. `--set normalize.min_turns=3` overrides an
-option.
-
-A step that makes a table reads the table before it. `inputs:` names other earlier steps or datasets: one, several
-(their rows are joined), or one for each port of a model's step:
-
 ```yaml
+name: support
 steps:
-  - ingest: {sources: [{path: chats.jsonl}]}
-  - scrub
-  - {stage: ingest, name: mails, with: {sources: [{path: mails.csv}]}}
+  - ingest: {sources: [{path: chats.jsonl}]}            # a stage with options
+  - scrub                                               # a stage with its defaults
+  - {stage: ingest, name: mails, with: {sources: [{path: mails.csv}]}}   # a second step of a stage needs a name
   - {stage: scrub, name: scrub_mails}
-  - {stage: normalize, inputs: [scrub, scrub_mails]}
+  - {stage: normalize, inputs: [scrub, scrub_mails]}    # reads the rows of both
   - dedupe
   - split
   - encode
@@ -38,21 +29,29 @@ steps:
   - promote                                             # the better one, if it passes every gate
 ```
 
-| stage | port | reads by default |
+`--set normalize.min_turns=3` overrides an option on the command line. Unknown keys, wrong types, impossible orders of
+steps, and missing or unscrubbed inputs are rejected before the run starts, all at once. `deskloop schema` prints this
+page as a JSON Schema for editors.
+
+By default, a step that writes a table reads the previous table. `inputs:` names other earlier steps or datasets: one,
+several (their rows are joined), or one for each port of a model step:
+
+| stage | port | default input |
 |---|---|---|
 | `base` | `tokenizer` | the nearest `encode` |
 | `finetune` | `base`, `train`, `validation` | the nearest base model and encoded splits |
 | `evaluate` | `candidates`, `base`, `train`, `test` | all candidates, the nearest base model and encoded splits |
 | `promote` | `evaluation` | all evaluations; a candidate must pass the gates of each |
 
-`evaluate` also compares with the champion of the registry. Inputs that are missing, come later, hold unscrubbed text or
-do not fit are refused before anything runs.
+`evaluate` also compares the candidates with the registry's champion.
+
+`python docs/options.py` writes this page from the configs.
 
 """
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the page."""
     parts = [HEAD, _table("Top level", Settings)]
     parts += [_table(f"Step `{name}`", stage.config) for name, stage in stages().items()]
     return "\n".join(parts)
@@ -65,11 +64,11 @@ def _table(title: str, config: type[StageConfig]) -> str:
 
 
 def _rows(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> list[str]:
-    """A row for each option; the options of an inner mapping follow it with a dotted name."""
+    """One row per option; the options of a nested mapping follow it with dotted names."""
     rows = []
     for name, field in schema.get("properties", {}).items():
-        needed = name in schema.get("required", [])
-        default = "needed" if needed else _shown(field.get("default"))
+        required = name in schema.get("required", [])
+        default = "required" if required else _shown(field.get("default"))
         rows.append(f"| `{prefix}{name}` | {_type(field)} | {default} | {field.get('description', '')} |")
         for inner in _references(field):
             rows += _rows(definitions[inner], definitions, f"{prefix}{name}.")
@@ -79,23 +78,23 @@ def _rows(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> l
 
 
 def _kinds(field: dict[str, Any]) -> dict[str, str]:
-    """Of a list whose items are of several kinds: kind -> name of its definition."""
+    """Return kind -> name of its definition, for a list whose items are of several kinds."""
     mapping = field.get("items", {}).get("discriminator", {}).get("mapping", {})
     return {kind: reference.rpartition("/")[2] for kind, reference in mapping.items()}
 
 
 def _references(field: dict[str, Any]) -> list[str]:
-    found = [field, field.get("items", {}), *field.get("anyOf", [])]
-    return [one["$ref"].rpartition("/")[2] for one in found if "$ref" in one]
+    schemas = [field, field.get("items", {}), *field.get("anyOf", [])]
+    return [schema["$ref"].rpartition("/")[2] for schema in schemas if "$ref" in schema]
 
 
 def _type(field: dict[str, Any]) -> str:
     if "const" in field:
         return f"`{field['const']}`"
     if "enum" in field:
-        return " or ".join(f"`{one}`" for one in field["enum"])
+        return " or ".join(f"`{value}`" for value in field["enum"])
     if "anyOf" in field:
-        return " or ".join(dict.fromkeys(_type(one) for one in field["anyOf"] if one.get("type") != "null"))
+        return " or ".join(dict.fromkeys(_type(option) for option in field["anyOf"] if option.get("type") != "null"))
     names = {
         "array": "list",
         "object": "mapping",

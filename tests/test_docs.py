@@ -31,6 +31,12 @@ def test_the_options_page_is_current() -> None:
     assert (ROOT / "docs" / "pipeline.md").read_text(encoding="utf-8") == load(ROOT / "docs" / "options.py").page()
 
 
+def test_the_example_of_the_options_page_is_accepted(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "pipeline.md").read_text(encoding="utf-8")
+    (tmp_path / "pipeline.yaml").write_text(re.findall(r"```yaml\n(.*?)```", page, re.S)[0])
+    assert load_pipeline(tmp_path / "pipeline.yaml", stages()).steps[-1].name == "promote"
+
+
 @pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*/pipeline.yaml")), ids=lambda file: file.parent.name)
 def test_every_example_pipeline_is_accepted(file: Path) -> None:
     assert load_pipeline(file, stages()).steps[0].name == "ingest"
