@@ -181,13 +181,13 @@ def test_other_files_are_other_equipment(models: Path, tmp_path: Path) -> None:
         ("spacy:en_core_web_trf", "python -m spacy download en_core_web_trf"),
         ("spacy:./nowhere", "neither a folder nor an installed package"),
         ("spacy:empty", r"its meta\.json cannot be read"),
-        ("spacy:tagger", "finds no entities"),
-        ("spacy:money", "says something personal: MONEY, ORG"),
+        ("spacy:tagger", "detects no entities"),
+        ("spacy:money", "stands for personal values: MONEY, ORG"),
         ("transformers:nobody/model", "hf download nobody/model"),
         ("transformers:empty", r"holds no config\.json"),
         ("transformers:odd", "cannot be read"),
         ("transformers:encoder", "no token classifier"),
-        ("transformers:chunks", "no label of 'chunks' says something personal"),
+        ("transformers:chunks", "no label of 'chunks' stands for personal values"),
     ],
 )
 def test_what_cannot_be_had_is_refused(
