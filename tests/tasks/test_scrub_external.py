@@ -1,4 +1,4 @@
-"""Larger detectors, with tiny models made here: what counts of their findings, and what is refused."""
+"""Larger detectors, with tiny models made here: which findings count, and which detectors are rejected."""
 
 import itertools
 import json
@@ -180,17 +180,17 @@ def test_other_files_are_other_equipment(models: Path, tmp_path: Path) -> None:
         ("spacy:", "expected spacy:NAME"),
         ("spacy:en_core_web_trf", "python -m spacy download en_core_web_trf"),
         ("spacy:./nowhere", "neither a folder nor an installed package"),
-        ("spacy:empty", r"its meta\.json cannot be read"),
+        ("spacy:empty", r"its meta\.json is missing or unreadable"),
         ("spacy:tagger", "detects no entities"),
         ("spacy:money", "stands for personal values: MONEY, ORG"),
         ("transformers:nobody/model", "hf download nobody/model"),
         ("transformers:empty", r"holds no config\.json"),
         ("transformers:odd", "cannot be read"),
-        ("transformers:encoder", "no token classifier"),
+        ("transformers:encoder", "is not a token classifier"),
         ("transformers:chunks", "no label of 'chunks' stands for personal values"),
     ],
 )
-def test_what_cannot_be_had_is_refused(
+def test_unavailable_detectors_are_rejected(
     detector: str, message: str, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")

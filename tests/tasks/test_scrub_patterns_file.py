@@ -48,7 +48,7 @@ def test_recognizers_of_a_file(tmp_path: Path) -> None:
         ("recognizers: [{supported_entity: A, name: n, deny_list: Rosalind}]", "number 1 is rejected by Presidio"),
         (
             "recognizers: [{supported_entity: A, name: n, patterns: [{name: Rosalind, regex: '(', score: 1}]}]",
-            "refused",
+            "rejected",
         ),
         ("recognizers: [{supported_entity: A, name: n, patterns: [{name: p, regex: 'b*', score: 1}]}]", "empty text"),
     ],

@@ -145,7 +145,7 @@ def test_forgetting_vectors_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     tagger = Tagger()
     monkeypatch.setattr("tasks.scrub.tagger._tagger", lambda: tagger)
     assert [tag([text])[0] for text in texts] == before
-    assert len(tagger.known) <= 12
+    assert len(tagger.row_of) <= 12
 
 
 @settings(max_examples=100, deadline=None)
