@@ -132,7 +132,8 @@ def flips(bench: Bench, count: int) -> Counter[str]:
         place = f"{table.parent.name}/{table.name}"
         flip(part, bit)
         with allow_raw("benchmark"):
-            for version in (version for version in catalog.versions if f"{version.zone}/{version.dataset}" == place):
+            affected = [version for version in catalog.versions if f"{version.zone}/{version.dataset}" == place]
+            for version in affected:
                 try:
                     store.read(version.zone, version.dataset, version.delta_version, ["row_id", "_hash"])
                     store.changes(version.zone, version.dataset, 0, version.delta_version)
