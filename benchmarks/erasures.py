@@ -113,7 +113,7 @@ def _erases(
 
 
 def _touches(store: Path, file: Path, word: str) -> bool:
-    """Check whether an erasure by a word changes any file, or is not rejected."""
+    """Request an erasure by a word; return whether it changed a file or was not rejected."""
     before = _content(store)
     code, _ = _deskloop("data", "erase", "-c", file, "--customer", word, "-y", "-q", "--json")
     return code != 2 or _content(store) != before

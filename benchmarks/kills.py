@@ -72,7 +72,7 @@ class Yard:
         self.states = {name: folder / "states" / name for name in ("one day", "two days")}
 
     def prepare(self) -> None:
-        """Create the states: the first day run and the second one pending; both days run, with two models."""
+        """Create the states: with one day processed and the next one pending, and with both days and two models."""
         desk = Desk(self.desk, example_lines(COUNT), workers=2)
         desk.extra = MODEL
         desk.save()

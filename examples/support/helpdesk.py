@@ -109,7 +109,7 @@ class Helpdesk:
         return f"HD-{100_000 + number}"
 
     def conversation(self, number: int) -> Conversation:
-        """Return the `number`-th conversation."""
+        """Generate the `number`-th conversation."""
         fate, intent, _ = self.fate(number)
         customer, at = customer_of(self.seed, self.owner(number)), self.calendar.at(number)
         return play(self.repertoire, self.seed, number, None if fate == "foreign" else intent, customer, at)

@@ -129,7 +129,7 @@ class Conversation:
             if span.score < CERTAIN and span.type not in LOOSE:
                 result.append(span)
             elif span.score < CERTAIN:
-                # Only these can overlap: the ones before end too early, the ones behind start too late.
+                # Only these can overlap the span: those before them end too early, those after them start too late.
                 near = certain[bisect_right(reached, span.start) : bisect_left(starts, span.end)]
                 inside = [other for other in near if span.start < other.end]
                 alike = next((other for other in inside if other.type == span.type), None)

@@ -142,7 +142,7 @@ def planted_log(conversations: int, each: int = 4) -> Log:
 def _name(content: dict[str, Any], log: Log, rng: np.random.Generator, at: int) -> None:
     """Give the conversation a customer whom the source declares, mentioned once without cue words."""
     name = f"Zelphina{at} Quarrington" if at % 2 else f"Quillon Varsavska{at}"
-    name = "".join(one for one in name if not one.isdigit()) + "abcdefghij"[at // 5 % 10] * 2
+    name = "".join(character for character in name if not character.isdigit()) + "abcdefghij"[at // 5 % 10] * 2
     content["customer"]["name"] = name
     log.add(f"known {at}", name, name)
     content["turns"][-1]["text"] += f" Bye, {name.upper() if at % 3 else name}."

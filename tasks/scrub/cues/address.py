@@ -185,7 +185,7 @@ def _after_address(words: Tokens, letters: str, index: int) -> Iterator[tuple[in
 
 
 def _corner(words: Tokens, letters: str, index: int) -> Iterator[tuple[int, int, float]]:
-    """Yield two streets of a few words each, joined by "and"."""
+    """Yield two street names joined by "and"."""
     match = re.compile(r"(?:[WDRCsSPFUBnmfzlo][.'-]?){1,8}&(?:[WDRCsSPFUBnmfzlo][.'-]?){1,7}").match(letters, index + 2)
     if match:
         first = index - 1 if index and words.low[index - 1] == "the" else index

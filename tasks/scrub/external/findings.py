@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from deskloop.contract.placeholders import PLACEHOLDER
+from tasks.scrub.known import entity_name
+from tasks.scrub.shield import SHIELD, shield
 from tasks.scrub.span import Span
 
-COVER = "\ue000"  # covers each character of a placeholder
 PLACE = "LOCATION"
 _LABELS: dict[str, str | None] = {
     "PER": "PERSON", "PERSON": "PERSON", "LOC": PLACE, "GPE": PLACE, "FAC": PLACE, "LOCATION": PLACE,
@@ -25,22 +25,18 @@ _WINDOW = 24  # characters before a place that are searched for a house number
 def entity_of(label: str) -> str | None:
     """Return our type for a model's label, without its `B-` or `I-`; None for ignored labels."""
     bare = re.sub(r"^[BIELSU]-", "", label.upper())
-    if bare in _LABELS:
-        return _LABELS[bare]
-    from tasks.scrub.known import entity_name  # lazy, because `known` imports detection, which loads this module
-
-    return entity_name(bare)
+    return _LABELS[bare] if bare in _LABELS else entity_name(bare)
 
 
 def chosen(text: str, spans: Sequence[Span]) -> list[Span]:
     """Return the spans to use: trimmed to whole words, clear of placeholders, places only as parts of an address."""
-    covered = PLACEHOLDER.sub(lambda match: COVER * len(match[0]), text)
+    covered = shield(text)
     whole: list[Span] = []
     for span in sorted(spans, key=lambda span: (span.start, -span.end)):
         if whole and span.start < whole[-1].end:
             continue
         start, end = _whole(text, span.start, span.end)
-        if start < end and COVER not in covered[start:end]:
+        if start < end and SHIELD not in covered[start:end]:
             whole.append(Span(start, end, span.type, span.score))
     address = _address_parts(text, whole)
     return [span for place, span in enumerate(whole) if span.type != PLACE or place in address]

@@ -1,4 +1,4 @@
-"""Load your own recognizers from a YAML file in Presidio's format, with Presidio's own code.
+"""Load your own recognizers from a YAML file in Presidio's format, with Presidio's code.
 
     recognizers:
       - name: Order number

@@ -63,7 +63,7 @@ def hidden(said: Said, entity: str, rng: np.random.Generator) -> Said:
 
 
 def spoken(said: Said, entity: str, rng: np.random.Generator) -> Said:
-    """Spell numbers digit by digit, as on the phone; convert other types to lower case."""
+    """Spell out numbers digit by digit, as on the phone; convert other types to lower case."""
     before, value, after = said
     if entity not in SAYABLE:
         return lower_case(said, entity, rng)

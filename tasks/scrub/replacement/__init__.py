@@ -31,7 +31,7 @@ _MASK = re.compile(r"(?<!\*)\*{4}(?!\*)(?:[0-9]{4}(?![0-9]))?")
 
 @lru_cache(maxsize=16)
 def replacement(modes: tuple[tuple[str, str], ...], key: bytes) -> "Replacement":
-    """Return the `Replacement` for a config's `replace_items`, cached together with its own cache."""
+    """Return the `Replacement` for a config's `replace_items`; it is cached, since it caches what it creates."""
     return Replacement(dict(modes), key)
 
 

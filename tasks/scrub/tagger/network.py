@@ -58,7 +58,7 @@ class Network(nn.Module):
         return _steps(total.clamp(-1, 1), 1.0)
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Return the arrays of the model file: 8-bit integers, their scales, and biases."""
+        """Return the arrays of the model file: 8-bit weights with their scales, and biases."""
         arrays: dict[str, Any] = {"unit": np.float32(LARGEST / STEPS)}
         for name in ("grams", "words", "flags", "shapes"):
             table = getattr(self, name).detach().clamp(-LARGEST, LARGEST)

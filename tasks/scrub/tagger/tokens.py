@@ -1,4 +1,4 @@
-"""Split texts into words, digit runs and signs that cover every character."""
+"""Split texts into words, digit runs and signs; the tokens cover every character."""
 
 import re
 from collections.abc import Sequence
