@@ -1,10 +1,10 @@
-"""Damage: 750 flipped bits and 30 damaged files of every kind; nothing wrong is published, and `data verify` finds all.
+"""Flip 750 bits and damage 30 files of every kind: no wrong data is published, and `data verify` finds all damage.
 
-    .venv/bin/python -m benchmarks.damage [--flips 750] [--lines 150] [--cost-lines 1000]
+    python -m benchmarks.damage [--flips 750] [--lines 150] [--cost-lines 1000]
 
-A small store is built once (data, base and candidate, a memo). Every flip is followed by reading every version of the
-table that has it, every 25th by the next run on a changed log; every damage of a file by `data verify` and by the
-next run. The last line is one JSON object; `cost` is the share of a run's CPU time that goes into verifying.
+A small store is built once (data, base and candidate, a memo). After each flip, every version of the affected table is
+read, and after every 25th flip the pipeline runs on a changed log; after each damaged file, `data verify` and the
+pipeline run. The last line is one JSON object; `cost` is the share of a run's CPU time spent on verification.
 """
 
 import argparse
@@ -38,7 +38,7 @@ MODEL = {"finetune": {"max_steps": 2, "batch_tokens": 512, "checkpoint_every": 2
 
 
 class Bench:
-    """A built store, and copies of it to damage."""
+    """A built store, and copies of it that are damaged."""
 
     def __init__(self, folder: Path, lines: int) -> None:
         self.folder, self.lines = folder, lines
@@ -53,30 +53,30 @@ class Bench:
         self.undisturbed = self.run(self.changed(self.copy("undisturbed")))
 
     def copy(self, name: str) -> Path:
-        """A copy of the built folder, in place of an earlier one of that name."""
-        place = self.folder / name
-        shutil.rmtree(place, ignore_errors=True)
-        return Path(shutil.copytree(self.folder / "built", place))
+        """Copy the built folder, replacing an earlier copy of that name."""
+        copy = self.folder / name
+        shutil.rmtree(copy, ignore_errors=True)
+        return Path(shutil.copytree(self.folder / "built", copy))
 
     def changed(self, folder: Path) -> Path:
-        """The log with its first line gone and ten more."""
+        """Remove the first line of the log and append ten more."""
         lines = example_lines(self.lines + 10)[1:]
         (folder / "log" / "day-1.jsonl").write_bytes(b"\n".join(lines) + b"\n")
         return folder
 
     def run(self, folder: Path, model: bool = True) -> dict[str, str]:
-        """Run the data part, and the model part up to the candidate; dataset -> digest."""
+        """Run the data steps, and the model steps up to the candidate; return dataset -> digest."""
         if not (folder / "pipeline.yaml").exists():
             self.desk.save()
         pipeline = load_pipeline(folder / "pipeline.yaml", stages())
         with open_run(pipeline, lambda line: None) as run:
             for step in [*pipeline.data_steps, *([pipeline.step("base"), pipeline.step("finetune")] if model else [])]:
                 run_step(run, step)
-            versions = [one for entry in run.entries.values() for one in entry.versions]
-            return {one.dataset: one.digest for one in map(run.engine.catalog.get, (one.name for one in versions))}
+            names = [version.name for entry in run.entries.values() for version in entry.versions]
+            return {version.dataset: version.digest for version in map(run.engine.catalog.get, names)}
 
     def cost(self, lines: int) -> dict[str, dict[str, float]]:
-        """CPU time spent verifying, and its share: of a first preparation, of the next one, of one that reuses."""
+        """Measure the CPU time of verification and its share in a first run, the next run, and one that reuses all."""
         desk = Desk(self.folder / "cost", example_lines(lines))
         desk.save()
         shares = {"first": self._share(desk.folder)}
@@ -104,8 +104,8 @@ class Bench:
             (snapshot, "load"), (commit, "_so_far"), (commit, "_with_new_commits"), (commit, "save"),
             (checksums, "expect_table"),
         ]  # fmt: skip
-        kept = [(owner, name, getattr(owner, name)) for owner, name in places]
-        for owner, name, function in kept:
+        originals = [(owner, name, getattr(owner, name)) for owner, name in places]
+        for owner, name, function in originals:
             setattr(owner, name, timed(function))
         try:
             began = time.process_time()
@@ -113,13 +113,13 @@ class Bench:
             whole = time.process_time() - began
             return {"share": round(spent[0] / whole, 4), "seconds": round(spent[0], 3), "of": round(whole, 2)}
         finally:
-            for owner, name, function in kept:
+            for owner, name, function in originals:
                 setattr(owner, name, function)
 
 
 def flips(bench: Bench, count: int) -> Counter[str]:
-    """Flip one bit at a time, anywhere in the Parquet files of the data, each as likely as its file is long."""
-    found: Counter[str] = Counter()
+    """Flip one random bit at a time, uniformly over all Parquet files of the data."""
+    tally: Counter[str] = Counter()
     drawn = random.Random(9)
     folder = bench.copy("flips")
     store, catalog = Store(folder / "store"), Catalog(folder / "store" / "catalog")
@@ -132,31 +132,28 @@ def flips(bench: Bench, count: int) -> Counter[str]:
         place = f"{table.parent.name}/{table.name}"
         flip(part, bit)
         with allow_raw("benchmark"):
-            for one in (one for one in catalog.versions if f"{one.zone}/{one.dataset}" == place):
+            affected = [version for version in catalog.versions if f"{version.zone}/{version.dataset}" == place]
+            for version in affected:
                 try:
-                    rows = store.read(one.zone, one.dataset, one.delta_version, ["row_id", "_hash"])
-                    feed = store.changes(one.zone, one.dataset, 0, one.delta_version)
+                    store.read(version.zone, version.dataset, version.delta_version, ["row_id", "_hash"])
+                    store.changes(version.zone, version.dataset, 0, version.delta_version)
                 except DamageError as error:
-                    found["noticed by a reader"] += 1
-                    found["unhelpful_messages"] += not any(text in str(error) for text in HELPFUL)
+                    tally["noticed by a reader"] += 1
+                    tally["unhelpful_messages"] += not any(text in str(error) for text in HELPFUL)
                 else:
-                    if part.name in {
-                        Path(path).name for path in store.snapshot(one.zone, one.dataset, one.delta_version).files
-                    }:
-                        found["wrong_published"] += 1
-                    del rows, feed
-        whole = verify_tables(store, place)
-        found["missed_by_verify"] += not whole
+                    files_read = store.snapshot(version.zone, version.dataset, version.delta_version).files
+                    tally["wrong_published"] += part.name in {Path(path).name for path in files_read}
+        tally["missed_by_verify"] += not verify_tables(store, place)
         if number % 25 == 0:
-            _next_run(bench, _damaged_copy(bench, folder, part, bit), found, part.name)
+            _next_run(bench, _damaged_copy(bench, folder, part, bit), tally, part.name)
         flip(part, bit)
         (table / checksums.DAMAGED).unlink(missing_ok=True)
-    found["flips"] = count
-    return found
+    tally["flips"] = count
+    return tally
 
 
 def verify_tables(store: Store, place: str) -> bool:
-    """Whether `data verify` finds the table damaged; the rest of the store is left out, for speed."""
+    """Check whether `data verify` finds the table damaged; it skips the rest of the store for speed."""
     from deskloop.audit.verify import _check_table
 
     with allow_raw("benchmark"):
@@ -173,50 +170,45 @@ def _damaged_copy(bench: Bench, flipped: Path, part: Path, bit: int) -> Path:
     return copy
 
 
-def _next_run(bench: Bench, folder: Path, found: Counter[str], what: str) -> None:
-    """The next run on a changed log: right digests, or a useful message and nothing wrong published."""
+def _next_run(bench: Bench, folder: Path, tally: Counter[str], damage: str) -> None:
+    """Run on a changed log; expect the right digests, or a helpful error and no wrong version."""
     built = Catalog(bench.folder / "built" / "store" / "catalog").versions
-    before = {one.name for one in built}
-    right = {*bench.undisturbed.values(), *(one.digest for one in built)}
+    before = {version.name for version in built}
+    right = {*bench.undisturbed.values(), *(version.digest for version in built)}
     try:
         after = bench.run(bench.changed(folder))
     except DeskloopError as error:
-        found["refused"] += 1
+        tally["refused"] += 1
         if not any(text in str(error) for text in HELPFUL):
-            found["unhelpful_messages"] += 1
-            print(f"  unhelpful after {what}: {type(error).__name__}: {str(error)[:200]}", file=sys.stderr)
+            tally["unhelpful_messages"] += 1
+            print(f"  unhelpful after {damage}: {type(error).__name__}: {str(error)[:200]}", file=sys.stderr)
         try:
             now = Catalog(folder / "store" / "catalog").versions
         except DeskloopError:
             now = []
-        right = {
-            *bench.undisturbed.values(),
-            *(one.digest for one in Catalog(bench.folder / "built" / "store" / "catalog").versions),
-        }
-        wrong = [
-            one.name for one in now if one.name not in before and one.kind == "dataset" and one.digest not in right
-        ]
+        added = [version for version in now if version.name not in before and version.kind == "dataset"]
+        wrong = [version.name for version in added if version.digest not in right]
     except Exception as error:
-        found["unhelpful_messages"] += 1
-        print(f"  foreign error after {what}: {type(error).__name__}", file=sys.stderr)
+        tally["unhelpful_messages"] += 1
+        print(f"  foreign error after {damage}: {type(error).__name__}", file=sys.stderr)
         wrong = []
     else:
-        found["went on, right"] += 1
+        tally["went on, right"] += 1
         wrong = [name for name, digest in bench.undisturbed.items() if after.get(name) != digest]
     if wrong:
-        found["wrong_published"] += 1
-        print(f"  wrong after {what}: {wrong}", file=sys.stderr)
+        tally["wrong_published"] += 1
+        print(f"  wrong after {damage}: {wrong}", file=sys.stderr)
 
 
 def _damages(store: Path) -> dict[str, Callable[[], None]]:
-    """Thirty damages of every kind of file of a store."""
+    """Return name -> function that damages a file of a store, for every kind of file."""
     raw, clean, ledger = store / "raw" / "ingested", store / "clean", store / "ledger"
     blob = next(path for path in sorted((ledger / "blobs").rglob("*.json")))
     base = next((store / "models" / "base").iterdir())
     candidate = next((store / "models" / "desk").iterdir())
     feed = [path for path in parts(clean) if "_change_data" in path.parts]
     if not feed:
-        raise RuntimeError("no table of this log has change data to damage; take more --lines")
+        raise RuntimeError("no table of this log has change data to damage; increase --lines")
     weights = next(candidate.glob("*.safetensors"))
     return {
         "raw part flipped": lambda: flip(active(raw)[0]),
@@ -256,8 +248,8 @@ def _damages(store: Path) -> dict[str, Callable[[], None]]:
 
 
 def files(bench: Bench) -> Counter[str]:
-    """Damage one file of every kind, verify, and run."""
-    found: Counter[str] = Counter()
+    """Damage one file of every kind in turn, verify, and run."""
+    tally: Counter[str] = Counter()
     for name in _damages(bench.folder / "built" / "store"):
         folder = bench.copy("damaged")
         _damages(folder / "store")[name]()
@@ -265,12 +257,12 @@ def files(bench: Bench) -> Counter[str]:
         with store.alone():
             result = verify(store)
         if not result.findings:
-            found["missed_by_verify"] += 1
+            tally["missed_by_verify"] += 1
             print(f"  verify missed: {name}", file=sys.stderr)
-        found["unhelpful_messages"] += sum(not one.remedy or not one.problem for one in result.findings)
-        _next_run(bench, folder, found, name)
-        found["damages"] += 1
-    return found
+        tally["unhelpful_messages"] += sum(not finding.remedy or not finding.problem for finding in result.findings)
+        _next_run(bench, folder, tally, name)
+        tally["damages"] += 1
+    return tally
 
 
 def main() -> None:

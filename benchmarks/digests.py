@@ -1,11 +1,11 @@
-"""Does the code still make the same data? Digests of every table, and of the model's weights, under a fixed key.
+"""Compute the digests of every table and of the model's weights under a fixed key, to compare two commits.
 
     python -m benchmarks.digests [PIPELINE ...]                    by default the pipelines in `examples/`
     python -m benchmarks.digests --against before.json             compare with the output of an earlier commit
 
-Each pipeline runs into a new store with a fixed secret key, as a fresh store would otherwise draw one, and trains for
-`--max-steps` steps. The last line holds, by pipeline, `digests` of the tables, `weights` (SHA-256 of the candidate's
-safetensors file), and with `--against` the names that differ. Pipelines whose log is not there are named in `missing`.
+Each pipeline runs in a new store with a fixed secret key instead of a random one, and trains for `--max-steps` steps.
+The last line contains, by pipeline, the `digests` of the tables and `weights` (SHA-256 of the candidate's safetensors
+file); with `--against`, `different` lists the names that differ. `missing` lists pipelines without a log.
 """
 
 import argparse
@@ -22,7 +22,7 @@ KEY = {"id": "00000000", "key": "5a" * 32}
 
 
 def digests_of(pipeline: Path, max_steps: int) -> dict[str, Any]:
-    """Run a pipeline into a new store; returns the digests of its tables and the checksum of its weights."""
+    """Run a pipeline in a new store; return the digests of its tables and the checksums of its weights."""
     with tempfile.TemporaryDirectory(dir=pipeline.parent, prefix=".digests-") as folder:
         keys = Path(folder) / "keys"
         keys.mkdir()
@@ -65,10 +65,10 @@ def main() -> None:
         before = json.loads(options.against.read_text().splitlines()[-1])["pipelines"]
         document["different"] = sorted(
             f"{pipeline} {part} {name}"
-            for pipeline, made in document["pipelines"].items()
+            for pipeline, now in document["pipelines"].items()
             for part in ("digests", "weights")
-            for name in {*made[part], *before.get(pipeline, {}).get(part, {})}
-            if made[part].get(name) != before.get(pipeline, {}).get(part, {}).get(name)
+            for name in {*now[part], *before.get(pipeline, {}).get(part, {})}
+            if now[part].get(name) != before.get(pipeline, {}).get(part, {}).get(name)
         )
     print(json.dumps(document))
     sys.exit(bool(document.get("different")))

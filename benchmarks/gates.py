@@ -1,15 +1,15 @@
-"""Do the gates mean it? Equally good models, models that are 5% worse, and the coverage of the intervals.
+"""Measure the error rates of the gates: with equally good models, with models that are 5% worse, and by simulation.
 
     python -m benchmarks.gates [--seeds 4] [--folder DIR]
 
-Trains tiny models on the example log with other seeds, everything else equal, and one with fewer steps; then judges
-thirty pairs of the equal ones on parts of the test split (20 to 400 conversations), and models that are 5% worse
-than their champion on 200 and 400. About two CPU minutes a model; `--folder` keeps the prepared log and the scores.
+Tiny models are trained on the example log with different seeds, and one with fewer steps. At least thirty pairs of
+equal models are compared on parts of the test split (20 to 400 conversations), and models that are 5% worse than their
+champion on 200 and 400. Training takes about two CPU minutes per model; `--folder` caches the prepared log and scores.
 
-The last line holds: `bits_per_byte` of the models and their spread (`seed_sd`, relative); of the `pairs` how many were
-`called_better`, how many differ `beyond_chance` (an interval without zero, which is what a gate without a margin goes
-by), and the share that passed "not worse" by size; of the `worse` trials how many passed "not worse"; and the
-`coverage` of the 95% intervals, simulated for a few families, beside that of a percentile interval.
+The last line contains `bits_per_byte` of the models and their spread (`seed_sd`, relative); the number of `pairs`,
+those `called_better`, those that differ `beyond_chance` (an interval without zero, the criterion of a gate without a
+margin), and the share that passed "not worse" by size; how many of the `worse` trials passed "not worse"; and the
+simulated `coverage` of the 95% intervals for a few families, next to that of a percentile interval.
 """
 
 import argparse
@@ -45,10 +45,10 @@ Scores = Mapping[str, pd.DataFrame]
 
 
 def main() -> None:
-    """Train, judge, simulate and print."""
+    """Train, compare, simulate and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=4, help="models that differ in their seed alone")
-    parser.add_argument("--folder", type=Path, help="keep the prepared log and the scores here")
+    parser.add_argument("--seeds", type=int, default=4, help="number of models that differ only in their seed")
+    parser.add_argument("--folder", type=Path, help="cache the prepared log and the scores here")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = (arguments.folder or Path(scratch)).absolute()
@@ -67,45 +67,45 @@ def main() -> None:
 
 
 def _scores(folder: Path, seeds: int) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
-    """Each model's scores on the test split, (rows, `conversation_id`, `nll`, `bytes`), and the families."""
+    """Return each model's scores on the test split (rows with `conversation_id`, `nll`, `bytes`), and the families."""
     train, validation, test, files = _prepared(folder)
     wanted = {f"seed-{seed}": (seed, 3.0) for seed in range(1, seeds + 1)} | {"weaker": (1, 2.8)}
     scores = {}
     for name, (seed, epochs) in wanted.items():
-        kept = folder / "scores" / f"{name}.parquet"
-        if not kept.exists():
+        cached = folder / "scores" / f"{name}.parquet"
+        if not cached.exists():
             print(f"training {name}", file=sys.stderr)
-            kept.parent.mkdir(parents=True, exist_ok=True)
+            cached.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory() as work:
                 base, model = Path(work, "base"), Path(work, "model")
                 prepare_base("tiny", files, base, seed)
                 config = FinetuneConfig(epochs=epochs)
                 finetune(train, validation, files, str(base), config, seed, model, Path(work, "work"))
-                score(model, test)[1].to_parquet(kept)
-        scores[name] = pd.read_parquet(kept)
+                score(model, test)[1].to_parquet(cached)
+        scores[name] = pd.read_parquet(cached)
     return scores, dict(zip(test["conversation_id"].to_pylist(), test["family"].to_pylist(), strict=True))
 
 
 def _prepared(folder: Path) -> tuple[pa.Table, pa.Table, pa.Table, dict[str, bytes]]:
-    """The example log's splits, encoded, with a quarter of it for the test; and the tokenizer."""
+    """Return the encoded splits of the example log, with a quarter of it for the test, and the tokenizer."""
     overrides = [f"store={folder / 'store'}", "dedupe.test=0.25"]
     pipeline = load_pipeline(ROOT / "examples" / "support" / "pipeline.yaml", stages(), overrides)
     with open_run(pipeline, lambda line: print(line, file=sys.stderr)) as run:
         for step in pipeline.data_steps:
             run_step(run, step)
         versions = run.entries["encode"].versions
-        train, validation, test = (run.engine.table(one) for one in versions)
+        train, validation, test = map(run.engine.table, versions)
         return train, validation, test, Ledger(run.store.root / "ledger").files(versions[0].artifact)
 
 
 def _equal(equal: Scores, families: Mapping[str, str]) -> dict[str, Any]:
-    """Thirty pairs or more of models that differ in their seed alone, at every size, in both directions."""
+    """Compare models that differ only in their seed, at every size, in both directions."""
     counts = {"pairs": 0, "called_better": 0, "beyond_chance": 0}
     passed: dict[int, list[bool]] = {size: [] for size in SIZES}
-    for place, (one, other) in enumerate(combinations(equal, 2)):
+    for place, (first, second) in enumerate(combinations(equal, 2)):
         for size in SIZES:
             part = _part(families, size, seed=place * 1000 + size)
-            ways = [_compared(equal[a], equal[b], part) for a, b in ((one, other), (other, one))]
+            ways = [_compared(equal[a], equal[b], part) for a, b in ((first, second), (second, first))]
             counts["pairs"] += 1
             counts["called_better"] += any(_passes(*way, champion="better") for way in ways)
             counts["beyond_chance"] += any((way[0]["high"] or 0) < 0 for way in ways)
@@ -114,10 +114,10 @@ def _equal(equal: Scores, families: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _worse(scores: Scores, families: Mapping[str, str]) -> dict[str, int]:
-    """Models 5% worse than their champion: trained less, and with losses that are higher by 5% give or take 20%."""
+    """Compare models 5% worse than their champion: trained less, or with losses scaled by 5% with a noise of 20%."""
     champion, weaker = scores["seed-1"], scores["weaker"].set_index("row_id").loc[scores["seed-1"]["row_id"]]
     gap = weaker["nll"].to_numpy() - champion["nll"].to_numpy()
-    share = (WORSE - 1) * champion["nll"].sum() / gap.sum()  # of the way to the weaker model, or beyond it
+    share = (WORSE - 1) * champion["nll"].sum() / gap.sum()  # interpolates towards the weaker model, or extrapolates
     trained = champion.assign(nll=champion["nll"] + share * gap)
     result = {"trials": 0, "passed": 0}
     for size in (200, 400):
@@ -133,7 +133,7 @@ def _worse(scores: Scores, families: Mapping[str, str]) -> dict[str, int]:
 
 
 def _part(families: Mapping[str, str], conversations: int, seed: int) -> dict[str, str]:
-    """Whole families with about so many conversations."""
+    """Return entire families with about the given number of conversations."""
     names = np.random.default_rng(seed).permutation(sorted(set(families.values())))
     members: dict[str, list[str]] = {}
     for conversation, family in families.items():
@@ -147,8 +147,8 @@ def _part(families: Mapping[str, str], conversations: int, seed: int) -> dict[st
 
 
 def _compared(candidate: pd.DataFrame, champion: pd.DataFrame, part: Mapping[str, str]) -> tuple[dict[str, Any], float]:
-    """The comparison as a run records it, and the champion's bits per byte."""
-    rows = {name: one[one["conversation_id"].isin(part)] for name, one in
+    """Return the comparison as a run records it, and the champion's bits per byte."""
+    rows = {name: scores[scores["conversation_id"].isin(part)] for name, scores in
             (("candidate", candidate), ("champion", champion))}  # fmt: skip
     sums, names = family_sums(rows, part)
     draws = resampling(len(names), RESAMPLES, CONFIDENCE, seed=0)
@@ -156,15 +156,15 @@ def _compared(candidate: pd.DataFrame, champion: pd.DataFrame, part: Mapping[str
     return compared(sums, "candidate", "champion", draws, len(part)), float(bits.sum() / size.sum())
 
 
-def _passes(found: dict[str, Any], bits: float, champion: str) -> bool:
-    """Whether the gate against the champion lets the candidate through."""
+def _passes(comparison: dict[str, Any], bits: float, champion: str) -> bool:
+    """Check whether the candidate passes the gate against the champion."""
     config = PromoteConfig(better_than=(), champion=cast(Any, champion))
-    figures = {"metrics": {"champion": {"bits_per_byte": bits}}, "comparisons": [found]}
+    figures = {"metrics": {"champion": {"bits_per_byte": bits}}, "comparisons": [comparison]}
     return bool(judge({"evaluate": figures}, config)[0]["passed"])
 
 
 def _coverage(splits: int = 400) -> dict[str, dict[str, float]]:
-    """How often 95% intervals hold the true figure: families of very different sizes, skewed differences."""
+    """Simulate how often 95% intervals contain the true value, with skewed sizes and differences of families."""
     rng = np.random.default_rng(0)
     size = np.round(rng.lognormal(5.3, 0.8, 200_000)) + 20
     amounts = size * (rng.exponential(0.06, len(size)) - 0.06)
@@ -175,12 +175,12 @@ def _coverage(splits: int = 400) -> dict[str, dict[str, float]]:
         for split in range(splits):
             drawn = rng.integers(0, len(size), families)
             draws = resampling(families, 500, CONFIDENCE, split)
-            found = interval(amounts[drawn], size[drawn], draws)
+            bounds = interval(amounts[drawn], size[drawn], draws)
             ratios = draws.counts @ amounts[drawn] / (draws.counts @ size[drawn])
             low, high = np.quantile(ratios, [0.025, 0.975])
-            hits += [cast(float, found["low"]) <= true <= cast(float, found["high"]), low <= true <= high]
-        own, percentile = (hits / splits).round(3)
-        result[str(families)] = {"interval": float(own), "percentile": float(percentile)}
+            hits += [cast(float, bounds["low"]) <= true <= cast(float, bounds["high"]), low <= true <= high]
+        ours, percentile = (hits / splits).round(3)
+        result[str(families)] = {"interval": float(ours), "percentile": float(percentile)}
     return result
 
 

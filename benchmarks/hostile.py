@@ -1,4 +1,4 @@
-"""Long texts that make a careless pattern slow: one of a kind, any length, the same every time."""
+"""Texts of any length on which careless patterns are slow, reproducible for each kind."""
 
 import itertools
 import random
@@ -10,7 +10,7 @@ def _repeated(unit: str) -> Callable[[int], str]:
 
 
 def dense(length: int) -> str:
-    """Nothing but personal data: e-mail addresses, phone, card and account numbers, IBANs, network addresses."""
+    """Return a text of personal data only: e-mail addresses, phone, card and account numbers, IBANs, IP addresses."""
     draw = random.Random(7)
 
     def number(pattern: str) -> str:
@@ -28,13 +28,13 @@ def dense(length: int) -> str:
 
 
 def numbers(length: int) -> str:
-    """Ten digits and a word, again and again: each may be a phone number somewhere."""
+    """Return a text of ten-digit numbers, each of which may be a phone number somewhere."""
     draw = random.Random(7)
     return "".join(f"word {draw.randrange(10**10):010d} " for _ in itertools.repeat(None, length // 16 + 1))[:length]
 
 
 def people(length: int) -> str:
-    """Somebody else in every sentence, with a name of letters drawn at random."""
+    """Return a text with a different random name in every sentence."""
     draw = random.Random(7)
 
     def name() -> str:

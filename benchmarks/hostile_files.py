@@ -1,4 +1,4 @@
-"""Source files that try to hang a reader, fill its memory or lead it out of its folder."""
+"""Source files that try to hang a reader, exhaust its memory or escape its folder."""
 
 import bz2
 import gzip
@@ -54,7 +54,7 @@ def _repeated(text: str, times: int) -> pa.Array:
 
 
 def _nested(text: str, times: int) -> pa.Array:
-    """`turns` of one turn each, the text of all of them the same."""
+    """Return `turns` with one turn each, all with the same text."""
     turn = pa.StructArray.from_arrays(
         [_repeated("customer", times).dictionary_decode(), _repeated(text, times).dictionary_decode()],
         ["role", "text"],
@@ -69,7 +69,7 @@ def sources(folder: Path, scale: float = 1.0) -> dict[str, Path]:
         folder: an empty folder.
         scale: 1 for the sizes of the benchmark; less for smaller files.
     Returns:
-        What is wrong -> the path of a source: a file, or a folder with something hostile in it.
+        Name -> path of the source, a file or a folder that contains hostile files.
     """
 
     def size(number: int) -> int:
@@ -77,7 +77,7 @@ def sources(folder: Path, scale: float = 1.0) -> dict[str, Path]:
 
     million = b"\n" * 1_000_000
     outside = _write(folder / "outside" / "secret.jsonl", GOOD)
-    found = {
+    files = {
         "a FIFO": _fifo(folder / "fifo.jsonl"),
         "a FIFO in a folder": _fifo(folder / "with-fifo" / "x.jsonl").parent,
         "a device": Path("/dev/zero"),
@@ -116,11 +116,11 @@ def sources(folder: Path, scale: float = 1.0) -> dict[str, Path]:
             {"instruction": pa.nulls(size(30_000_000), pa.string()), "response": pa.nulls(size(30_000_000))},
         ),
     }
-    return found | _tables(folder, size)
+    return files | _tables(folder, size)
 
 
 def documents(folder: Path) -> dict[str, tuple[str, Path]]:
-    """What is wrong -> (`pipeline` or `recognizers`, a YAML file that a person might have written)."""
+    """Write hostile YAML files; return name -> (`pipeline` or `recognizers`, path)."""
     ten = ", ".join
     laughs = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{ten([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30))
     merges = "a0: &a0 {x: 1}\n"
@@ -130,17 +130,17 @@ def documents(folder: Path) -> dict[str, tuple[str, Path]]:
         "an alias of itself": b"a: &a [*a]\n",
         "brackets in YAML": b"[" * 150_000, "dashes in YAML": b"- " * 75_000, "50 MB of YAML": b"- x\n" * 12_500_000,
     }  # fmt: skip
-    found: dict[str, tuple[str, Path]] = {}
+    files: dict[str, tuple[str, Path]] = {}
     for kind in ("pipeline", "recognizers"):
         place = folder / kind
-        paths = {what: _write(place / f"{n}.yaml", content) for n, (what, content) in enumerate(contents.items())}
+        paths = {name: _write(place / f"{n}.yaml", content) for n, (name, content) in enumerate(contents.items())}
         paths |= {"a YAML FIFO": _fifo(place / "fifo.yaml"), "a YAML device": Path("/dev/zero")}
-        found |= {f"{what} ({kind})": (kind, path) for what, path in paths.items()}
-    return found
+        files |= {f"{name} ({kind})": (kind, path) for name, path in paths.items()}
+    return files
 
 
 def _tables(folder: Path, size: Callable[[int], int]) -> dict[str, Path]:
-    """Parquet in which a little stands for a lot, also as a data set."""
+    """Write Parquet files that expand enormously when they are read, one of them as a dataset."""
     three = size(3_000_000)
     say = {"response": _repeated("hello", three)}
     data = folder / "dataset" / "data"
@@ -175,7 +175,7 @@ def _tables(folder: Path, size: Callable[[int], int]) -> dict[str, Path]:
 
 
 def _array(path: Path, megabytes: int, element: bytes = b"{},") -> Path:
-    """One JSON array of so many megabytes."""
+    """Write a JSON array of the given size."""
     with path.open("wb") as file:
         file.write(b"[")
         for _ in range(megabytes):

@@ -1,10 +1,9 @@
-"""A second night: extend yesterday's versions by 10 % new conversations, against computing everything again.
+"""Compare extending yesterday's versions by 10% new conversations with recomputing everything.
 
     python -m benchmarks.incremental [--rounds 3]
 
-Both sides start from the same store and end with the same digests, one after the other in each round; the last line
-holds the medians, in seconds, of the data steps up to `encode`, and their ratio. Keys: `identical`, `extend_s`,
-`full_s`, `ratio`, `touched`.
+Each round runs both from the same store and compares their digests. The last line contains the median times in seconds
+of the data steps up to `encode`, and their ratio. Keys: `identical`, `extend_s`, `full_s`, `ratio`, `touched`.
 """
 
 import argparse
@@ -36,7 +35,7 @@ STEPS = [
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="measured pairs")
+    parser.add_argument("--rounds", type=int, default=3, help="number of measured pairs")
     rounds = parser.parse_args().rounds
     extend, full, identical, touched = [], [], True, 0
     with tempfile.TemporaryDirectory() as scratch:
@@ -57,7 +56,7 @@ def main() -> None:
 
 
 def _two_nights(folder: Path) -> Pipeline:
-    """A store as of yesterday in `yesterday`, and today's log beside yesterday's."""
+    """Create yesterday's store in `yesterday`, and add today's log to yesterday's."""
     generate = [sys.executable, str(ROOT / "examples" / "support" / "generate.py")]
     shutil.copytree(ROOT / "examples" / "support" / "log", folder / "log")
     file = folder / "pipeline.yaml"

@@ -1,11 +1,12 @@
-"""Kill real commands at random moments: does each end well afterwards, and is every process gone after five seconds?
+"""Kill commands at random moments and check that they resume, and that no process is left after five seconds.
 
-    python -m benchmarks.kills                 40 times kill -9, 10 SIGTERM, 10 SIGHUP, over all scenarios
+    python -m benchmarks.kills                 40 times SIGKILL, 10 SIGTERM, 10 SIGHUP, over all scenarios
     python -m benchmarks.kills --kills 6 --signals 2 --only run --only erase
 
-A scenario is a command and the state that it starts from. Only the main process is killed, never its group. A good end:
-no process is left after 5 s, every published version still matches its digest, and running the command again (where it
-had not finished) leaves what an undisturbed command leaves: digests of all datasets and models, and the aliases.
+A scenario is a command and the state that it starts from. Only the main process is killed, not its process group. A
+kill ends well if no process is left after 5 s, every published version still matches its digest, and running the
+command again (unless it had finished) gives the result of an undisturbed command: the same digests of all datasets and
+models, and the same aliases.
 """
 
 import argparse
@@ -27,8 +28,8 @@ from tests.flows.desk import Desk, example_lines
 from tests.flows.test_killed import MODEL, published
 from tests.processes import Command, deskloop
 
-COUNT, MORE = 120, 40  # records of the first and of the second day
-SECONDS = 900.0  # for a command to end by itself
+COUNT, MORE = 120, 40  # records of the first and the second day
+SECONDS = 900.0  # time limit of a command that is not killed
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,11 @@ class Scenario:
     """A command to disturb.
 
     Attributes:
-        state: folder to start from, of `Yard.states`.
-        arguments: of `deskloop`.
-        weight: its share of the kills.
-        atomic: it either happened or did not; a second time would do something else.
-        then: a command that must succeed afterwards.
+        state: name of the initial folder in `Yard.states`.
+        arguments: arguments of `deskloop`.
+        weight: relative share of the kills.
+        atomic: whether the command takes effect completely or not at all, and must not be repeated if it did.
+        then: arguments of a command that must succeed afterwards.
     """
 
     name: str
@@ -53,7 +54,7 @@ class Scenario:
 
 @dataclass
 class Tally:
-    """What came of the kills."""
+    """The results of the kills."""
 
     count: int = 0
     good: int = 0
@@ -63,7 +64,7 @@ class Tally:
 
 
 class Yard:
-    """One desk in one place, put into prepared states again and again: paths inside a store stay right."""
+    """A desk in a fixed folder, so that paths in its store stay valid, which is reset to prepared states."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.desk = folder, folder / "desk"
@@ -71,7 +72,7 @@ class Yard:
         self.states = {name: folder / "states" / name for name in ("one day", "two days")}
 
     def prepare(self) -> None:
-        """Make the states: one day run and a second one waiting; both run, so that there are two models."""
+        """Create the states: with one day processed and the next one pending, and with both days and two models."""
         desk = Desk(self.desk, example_lines(COUNT), workers=2)
         desk.extra = MODEL
         desk.save()
@@ -79,36 +80,36 @@ class Yard:
         desk.write(example_lines(MORE, COUNT), "day-2.jsonl")
         shutil.copytree(self.desk, self.states["one day"])
         self.call("run", "-c", desk.file)
-        for version in ("1", "2"):  # by hand: so few conversations are a person's to decide
+        for version in ("1", "2"):  # manually, because the gates reject models on so few conversations
             self.call("models", "promote", version, "-c", desk.file)
         shutil.copytree(self.desk, self.states["two days"])
 
     def enter(self, state: str) -> None:
-        """Put the desk into a state."""
+        """Reset the desk to a state."""
         shutil.rmtree(self.desk, ignore_errors=True)
         shutil.copytree(self.states[state], self.desk)
 
     def start(self, *arguments: object) -> Command:
-        """Start `deskloop ARGUMENTS` in a session of its own."""
+        """Start `deskloop ARGUMENTS` in a new session."""
         environment = {"PREFECT_HOME": str(self.home), "DESKLOOP_BACKUP_PASSPHRASE": "correct horse battery staple"}
         return Command(deskloop(*arguments), self.folder / "output", environment)
 
     def call(self, *arguments: object) -> str:
-        """Run to the end; its output."""
+        """Run a command to its end; return its output."""
         command = self.start(*arguments)
         if command.process.wait(SECONDS) != 0:
             raise RuntimeError(f"deskloop {' '.join(map(str, arguments))}: {command.output}")
         return command.output
 
     def outcome(self) -> dict[str, Any]:
-        """Digests of the latest versions, each version held against its rows; and the registry's aliases."""
+        """Return the digests of the latest versions, after verifying every version, and the registry's aliases."""
         listed = self.call("models", "list", "--json", "-c", self.desk / "pipeline.yaml")
         rows = json.loads(listed.splitlines()[-1])
         return {"digests": published(self.desk), "models": [[row["version"], row["aliases"]] for row in rows]}
 
 
 def scenarios(yard: Yard) -> list[Scenario]:
-    """What is killed; commands that this version does not have are left out."""
+    """Return the scenarios, without commands that this version does not have."""
     file = ("-c", yard.desk / "pipeline.yaml")
     customer, _ = whom(example_lines(COUNT))
     everything = [
@@ -129,7 +130,7 @@ def scenarios(yard: Yard) -> list[Scenario]:
 
 
 def disturb(yard: Yard, scenario: Scenario, number: signal.Signals, after: float, calm: dict[str, Any]) -> Tally:
-    """Start, signal once, look at what is left, and finish; see `Scenario` for what is a good end."""
+    """Start a command, signal it once, check for remaining processes, and run it again."""
     yard.enter(scenario.state)
     before = yard.outcome() if scenario.atomic else None
     command = yard.start(*scenario.arguments)
@@ -139,16 +140,16 @@ def disturb(yard: Yard, scenario: Scenario, number: signal.Signals, after: float
         code, tally.slowest = command.end(number)
         expected = (-number,) if number == signal.SIGKILL else (128 + number, -number, 0)
         problems += [f"exit code {code}"] if code not in expected else []
-    left = command.left()
-    tally.left = len(left)
-    problems += [f"left: {line}" for line in left]
+    processes = command.left()
+    tally.left = len(processes)
+    problems += [f"left: {line}" for line in processes]
     try:
         if not scenario.atomic or yard.outcome() == before:
             yard.call(*scenario.arguments)
         if scenario.then:
             yard.call(*scenario.then)
         if (now := yard.outcome()) != calm:
-            problems.append(f"another outcome: {_difference(calm, now)}")
+            problems.append(f"different outcome: {_difference(calm, now)}")
     except (RuntimeError, AssertionError) as error:
         problems.append(f"it did not resume: {error}")
     tally.good = not problems
@@ -162,7 +163,7 @@ def _difference(calm: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def storm(yard: Yard, chosen: Sequence[Scenario], counts: dict[signal.Signals, int], say: Callable[[str], None]) -> Any:
-    """Every signal as often as asked, spread over the scenarios by weight; returns the figures."""
+    """Send each signal `counts` times, distributed over the scenarios by weight; return the figures."""
     moments, calm, longest = random.Random(9), {}, {}
     for scenario in chosen:
         yard.enter(scenario.state)
@@ -178,11 +179,11 @@ def storm(yard: Yard, chosen: Sequence[Scenario], counts: dict[signal.Signals, i
         for place in range(count):
             scenario = deck[place % len(deck)]
             after = moments.uniform(0.02, 1.0) * longest[scenario.name]
-            one = disturb(yard, scenario, number, after, calm[scenario.name])
-            total.count, total.good, total.left = total.count + 1, total.good + one.good, total.left + one.left
-            total.slowest = max(total.slowest, one.slowest)
-            total.failures += one.failures
-            say(f"{number.name} {place + 1}: {scenario.name} after {after:.1f} s: {one.failures or 'good'}")
+            result = disturb(yard, scenario, number, after, calm[scenario.name])
+            total.count, total.good, total.left = total.count + 1, total.good + result.good, total.left + result.left
+            total.slowest = max(total.slowest, result.slowest)
+            total.failures += result.failures
+            say(f"{number.name} {place + 1}: {scenario.name} after {after:.1f} s: {result.failures or 'good'}")
         figures[number.name] = {
             "count": total.count, "good_ends": total.good, "left_after_5_s": total.left,
             "slowest_end_s": round(total.slowest, 2), "failures": total.failures,
@@ -193,15 +194,15 @@ def storm(yard: Yard, chosen: Sequence[Scenario], counts: dict[signal.Signals, i
 def main() -> None:
     """Parse the arguments, run the storm, and print one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=40)
-    parser.add_argument("--signals", type=int, default=10, help="of SIGTERM and SIGHUP each")
-    parser.add_argument("--only", action="append", help="names of scenarios; default: all there are")
+    parser.add_argument("--kills", type=int, default=40, help="number of SIGKILLs")
+    parser.add_argument("--signals", type=int, default=10, help="number of SIGTERMs and of SIGHUPs")
+    parser.add_argument("--only", action="append", help="names of scenarios; default: all")
     options = parser.parse_args()
     counts = {signal.SIGKILL: options.kills, signal.SIGTERM: options.signals, signal.SIGHUP: options.signals}
     with tempfile.TemporaryDirectory() as folder:
         yard = Yard(Path(folder))
         yard.prepare()
-        chosen = [one for one in scenarios(yard) if not options.only or one.name in options.only]
+        chosen = [scenario for scenario in scenarios(yard) if not options.only or scenario.name in options.only]
         figures = storm(yard, chosen, counts, lambda line: print(line, file=sys.stderr, flush=True))
     print(json.dumps({"scenarios": [scenario.name for scenario in chosen], **figures}))
 

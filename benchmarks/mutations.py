@@ -1,11 +1,11 @@
-"""Mutated and hostile source files: each is read or refused, without a foreign error, in bounded time and memory.
+"""Read mutated and hostile source files: each is read or rejected in bounded time and memory, without other errors.
 
     python -m benchmarks.mutations [--mutants 3600] [--seed 7] [--scale 1.0]
 
-Small files of every format are cut off, flipped, doubled, shuffled and salted, then read by `ingest` (every tenth also
-by `deskloop init`) in a child process. Seconds are of CPU time, as other work on the machine is no property of a file;
-a file that takes 30 seconds of wall time is a hang. `lost_records` counts files of lines of which not every line came
-out once, as a row or as a reject.
+Small files of every format are truncated, flipped, doubled, shuffled and salted, then read by `ingest` (every tenth
+also by `deskloop init`) in a child process. Seconds are CPU time, so that other work on the machine does not count; a
+file that takes 30 seconds of wall time is a hang. `lost_records` counts files of lines in which some line did not
+result in exactly one row or rejected row.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,9 @@ def _ticket(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@cache
 def fixtures() -> dict[str, bytes]:
-    """A small file of every format, by its name."""
+    """Return name -> content of a small file of every format."""
     numbers = range(12)
     who = [
         {"id": 900_000 + n, "name": f"Name{n} Last", "email": f"n{n}@shop.example", "role": "end-user"} for n in numbers
@@ -133,7 +135,7 @@ def _swap(draw: random.Random, content: bytes) -> bytes:
 
 
 def _head(draw: random.Random, content: bytes) -> bytes:
-    """Something else in the first or last bytes, where formats keep their headers."""
+    """Replace the first or last bytes, where formats keep their headers."""
     size = draw.choice((1, 4, 8, 64))
     noise = draw.randbytes(size)
     return noise + content[size:] if draw.random() < 0.5 else content[:-size] + noise
@@ -148,7 +150,7 @@ MUTATIONS: tuple[Mutate, ...] = (_flip, _cut, _double, _salt, _swap, _head, _dro
 
 
 def mutant(number: int, seed: int, files: dict[str, bytes]) -> tuple[str, bytes]:
-    """(name, content) of a mutant: the same for the same number and seed."""
+    """Return (name, content) of a mutant, which depends on number and seed only."""
     draw = random.Random(f"{seed} {number}")
     name = sorted(files)[number % len(files)]
     content = files[name]
@@ -160,7 +162,7 @@ def mutant(number: int, seed: int, files: dict[str, bytes]) -> tuple[str, bytes]
 
 
 def lines_of(path: Path) -> int | None:
-    """How many records a file of lines has, None where it is no file of lines or does not unpack."""
+    """Return the number of records in a file of lines, None for other files and damaged archives."""
     if (
         not path.name.startswith(("conversations", "openai", "sharegpt", "pairs", "context"))
         or ".jsonl" not in path.name
@@ -192,55 +194,46 @@ def main() -> None:
             _hostile(child, Path(folder), options.scale, tally, worst)
     finally:
         child.close()
-    names = (
-        "files",
-        "read",
-        "refused",
-        "hangs",
-        "crashes",
-        "over_5s",
-        "over_1gb",
-        "unexpected_exceptions",
-        "lost_records",
-    )
+    names = ("files", "read", "refused", "hangs", "crashes", "over_5s", "over_1gb", "unexpected_exceptions",
+             "lost_records")  # fmt: skip
     print(json.dumps({name: tally[name] for name in names} | {f"most_{name}": most for name, most in worst.items()}))
 
 
 def _mutant(child: Child, folder: Path, number: int, seed: int, tally: Counter[str], worst: dict[str, float]) -> None:
-    name, content = mutant(number, seed, fixtures_once())
+    name, content = mutant(number, seed, fixtures())
     path = folder / name
     path.write_bytes(content)
-    # Most of a small mutant may be broken: that is no reason to stop here, since every record is to be counted.
+    # Most of a small mutant may be broken; the limit is lifted so that every record is counted.
     result = _note(child, {"kind": "ingest", "path": str(path), "options": {"max_misread": 1.0}}, number, tally, worst)
     expected = lines_of(path)
     if result["outcome"] == "rows" and expected is not None:
-        came = result["kept"] + result["rejected"]
-        if came != max(expected, 1) or result["distinct"] != came:
+        records = result["kept"] + result["rejected"]
+        if records != max(expected, 1) or result["distinct"] != records:
             tally["lost_records"] += 1
-            print(f"{number} {name}: {expected} lines, {came} records, {result['distinct']} ids")
+            print(f"{number} {name}: {expected} lines, {records} records, {result['distinct']} ids")
     if number % 10 == 0:
         _note(child, {"kind": "init", "path": str(path)}, number, tally, worst, count=False)
     path.unlink()
 
 
 def _hostile(child: Child, folder: Path, scale: float, tally: Counter[str], worst: dict[str, float]) -> None:
-    for what, path in sources(folder, scale).items():
-        options = {"source": {"format": "huggingface"}} if what.startswith("a data set") else {}
+    for label, path in sources(folder, scale).items():
+        options = {"source": {"format": "huggingface"}} if label.startswith("a data set") else {}
         for kind in ("ingest", "init"):
-            _note(child, {"kind": kind, "path": str(path), "options": options}, what, tally, worst, kind == "ingest")
-    for what, (kind, path) in documents(folder).items():
-        _note(child, {"kind": kind, "path": str(path)}, what, tally, worst)
+            _note(child, {"kind": kind, "path": str(path), "options": options}, label, tally, worst, kind == "ingest")
+    for label, (kind, path) in documents(folder).items():
+        _note(child, {"kind": kind, "path": str(path)}, label, tally, worst)
 
 
 def _note(
     child: Child,
     job: dict[str, Any],
-    what: object,
+    label: object,
     tally: Counter[str],
     worst: dict[str, float],
     count: bool = True,
 ) -> dict[str, Any]:
-    """Read a file and count what became of it; whatever should not be is printed."""
+    """Read a file and count the outcome; print failures and exceeded limits."""
     result = child.read(job)
     tally["files"] += count
     outcome, cpu = result["outcome"], result.get("cpu", 0.0)
@@ -250,18 +243,8 @@ def _note(
     worst["cpu_seconds"], worst["mb"] = max(worst["cpu_seconds"], cpu), max(worst["mb"], result["mb"])
     if outcome not in ("rows", "refused") or cpu > SECONDS or result["mb"] > MEGABYTES:
         shown = {name: result.get(name) for name in ("outcome", "message", "cpu", "seconds", "mb")}
-        print(f"{what} {job['kind']} {os.path.basename(job['path'])}: {json.dumps(shown)}", flush=True)
+        print(f"{label} {job['kind']} {os.path.basename(job['path'])}: {json.dumps(shown)}", flush=True)
     return result
-
-
-_made: dict[str, bytes] = {}
-
-
-def fixtures_once() -> dict[str, bytes]:
-    """The fixtures, made once."""
-    if not _made:
-        _made.update(fixtures())
-    return _made
 
 
 if __name__ == "__main__":

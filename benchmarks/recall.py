@@ -1,12 +1,11 @@
-"""What scrub finds and what it takes too much, on public data with personal values that people or scripts have marked.
+"""Measure recall and false positives of scrub on public data whose personal values people or scripts have labelled.
 
     python -m benchmarks.recall [--data FOLDER] [--only pii star multidogo intents] [--sample N] [--misses N]
 
-Each file goes through `deskloop scrub`'s own code with the default options, and without being told any value. A span
-counts as found when every letter and digit of it was taken out. The last line is one JSON object; `--misses` prints,
-for development, N of the missed and of the needlessly scrubbed places of each file, which are other people's text:
-look, do not keep. docs/public-data.md says where the data is from; without it there is nothing to measure, and the
-script says so.
+Each file goes through the code of `deskloop scrub` with the default options and without known values. A span counts as
+found if all its letters and digits were replaced. The last line is one JSON object. For development, `--misses` prints
+N misses and N false positives of each file; they are other people's text, so do not store them. docs/public-data.md
+describes the data; without it, the script reports `skipped`.
 """
 
 import argparse
@@ -38,12 +37,13 @@ Place = tuple[int, int]
 
 @dataclass
 class Text:
-    """A text, its marked values, and where it was scrubbed.
+    """A text with its labelled values and its scrubbed spans.
 
     Attributes:
-        wanted: (type, start, end) of the values that must go.
-        allowed: (start, end) of everything that may go without being too much.
+        wanted: (type, start, end) of the values that must be replaced.
+        allowed: (start, end) of everything that may be replaced without being a false positive.
         counts: whether its other characters are counted.
+        scrubbed: (start, end) of the replaced spans.
     """
 
     text: str
@@ -70,36 +70,36 @@ class Tally:
     missed: list[tuple[str, str, str]] = field(default_factory=list)
     needless: list[tuple[str, str]] = field(default_factory=list)
 
-    def add(self, one: Text) -> None:
-        """Count one text."""
-        gone = _mask(one.text, one.scrubbed)
-        allowed = _mask(one.text, one.allowed)
-        for kind, start, end in one.wanted:
-            value = one.text[start:end]
+    def add(self, text: Text) -> None:
+        """Count a text."""
+        gone = _mask(text.text, text.scrubbed)
+        allowed = _mask(text.text, text.allowed)
+        for kind, start, end in text.wanted:
+            value = text.text[start:end]
             self.planted[kind] += 1
             self.values[kind].add(value.lower())
-            if all(gone[place] for place in range(start, end) if one.text[place].isalnum()):
+            if all(gone[place] for place in range(start, end) if text.text[place].isalnum()):
                 self.found[kind] += 1
             else:
                 self.lost[kind].add(value.lower())
-                self.missed.append((kind, value, one.text))
+                self.missed.append((kind, value, text.text))
         self.texts += 1
-        self.touched += bool(one.scrubbed)
-        if one.counts:
-            self.characters += len(one.text)
+        self.touched += bool(text.scrubbed)
+        if text.counts:
+            self.characters += len(text.text)
             self.scrubbed += sum(gone)
-            self.others += len(one.text) - sum(allowed)
+            self.others += len(text.text) - sum(allowed)
             self.too_much += sum(g and not a for g, a in zip(gone, allowed, strict=True))
-        for start, end in one.scrubbed:
+        for start, end in text.scrubbed:
             if not all(allowed[start:end]):
-                self.needless.append((one.text[start:end], one.text))
+                self.needless.append((text.text[start:end], text.text))
 
     def recall(self) -> float:
-        """Share of the marked values that were found."""
+        """Return the share of the labelled values that were found."""
         return round(self.found.total() / max(1, self.planted.total()), 4)
 
     def by_type(self) -> dict[str, dict[str, float | int]]:
-        """Recall of each type, with the number of spans and of distinct values, all and lost ones."""
+        """Return the recall of each type, with its numbers of spans, of distinct values and of missed values."""
         return {
             kind: {
                 "recall": round(self.found[kind] / planted, 4),
@@ -111,7 +111,7 @@ class Tally:
         }
 
     def excess(self) -> float:
-        """Share of the characters that nothing allows to go, and that went."""
+        """Return the share of the other characters that were replaced."""
         return round(self.too_much / max(1, self.others), 5)
 
 
@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA, help="folder with the files of docs/public-data.md")
     parser.add_argument("--only", nargs="+", choices=list(FILES), default=list(FILES))
     parser.add_argument("--sample", type=int, default=1, help="take every Nth row")
-    parser.add_argument("--misses", type=int, default=0, help="print so many errors of each kind and file")
+    parser.add_argument("--misses", type=int, default=0, help="print this many errors of each kind and file")
     parser.add_argument("--detector", default="embedded")
     options = parser.parse_args()
     if not options.data.is_dir():
@@ -137,13 +137,12 @@ def main() -> None:
 
 
 def pii(data: Path, config: ScrubConfig, options: argparse.Namespace) -> dict[str, Any]:
-    """presidio-research's templates: recall, and how much of what went is in some label."""
+    """Measure presidio-research's templates: recall, and the share of replaced characters that have a label."""
     tally = Tally()
     rows = list(_rows(data / "pii_dev.jsonl.gz", options.sample))
-    for (one,) in _scrubbed(
-        [[Text(row["text"], *_labels(row["spans"]))] for row in rows], [["customer"]] * len(rows), config
-    ):
-        tally.add(one)
+    batch = [[Text(row["text"], *_labels(row["spans"]))] for row in rows]
+    for (text,) in _scrubbed(batch, [["customer"]] * len(rows), config):
+        tally.add(text)
     _show("pii", tally, options.misses)
     precision = 1 - tally.too_much / max(1, tally.scrubbed)
     return {"pii": {"recall": tally.recall(), "precision": round(precision, 4), "types": tally.by_type()}}
@@ -155,8 +154,8 @@ def _labels(spans: Sequence[dict[str, Any]]) -> tuple[list[tuple[str, int, int]]
 
 
 def star(data: Path, config: ScrubConfig, options: argparse.Namespace) -> dict[str, Any]:
-    """STAR: the customers' own values in their own turns, whole conversations given."""
-    own, everyone = Tally(), Tally()
+    """Measure STAR: the customers' values in their own turns, with entire conversations as input."""
+    customers, everyone = Tally(), Tally()
     batch, roles = [], []
     for row in _rows(data / "star_dev.jsonl.gz", options.sample):
         texts = [Text(turn["text"]) for turn in row["turns"]]
@@ -170,31 +169,31 @@ def star(data: Path, config: ScrubConfig, options: argparse.Namespace) -> dict[s
     for texts, speakers in zip(_scrubbed(batch, roles, config), roles, strict=True):
         for text, speaker in zip(texts, speakers, strict=True):
             if speaker == "customer":
-                own.add(text)
+                customers.add(text)
             if speaker in ("customer", "agent"):
                 everyone.add(text)
-    _show("star", own, options.misses)
-    survive = round(1 - own.found.total() / max(1, own.planted.total()), 4)
-    shares = {"others_own": own.excess(), "others_all": everyone.excess()}
-    return {"star": {"survive": survive, **shares, "types": own.by_type()}}
+    _show("star", customers, options.misses)
+    survive = round(1 - customers.found.total() / max(1, customers.planted.total()), 4)
+    shares = {"others_own": customers.excess(), "others_all": everyone.excess()}
+    return {"star": {"survive": survive, **shares, "types": customers.by_type()}}
 
 
 def multidogo(data: Path, config: ScrubConfig, options: argparse.Namespace) -> dict[str, Any]:
-    """MultiDoGO: lower case, no punctuation, customers' turns only; marked by people."""
+    """Measure MultiDoGO: the customers' turns in lower case without punctuation, labelled by people."""
     tally, strict = Tally(), Tally()
     batch = [
         [
             Text(
                 turn["text"],
-                [(one["type"], one["start"], one["end"]) for one in turn["spans"] if one["type"] in MULTIDOGO],
-                [(one["start"], one["end"]) for one in turn["spans"]],
+                [(span["type"], span["start"], span["end"]) for span in turn["spans"] if span["type"] in MULTIDOGO],
+                [(span["start"], span["end"]) for span in turn["spans"]],
             )
             for turn in row["turns"]
         ]
         for row in _rows(data / "multidogo_dev.jsonl.gz", options.sample)
     ]
     personal = [
-        [[(one["start"], one["end"]) for one in turn["spans"] if one["pii"]] for turn in row["turns"]]
+        [[(span["start"], span["end"]) for span in turn["spans"] if span["pii"]] for turn in row["turns"]]
         for row in _rows(data / "multidogo_dev.jsonl.gz", options.sample)
     ]
     for texts, places in zip(
@@ -210,7 +209,7 @@ def multidogo(data: Path, config: ScrubConfig, options: argparse.Namespace) -> d
 
 
 def intents(data: Path, config: ScrubConfig, options: argparse.Namespace) -> dict[str, Any]:
-    """banking77 and CLINC: questions without personal data, each a conversation of one turn."""
+    """Measure banking77 and CLINC: questions without personal data, each a conversation of one turn."""
     rows = [
         row
         for row in _rows(data / "intents_dev.jsonl.gz", options.sample)
@@ -218,9 +217,9 @@ def intents(data: Path, config: ScrubConfig, options: argparse.Namespace) -> dic
     ]
     tallies: dict[str, Tally] = defaultdict(Tally)
     scrubbed = _scrubbed([[Text(row["text"])] for row in rows], [["customer"]] * len(rows), config)
-    for row, (one,) in zip(rows, scrubbed, strict=True):
-        tallies[row["source"]].add(one)
-        tallies["all"].add(one)
+    for row, (text,) in zip(rows, scrubbed, strict=True):
+        tallies[row["source"]].add(text)
+        tallies["all"].add(text)
     _show("intents", tallies["all"], options.misses)
     return {"intents": {name: round(tally.touched / tally.texts, 5) for name, tally in sorted(tallies.items())}}
 
@@ -234,12 +233,12 @@ def _rows(file: Path, sample: int) -> Iterator[dict[str, Any]]:
 
 
 def _scrubbed(batch: Sequence[list[Text]], roles: Sequence[Sequence[str]], config: ScrubConfig) -> Iterator[list[Text]]:
-    """The conversations with `scrubbed` set from the spans that `deskloop scrub` reports."""
+    """Yield the conversations with `scrubbed` set from the spans that `deskloop scrub` reports."""
     lines = (
         json.dumps(
-            {"turns": [{"role": role, "text": one.text} for one, role in zip(texts, said, strict=True)]}
+            {"turns": [{"role": role, "text": text.text} for text, role in zip(texts, speakers, strict=True)]}
         ).encode()
-        for texts, said in zip(batch, roles, strict=True)
+        for texts, speakers in zip(batch, roles, strict=True)
     )
     for texts, line in zip(batch, scrub_lines(lines, config), strict=True):
         for span in json.loads(line)["spans"]:
@@ -248,7 +247,7 @@ def _scrubbed(batch: Sequence[list[Text]], roles: Sequence[Sequence[str]], confi
 
 
 def _mask(text: str, places: Iterable[Place]) -> bytearray:
-    """One byte for each character: 1 inside one of the places."""
+    """Return one byte per character: 1 inside any of the spans."""
     mask = bytearray(len(text))
     for start, end in places:
         mask[start:end] = b"\x01" * (end - start)

@@ -1,15 +1,15 @@
-"""Detection's speed: Presidio's own batch engine, the same recognizers on ours, and the full default detector.
+"""Compare the speed of Presidio's batch engine, of our engine with the same recognizers, and of the full detector.
 
     python -m benchmarks.scrub [--rounds 3] [--texts N] [--sizes [--whole]]
 
-One process, one thread, rounds in turn, medians of CPU seconds (Presidio's e-mail check also waits for the network, and
-that time is not counted); the first round's findings are compared on every text in start, end, entity and score (1e-6).
-Presidio runs on a blank spaCy pipeline, once as it comes (it has no lemmas, so that no context
-word is ever found) and once with the words as lemmas (`context`): `identical` holds for both, `patterns_ratio` is the
-smaller ratio of the two, `full_ratio` compares with the faster of the two.
-`--sizes` prints, instead, the seconds that texts of 1, 2 and 4 units take the full detector; with `--whole` they take
-the entire path, as an answer to an agent, known values and replacement included. `worst` is the largest growth from 1
-to 4 units, as a share of 4 (1: linear), of the kinds that take a second or more; `slowest`, in seconds, is of 4 units.
+One process, one thread, alternating rounds, medians of CPU seconds (which exclude the network access of Presidio's
+e-mail check). The first round's findings are compared on every text by start, end, entity and score (1e-6). Presidio
+uses a blank spaCy pipeline, once unchanged (without lemmas, so that no context word matches) and once with the words as
+lemmas (`context`): `identical` covers both, `patterns_ratio` is the smaller ratio of the two, and `full_ratio` compares
+with the faster of the two.
+With `--sizes`, the script instead measures the full detector on texts of 1, 2 and 4 units, and with `--whole` all of
+scrub, on an answer to an agent with known values. `worst` is the largest growth from 1 to 4 units divided by 4 (1:
+linear) among the kinds that take at least a second; `slowest` is in seconds for 4 units.
 """
 
 import argparse
@@ -33,12 +33,12 @@ SIDES = ("presidio", "patterns", "presidio_context", "patterns_context", "full")
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="measured rounds")
-    parser.add_argument("--texts", type=int, default=0, help="a sample of this many texts; default all")
-    parser.add_argument("--sizes", action="store_true", help="time long and hostile texts instead")
-    parser.add_argument("--whole", action="store_true", help="of --sizes: decode, find, spread and replace")
-    parser.add_argument("--unit", type=int, default=100_000, help="characters of the shortest text of --sizes")
-    parser.add_argument("--detector", default="embedded", help="of --sizes; `patterns` leaves names and cues out")
+    parser.add_argument("--rounds", type=int, default=3, help="number of measured rounds")
+    parser.add_argument("--texts", type=int, default=0, help="size of a sample of the texts; default: all texts")
+    parser.add_argument("--sizes", action="store_true", help="measure long and hostile texts instead")
+    parser.add_argument("--whole", action="store_true", help="with --sizes: measure all of scrub, not just detection")
+    parser.add_argument("--unit", type=int, default=100_000, help="with --sizes: characters of the shortest text")
+    parser.add_argument("--detector", default="embedded", help="with --sizes: `patterns` runs without names and cues")
     options = parser.parse_args()
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -54,22 +54,22 @@ def main() -> None:
 
 
 def compare(texts: Sequence[str], rounds: int) -> dict[str, Any]:
-    """Time each side in turn and compare their findings."""
+    """Measure each side in turn and compare their findings."""
     sides = _sides()
     for side in sides.values():
         side(texts[:200])
     seconds: dict[str, list[float]] = {name: [] for name in SIDES}
-    identical, findings = True, 0
+    identical, count = True, 0
     for turn in range(rounds):
-        found: dict[str, Any] = {}
+        findings: dict[str, Any] = {}
         for name in SIDES:
             began = time.process_time()
-            found[name] = sides[name](texts)
+            findings[name] = sides[name](texts)
             seconds[name].append(time.process_time() - began)
         if turn == 0:
             for theirs, ours in (("presidio", "patterns"), ("presidio_context", "patterns_context")):
-                identical &= same(found[theirs], found[ours])
-            findings = sum(map(len, found["presidio"]))
+                identical &= same(findings[theirs], findings[ours])
+            count = sum(map(len, findings["presidio"]))
         print("  ".join(f"{name} {seconds[name][-1]:.2f} s" for name in SIDES), file=sys.stderr)
     median = {name: statistics.median(values) for name, values in seconds.items()}
     plain, context = (median[f"presidio{kind}"] / median[f"patterns{kind}"] for kind in ("", "_context"))
@@ -81,25 +81,25 @@ def compare(texts: Sequence[str], rounds: int) -> dict[str, Any]:
         "context_ratio": round(context, 2),
         **{f"{name}_per_s": round(len(texts) / median[name]) for name in SIDES},
         "texts": len(texts),
-        "findings": findings,
+        "findings": count,
         "rounds": rounds,
     }
 
 
 def same(theirs: Sequence[Sequence[Any]], ours: Sequence[Sequence[Any]]) -> bool:
-    """Whether both found the same in every text."""
+    """Check that both have the same findings in every text."""
     return all(
         sorted((result.start, result.end, result.entity_type, round(result.score, 6)) for result in expected)
-        == sorted((span.start, span.end, span.type, round(span.score, 6)) for span in found)
-        for expected, found in zip(theirs, ours, strict=True)
+        == sorted((span.start, span.end, span.type, round(span.score, 6)) for span in spans)
+        for expected, spans in zip(theirs, ours, strict=True)
     )
 
 
 def presidio(words: bool) -> Any:
-    """Presidio's batch engine with its predefined recognizers for English, those on a model's findings left out.
+    """Return Presidio's batch engine with its predefined English recognizers, except those that need a model.
 
     Args:
-        words: whether a token's text is also its lemma.
+        words: whether to use each token's text as its lemma.
     """
     import spacy
     from presidio_analyzer import AnalyzerEngine, BatchAnalyzerEngine, RecognizerRegistry
@@ -118,10 +118,10 @@ def presidio(words: bool) -> Any:
 
         pipeline.add_pipe("words_as_lemmas")
     engine = SpacyNlpEngine(models=[{"lang_code": "en", "model_name": "blank"}])
-    engine.nlp = {"en": pipeline}  # in place of `load`, which would download a model
+    engine.nlp = {"en": pipeline}  # instead of `load`, which would download a model
     registry = RecognizerRegistry()
     registry.load_predefined_recognizers(languages=["en"])
-    registry.recognizers = [each for each in registry.recognizers if not isinstance(each, SpacyRecognizer)]
+    registry.recognizers = [item for item in registry.recognizers if not isinstance(item, SpacyRecognizer)]
     return BatchAnalyzerEngine(AnalyzerEngine(registry=registry, nlp_engine=engine))
 
 
@@ -143,12 +143,12 @@ def _sides() -> dict[str, Callable[[Sequence[str]], Any]]:
 
 
 def read_texts() -> list[str]:
-    """The turns of STAR and the intents' texts where they are at hand, else the example log's turns."""
+    """Return the texts of STAR and of the intent datasets if they are available, else of the example log."""
     star, intents = DATA / "star_dev.jsonl.gz", DATA / "intents_dev.jsonl.gz"
     if star.is_file() and intents.is_file():
         texts = [turn["text"] or "" for row in _rows(star) for turn in row["turns"]]
         return texts + [row["text"] for row in _rows(intents)]
-    print("no STAR and intent texts: the example log stands in, its figures are other ones", file=sys.stderr)
+    print("no STAR and intent texts: using the example log, whose figures differ", file=sys.stderr)
     return [
         turn.get("text") or "" for path in sorted(EXAMPLE.glob("*.gz")) for row in _rows(path) for turn in row["turns"]
     ]
@@ -160,7 +160,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def sizes(unit: int, detector: str, whole: bool = False) -> dict[str, list[float]]:
-    """Seconds for texts of `unit`, twice and four times as many characters, kind by kind."""
+    """Return kind -> seconds for texts of `unit`, twice and four times as many characters."""
     from benchmarks.hostile import KINDS
     from tasks.scrub import ScrubConfig
     from tasks.scrub.detect import detect
@@ -191,7 +191,7 @@ def sizes(unit: int, detector: str, whole: bool = False) -> dict[str, list[float
 
 
 def worst(measured: dict[str, list[float]]) -> dict[str, Any]:
-    """The kind whose time grows most, and the slowest one, with their figures."""
+    """Return the kind whose time grows most, and the slowest kind, with their figures."""
     growth = {kind: round(last / max(first, 0.05) / 4, 2) for kind, (first, _, last) in measured.items() if last >= 1.0}
     steepest = max(growth, key=growth.__getitem__, default="")
     slowest = max(measured, key=lambda kind: measured[kind][-1])

@@ -1,11 +1,11 @@
-"""What scrub leaves of the personal values of the example log, compared with the truth about that log.
+"""Measure which personal values of the example log remain after scrub, by comparison with the log's ground truth.
 
     python -m benchmarks.truth [--seed N ...] [--conversations N] [--half first|second] [--left N]
 
-The default example pipeline prepares a log through scrub in a store of its own: the committed log, or with `--seed` a
-log that examples/support/generate.py writes. Every value that the truth lists is looked up where it was written. It
-counts as left when any letter or digit of it is still there; a row that scrub rejected leaves nothing. `ordinary` is
-the share of the other letters and digits that went. The last line is one JSON object; `--left` prints what is left.
+The default example pipeline runs up to scrub in a new store, on the committed log, or with `--seed` on a log from
+examples/support/generate.py. Every value in the ground truth is looked up at its position. It counts as left if any of
+its letters or digits remains; a rejected row leaves nothing. `ordinary_lost` is the share of the other letters and
+digits that were replaced. The last line is one JSON object; `--left` prints the remaining values.
 """
 
 import argparse
@@ -32,12 +32,13 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "support"
 
 @dataclass
 class Tally:
-    """Counts of values, by their type, form and whether the source had declared them.
+    """Counts of values by type, form, and whether the source declared them.
 
     Attributes:
         values, left: counts of (type, form, "known" or "unknown").
-        ordinary, lost: letters and digits outside of every value, and those of them that went.
-        examples: (type, form, written, the scrubbed text around it) of what is left.
+        ordinary, lost: letters and digits outside all values, and those of them that were replaced.
+        rows, rejected: conversations, and those that scrub rejected.
+        examples: (type, form, written, scrubbed text of the turn) of the remaining values.
     """
 
     values: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -49,7 +50,7 @@ class Tally:
     examples: list[tuple[str, str, str, str]] = field(default_factory=list)
 
     def by(self, part: int) -> dict[str, dict[str, float]]:
-        """Values and the share that is left, by type (0), form (1), or declared or not (2); the most left first."""
+        """Return values and the share that is left, by type (0), form (1) or declaration (2), highest share first."""
         values: Counter[str] = Counter()
         left: Counter[str] = Counter()
         for kinds, count in self.values.items():
@@ -62,7 +63,7 @@ class Tally:
         return dict(sorted(rows.items(), key=lambda row: (-row[1]["share"], row[0])))
 
     def result(self) -> dict[str, Any]:
-        """The figures as one JSON object."""
+        """Return the figures as a JSON object."""
         total = self.values.total()
         known = self.by(2).get("known", {"values": 0, "left": 0})
         return {
@@ -82,7 +83,7 @@ class Tally:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, nargs="+", help="generate these logs; without it, the committed one")
+    parser.add_argument("--seed", type=int, nargs="+", help="seeds of generated logs; default: the committed log")
     parser.add_argument("--conversations", type=int, default=2400, help="of a generated log")
     parser.add_argument("--half", choices=["first", "second"], help="count only every other conversation")
     parser.add_argument("--left", type=int, default=0, metavar="N", help="print up to N values that are left")
@@ -110,7 +111,7 @@ def _generated(folder: Path, seed: int, conversations: int) -> tuple[Path, Path]
 
 
 def _scrubbed(folder: Path, log: Path) -> dict[str, list[str]]:
-    """Conversation id -> the texts of its turns, as the example pipeline's `scrubbed` holds them."""
+    """Return conversation id -> texts of its turns in the example pipeline's `scrubbed` dataset."""
     (folder / "pipeline.yaml").write_text((EXAMPLE / "pipeline.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     (folder / "log").symlink_to(log)
     pipeline = load_pipeline(folder / "pipeline.yaml", stages())
@@ -123,13 +124,13 @@ def _scrubbed(folder: Path, log: Path) -> dict[str, list[str]]:
 
 
 def compare(scrubbed: dict[str, list[str]], log: Path, truth: Path, half: str | None = None) -> Tally:
-    """Hold scrubbed conversations against the truth.
+    """Compare scrubbed conversations with the ground truth.
 
     Args:
-        scrubbed: conversation id -> its turns' texts.
-        log: a folder of `*.jsonl.gz`, in the order of their names.
+        scrubbed: conversation id -> texts of its turns.
+        log: a folder of `*.jsonl.gz`, read in the order of their names.
         truth: one line for each line of the log.
-        half: only the `first` or the `second` of every two conversations.
+        half: count only the `first` or the `second` of every two conversations.
     """
     tally, seen = Tally(), set()
     for number, (row, facts) in enumerate(zip(_lines(log), _objects(truth), strict=True)):
@@ -162,15 +163,15 @@ def _objects(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def _count(tally: Tally, row: dict[str, Any], values: Sequence[dict[str, Any]], texts: Sequence[str] | None) -> None:
-    """Count one conversation's values; `texts` None: its row was rejected."""
+    """Count the values of a conversation; `texts` is None if its row was rejected."""
     customer = row["customer"]
     declared = {
         _key(value) for value in (customer["name"], customer["email"], customer["phone"], row["order_id"]) if value
     }
     declared |= {_key(part) for part in (customer["name"] or "").split()}
     for place, turn in enumerate(row["turns"]):
-        kept = texts[place] if texts is not None else ""
-        left, ordinary = _remaining(turn["text"], kept), _remaining(turn["text"], None)
+        scrubbed = texts[place] if texts is not None else ""
+        left, ordinary = _remaining(turn["text"], scrubbed), _remaining(turn["text"], None)
         reached = 0
         for value in (value for value in values if value["turn"] == place):
             start = turn["text"].index(value["written"], reached)
@@ -180,16 +181,16 @@ def _count(tally: Tally, row: dict[str, Any], values: Sequence[dict[str, Any]], 
             tally.values[kinds] += 1
             if any(left[start:reached]):
                 tally.left[kinds] += 1
-                tally.examples.append((value["type"], value["form"], value["written"], kept))
+                tally.examples.append((value["type"], value["form"], value["written"], scrubbed))
         if texts is not None:
             tally.ordinary += sum(ordinary)
-            tally.lost += sum(one and not other for one, other in zip(ordinary, left, strict=True))
+            tally.lost += sum(is_ordinary and not stays for is_ordinary, stays in zip(ordinary, left, strict=True))
 
 
 def _remaining(source: str, scrubbed: str | None) -> bytearray:
-    """One byte for each character of the source: 1 where it gave a letter or digit that the scrubbed text has.
+    """Return one byte per character of the source: 1 if the scrubbed text contains a letter or digit from it.
 
-    None stands for the decoded source itself: tags and the names of entities are no letters of it.
+    None means the decoded source itself, to which the letters of tags and entity names do not belong.
     """
     decoded = decode(source)
     left, reached = bytearray(len(source)), 0
@@ -198,7 +199,7 @@ def _remaining(source: str, scrubbed: str | None) -> bytearray:
         last = number == len(literals) - 1
         start = len(decoded.text) - len(literal) if last else decoded.text.find(literal, reached + bool(number))
         if start < reached or not decoded.text.startswith(literal, start):
-            raise ValueError("a scrubbed text is not its source with placeholders; the values cannot be looked up")
+            raise ValueError("a scrubbed text is not its source with placeholders, so its values cannot be looked up")
         reached = start + len(literal)
         for at in range(start, reached):
             if decoded.text[at].isalnum():

@@ -1,4 +1,4 @@
-"""Read files in a child process that can be given up: its time, its peak of memory, and what became of each file."""
+"""Read files in a child process that can be killed, and measure time, peak memory and outcome of each file."""
 
 import json
 import os
@@ -14,14 +14,14 @@ KEY = b"0123456789abcdef"
 
 
 class Child:
-    """A process that reads one file after another; a new one takes over where it had to be killed."""
+    """A process that reads files one by one; it is replaced when it has to be killed."""
 
     def __init__(self, patience: float = 30.0) -> None:
         self.patience = patience
         self.process: subprocess.Popen[bytes] | None = None
 
     def read(self, job: Mapping[str, Any]) -> dict[str, Any]:
-        """What became of one job: `outcome` is `rows`, `refused`, `foreign`, `hang` or `crash`."""
+        """Return the result of a job; its `outcome` is `rows`, `refused`, `foreign`, `hang` or `crash`."""
         if self.process is None:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.watched"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -47,7 +47,7 @@ class Child:
             self.process = None
 
     def _line(self, patience: float) -> bytes | None:
-        """A line of the child's, empty where it ended, None where it took too long."""
+        """Return a line of the child's output, empty if it has ended, None on a time-out."""
         assert self.process is not None
         assert self.process.stdout is not None
         with selectors.DefaultSelector() as selector:
@@ -56,14 +56,14 @@ class Child:
 
 
 def main() -> None:
-    """Read jobs from stdin, one JSON object a line; write what became of each to stdout."""
+    """Read jobs from stdin, one JSON object per line; write the result of each to stdout."""
     from deskloop.contract.errors import DeskloopError
 
     import_everything()
     print("{}", flush=True)
     for line in sys.stdin:
         job = json.loads(line)
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
         began, cpu = time.monotonic(), time.process_time()
         result: dict[str, Any]
         try:
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def import_everything() -> None:
-    """What takes long to import is no part of a file's time."""
+    """Import slow modules before the first measurement."""
     import datasets  # noqa: F401
 
     import tasks.ingest.look
@@ -108,15 +108,15 @@ def _ingest(job: Mapping[str, Any]) -> dict[str, Any]:
     source = {"path": job["path"], **options.pop("source", {})}
     config = IngestConfig.model_validate({"sources": [source], **options})
     context = Context("ingest", key=KEY, folder=os.path.dirname(job["path"]) if job.get("inside") else "/")
-    kept = rejected = 0
+    read = rejected = 0
     ids: set[str] = set()
     inputs(config, context)
     for frame in ingest(config, context):
         is_reject = frame["reject"].notna()
         to_table(frame[~is_reject], RAW_CONVERSATION)
         ids.update(frame["row_id"])
-        kept, rejected = kept + int((~is_reject).sum()), rejected + int(is_reject.sum())
-    return {"kept": kept, "rejected": rejected, "distinct": len(ids)}
+        read, rejected = read + int((~is_reject).sum()), rejected + int(is_reject.sum())
+    return {"kept": read, "rejected": rejected, "distinct": len(ids)}
 
 
 def _init(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One Prefect for the whole session: a real server on a database of its own."""
+"""A real Prefect server with its own database, shared by the entire session."""
 
 import os
 from collections.abc import Iterator
@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# The same examples every time, so that a change is judged by itself; HYPOTHESIS_PROFILE=default looks for new ones.
+# The same examples in every run, so that a result depends on the code only; HYPOTHESIS_PROFILE=default searches for new
+# ones.
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
-# Several pytest workers share the cores; more threads than cores only wait for each other.
+# Several pytest workers share the cores; more threads than cores would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Prefect's home folder, with its database, for flows and commands that run in this process: under one server."""
+    """Start one server for all flows and commands in this process; yield Prefect's home folder with its database."""
     home = tmp_path_factory.mktemp("prefect")
     os.environ |= {"PREFECT_HOME": str(home), "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "DO_NOT_TRACK": "1"}
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
@@ -36,7 +37,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests of whole flows, which take longest, before the others of each third: no worker ends alone with them."""
+    """Run tests of entire flows, the slowest ones, first in each third, so that no worker ends with them alone."""
     whole = [item for item in items if "/flows/" in str(item.path) or "/deployments/" in str(item.path)]
     chosen = set(whole)
     others = [item for item in items if item not in chosen]

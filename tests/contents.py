@@ -1,4 +1,4 @@
-"""What is in a file, whatever it is packed in: the bytes as they are, and everything that they unpack to."""
+"""Read the contents of a file in any container: its bytes, and everything that they unpack to."""
 
 import contextlib
 import io
@@ -17,19 +17,19 @@ import pyarrow.compute as pc
 import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
-SEPARATOR = b"\x1f"  # between cells, so that no two make a word together
-DEPTH = 4  # archives in archives
+SEPARATOR = b"\x1f"  # between cells, so that two cells never form a word
+DEPTH = 4  # maximum nesting of archives
 FRAMES = {b"\x1f\x8b\x08": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 COMPRESSED = {**FRAMES, b"BZh": "bz2", b"\x04\x22\x4d\x18": "lz4"}
 SQLITE = b"SQLite format 3\x00"
-LARGE = 1_000_000  # a column of integers below it holds ids of tokens or counts, and no number of a person
+LARGE = 1_000_000  # columns of smaller integers contain token ids or counts, and no personal numbers
 
 
 def contents(path: Path) -> Iterator[bytes]:
-    """The bytes of a file, then of everything in it: archives, Parquet, Arrow and SQLite (with its WAL) decoded.
+    """Yield the bytes of a file, then of everything in it, with archives, Parquet, Arrow and SQLite (and WAL) decoded.
 
-    What cannot be decoded, a file cut short for one, stays as the bytes it is, with each compressed frame in it opened
-    so far as it goes.
+    Content that cannot be decoded, such as a truncated file, is yielded as it is, followed by the readable part of each
+    compressed frame in it.
     """
     raw = path.read_bytes()
     yield from unpacked(raw)
@@ -38,7 +38,7 @@ def contents(path: Path) -> Iterator[bytes]:
 
 
 def unpacked(raw: bytes, depth: int = 0) -> Iterator[bytes]:
-    """`raw`, and what it unpacks to."""
+    """Yield `raw` and everything that it unpacks to."""
     yield raw
     if depth == DEPTH:
         return
@@ -47,12 +47,12 @@ def unpacked(raw: bytes, depth: int = 0) -> Iterator[bytes]:
         inner = list(_opened(raw, depth)) if table is None else []
     except (pa.ArrowException, OSError, EOFError, ValueError, zipfile.BadZipFile, tarfile.TarError):
         table, inner = None, list(_frames(raw))
-    for one in chain(inner, () if table is None else _columns(table)):
-        yield from unpacked(one, depth + 1)
+    for content in chain(inner, () if table is None else _columns(table)):
+        yield from unpacked(content, depth + 1)
 
 
 def _table(raw: bytes) -> pa.Table | None:
-    """A table in Parquet or Arrow; None: it is something else."""
+    """Read a table in Parquet or Arrow; return None for other formats."""
     if raw.startswith(b"PAR1"):
         return pq.read_table(io.BytesIO(raw))
     if raw.startswith(b"ARROW1"):
@@ -78,7 +78,7 @@ def _opened(raw: bytes, depth: int) -> Iterator[bytes]:
 
 
 def _frames(raw: bytes) -> Iterator[bytes]:
-    """What the compressed frames inside unreadable bytes begin with, as far as they can be read."""
+    """Yield the readable beginnings of the compressed frames inside unreadable bytes."""
     for magic, codec in FRAMES.items():
         at = raw.find(magic)
         while at >= 0:
@@ -99,7 +99,7 @@ def _columns(table: pa.Table) -> Iterator[bytes]:
 
 
 def _leaves(array: Any) -> Iterator[Any]:
-    """The arrays of text, bytes and large numbers in a nested one."""
+    """Yield the arrays of text, bytes and large numbers in a nested array."""
     kind = array.type
     if isinstance(array, pa.ExtensionArray):
         yield from _leaves(array.storage)
@@ -125,7 +125,7 @@ def _leaves(array: Any) -> Iterator[Any]:
 
 
 def _cells(values: Iterable[Any]) -> Iterator[bytes]:
-    """Cells as one run of bytes, and apart where they are packed themselves."""
+    """Yield the text of all cells joined, and each cell of bytes on its own, since it may be packed."""
     plain = []
     for value in values:
         if isinstance(value, bytes):
@@ -136,7 +136,7 @@ def _cells(values: Iterable[Any]) -> Iterator[bytes]:
 
 
 def _database(path: Path) -> Iterator[bytes]:
-    """Every cell of every table; of a copy, so that nothing of the original is locked, changed or checkpointed."""
+    """Yield every cell of every table in a copy, so that the original is not locked, changed or checkpointed."""
     with tempfile.TemporaryDirectory() as folder:
         for suffix in ("", "-wal", "-journal"):
             with contextlib.suppress(FileNotFoundError):
@@ -147,7 +147,7 @@ def _database(path: Path) -> Iterator[bytes]:
 
 def _embedded(raw: bytes) -> Iterator[bytes]:
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
-        database.deserialize(raw[:18] + b"\x01\x01" + raw[20:])  # as if it had never had a WAL, which is not here
+        database.deserialize(raw[:18] + b"\x01\x01" + raw[20:])  # clears the WAL mode, since there is no WAL here
         yield from _tables(database)
 
 
@@ -161,4 +161,4 @@ def _tables(database: sqlite3.Connection) -> Iterator[bytes]:
                 for cell in _cells(row):
                     yield from unpacked(cell, 1)
     except sqlite3.DatabaseError:
-        return  # a virtual table of a module that is not here, or a file cut short: its bytes are looked at anyway
+        return  # a virtual table of a missing module, or a truncated file, whose bytes are searched in any case

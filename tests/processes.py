@@ -1,4 +1,4 @@
-"""Real commands in processes of their own, ended by signals; a marker in their environment finds what they leave."""
+"""Run commands in their own processes, end them by signals, and find the processes that they leave behind."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ class Command:
     """A command in its own session, with its output in a file.
 
     Attributes:
-        mark: in the environment of the process and of everything that it starts.
+        mark: identifies the process and its descendants by their environment.
     """
 
     def __init__(self, arguments: list[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
@@ -40,7 +40,7 @@ class Command:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def wait_for(self, ready: Callable[[str], bool], seconds: float = 240) -> None:
-        """Return when the output says so."""
+        """Wait until the output is `ready`."""
         end = time.monotonic() + seconds
         while not ready(self.output):
             assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.output}"
@@ -48,32 +48,32 @@ class Command:
             time.sleep(0.02)
 
     def end(self, number: signal.Signals, seconds: float = 60) -> tuple[int, float]:
-        """Send a signal to the main process alone; its exit code, and how long it took."""
+        """Send a signal to the main process only; return its exit code and the seconds that it took."""
         begin = time.monotonic()
         self.process.send_signal(number)
         return self.process.wait(seconds), time.monotonic() - begin
 
     def left(self, seconds: float = 5) -> list[str]:
-        """Processes of this command that are there after some seconds, or none as soon as none is."""
+        """Wait up to `seconds` for all processes of this command to end; return the remaining ones."""
         end = time.monotonic() + seconds
-        while (found := marked(self.mark)) and time.monotonic() < end:
+        while (remaining := marked(self.mark)) and time.monotonic() < end:
             time.sleep(0.05)
-        return found
+        return remaining
 
 
 def deskloop(*arguments: object) -> list[str]:
-    """The command line of `deskloop ARGUMENTS`."""
+    """Return the command line of `deskloop ARGUMENTS`."""
     return [sys.executable, "-m", "deskloop", *map(str, arguments)]
 
 
 def marked(mark: str) -> list[str]:
-    """Command lines of the living processes that have a mark in their environment."""
-    found = []
+    """Return the command lines of the running processes with a mark in their environment."""
+    processes = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
                 if mark.encode() in (folder / "environ").read_bytes():
-                    found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                    processes.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
             except OSError:
-                continue  # it ended, or is another user's
-    return found
+                continue  # it has ended, or belongs to another user
+    return processes

@@ -1,8 +1,8 @@
-"""Sweep a folder for values that must not be there: whatever file they are in, however they are packed and written.
+"""Search a folder for values that must not be there, in any file, container and spelling.
 
     assert not sweep(store, {"name-17": "Ana Kovač", "card-4": "4929 1234 5678 9015"}, lambda path: "raw" in path.parts)
 
-A file is read once, whatever the number of values: a table tells where the first bytes of one of them stand.
+Each file is read once, regardless of the number of values: a hash table finds the first bytes of all of them.
 """
 
 import html
@@ -19,10 +19,10 @@ import numpy as np
 
 from tests.contents import contents
 
-SHORTEST = 4  # characters of a value that can be looked for
-WORD = 8  # a shorter value counts only as a word of its own: otherwise chance finds it
-LONG_DIGITS = 7  # a value of as many digits is also found with other separators, or none
-BLOCK = 1 << 24  # bytes that are looked at together
+SHORTEST = 4  # minimum characters of a value
+WORD = 8  # a shorter value counts only as a separate word, otherwise it would match by chance
+LONG_DIGITS = 7  # a value of at least this many digits is also found with other separators, or none
+BLOCK = 1 << 24  # bytes that are searched at a time
 _BETWEEN = rb"(?:[ ().\-/_+]|\xc2\xa0|\xc2\xad|\xe2\x80[\x80-\x95\xaf]|\xe2\x81\xa0){0,4}+"
 _NUMBER = re.compile(rb"[0-9](?:" + _BETWEEN + rb"[0-9]){%d,}+" % (LONG_DIGITS - 1))
 _GROUP = re.compile(rb"[0-9]+")
@@ -32,34 +32,34 @@ _ESCAPED = re.compile(rb"(?:\\[nrt]|%[0-9a-f]{2})\Z")
 def sweep(
     folder: Path, values: Mapping[str, str], skip: Callable[[Path], bool] = lambda path: False
 ) -> list[tuple[Path, str]]:
-    """Look for values in every file below a folder, and in the files' names.
+    """Search for values in every file below a folder, and in the names of the files.
 
     Args:
-        values: name -> value, of at least 4 characters; those under 8 are found as whole words only.
-        skip: files that are not looked at.
+        values: name -> value of at least 4 characters; a value under 8 characters is found as a whole word only.
+        skip: selects files to skip.
     Returns:
-        (path, name of the value found in it), each once, ordered; never a value.
+        Sorted pairs of path and name of a value found in it, without duplicates; never a value.
     """
     needles = Needles(values)
-    found = set()
+    findings = set()
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and not skip(path)):
-        named = needles.find(str(path.relative_to(folder)).encode(errors="surrogateescape"))
-        found |= {(path, name) for name in named}
+        in_path = needles.find(str(path.relative_to(folder)).encode(errors="surrogateescape"))
+        findings |= {(path, name) for name in in_path}
         try:
             for content in contents(path):
-                found |= {(path, name) for name in needles.find(content)}
+                findings |= {(path, name) for name in needles.find(content)}
         except FileNotFoundError:
-            continue  # gone since it was listed, as a server's temporary files are
-    return sorted(found)
+            continue  # deleted since it was listed, like a server's temporary files
+    return sorted(findings)
 
 
 class Needles:
-    """Values in all their spellings, ready to be looked for in one pass."""
+    """Values in all their spellings, for a search in one pass."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         short = sorted(name for name, value in values.items() if len(value.strip()) < SHORTEST)
         if short:
-            raise ValueError(f"values under {SHORTEST} characters are everywhere: {', '.join(short)}")
+            raise ValueError(f"values under {SHORTEST} characters match everywhere: {', '.join(short)}")
         self.digits: dict[bytes, list[str]] = defaultdict(list)
         spelled: dict[bytes, tuple[list[str], bool]] = {}
         for name, value in values.items():
@@ -72,19 +72,19 @@ class Needles:
         self.windows = [_Windows(size, spelled) for size in (8, 4)]
 
     def find(self, content: bytes) -> set[str]:
-        """Names of the values in the bytes."""
-        content, found = content.lower(), set()
+        """Return the names of the values in the bytes."""
+        content, names = content.lower(), set()
         for start in range(0, max(len(content), 1), BLOCK):
             block = content[start : start + BLOCK + self.longest]
             for windows in self.windows:
-                found |= windows.find(block)
+                names |= windows.find(block)
             if self.digits:
-                found |= self._numbers(block)
-        return found
+                names |= self._numbers(block)
+        return names
 
     def _numbers(self, content: bytes) -> set[str]:
-        """Values of digits, with whatever stands between these: any run of neighbouring groups may be one."""
-        found: set[str] = set()
+        """Return the values of digits with any separators: any run of adjacent groups may be one."""
+        names: set[str] = set()
         longest = max(map(len, self.digits))
         for number in _NUMBER.finditer(content):
             groups = _GROUP.findall(number[0])
@@ -94,12 +94,12 @@ class Needles:
                     joined += group
                     if len(joined) > longest:
                         break
-                    found.update(self.digits.get(joined, ()))
-        return found
+                    names.update(self.digits.get(joined, ()))
+        return names
 
 
 class _Windows:
-    """Needles by their first bytes: `size` of them, 8 or 4; those that fit 8 are no business of 4."""
+    """Needles by their first `size` bytes: 8, or 4 for those that are shorter than 8."""
 
     def __init__(self, size: int, spelled: Mapping[bytes, tuple[list[str], bool]]) -> None:
         self.size = size
@@ -111,9 +111,9 @@ class _Windows:
         self.table[_hash(np.array(list(self.needles), dtype=np.uint64))] = True
 
     def find(self, content: bytes) -> set[str]:
-        found: set[str] = set()
+        matches: set[str] = set()
         if len(content) < self.size or not self.needles:
-            return found
+            return matches
         padded = np.frombuffer(content + bytes(-len(content) % self.size), dtype=np.uint8)
         for shift in range(self.size):
             windows = np.frombuffer(padded[shift : len(padded) - (len(padded) - shift) % self.size], f"<u{self.size}")
@@ -122,8 +122,8 @@ class _Windows:
                 for needle, names, whole in self.needles.get(int(windows[at]), ()):
                     start = int(at) * self.size + shift
                     if content.startswith(needle, start) and not (whole and _glued(content, start, len(needle))):
-                        found.update(names)
-        return found
+                        matches.update(names)
+        return matches
 
 
 def _hash(windows: np.ndarray) -> np.ndarray:
@@ -131,13 +131,13 @@ def _hash(windows: np.ndarray) -> np.ndarray:
 
 
 def _glued(content: bytes, start: int, length: int) -> bool:
-    """Whether a letter or digit stands right before or after; the n of an escaped line feed is none."""
+    """Check for a letter or digit directly before or after; the n of an escaped line feed does not count."""
     before, after = _ESCAPED.sub(b" ", content[max(start - 3, 0) : start]), content[start + length : start + length + 1]
     return any(chr(byte).isalnum() for byte in before[-1:] + after if byte < 128)
 
 
 def _spellings(value: str) -> set[bytes]:
-    """Every way in which a value may be written, in lower-cased bytes."""
+    """Return all spellings of a value, as lower-case bytes."""
     cases = {value, value.lower(), value.upper(), value.title(), value.casefold()}
     for form in ("NFC", "NFD", "NFKC"):
         cases |= {unicodedata.normalize(form, case) for case in tuple(cases)}
@@ -149,24 +149,24 @@ def _spellings(value: str) -> set[bytes]:
 
 
 def _marked_up(text: str) -> Iterator[str]:
-    """As in HTML: what must be escaped; all that is not ASCII, by name or number; every character."""
+    """Yield spellings in HTML: with special characters, all non-ASCII characters, or all characters escaped."""
     for escaped in (html.escape(text), html.escape(text, quote=False), html.escape(text).replace("&#x27;", "&#39;")):
         yield escaped
         yield escaped.encode("ascii", "xmlcharrefreplace").decode()
         yield json.dumps(escaped)[1:-1]
-    yield "".join(f"&{codepoint2name[ord(one)]};" if ord(one) in codepoint2name else one for one in text)
-    yield "".join(f"&#{ord(one)};" for one in text)
-    yield "".join(f"&#x{ord(one):x};" for one in text)
+    yield "".join(f"&{codepoint2name[ord(sign)]};" if ord(sign) in codepoint2name else sign for sign in text)
+    yield "".join(f"&#{ord(sign)};" for sign in text)
+    yield "".join(f"&#x{ord(sign):x};" for sign in text)
 
 
 def _escaped(text: str) -> Iterator[str]:
-    """As in JSON, also inside a script, in a link, and in Python's own notation."""
+    """Yield spellings in JSON, in scripts, in links and in Python's notation."""
     yield json.dumps(text)[1:-1]
     yield json.dumps(json.dumps(text)[1:-1])[1:-1]
     yield json.dumps(text, ensure_ascii=False)[1:-1]
     yield json.dumps(text)[1:-1].replace("/", "\\/")
-    yield "".join(f"\\u{ord(one):04x}" if one in "<>&'" else one for one in json.dumps(text)[1:-1])
-    yield "".join(f"\\u{ord(one):04x}" for one in text)
+    yield "".join(f"\\u{ord(sign):04x}" if sign in "<>&'" else sign for sign in json.dumps(text)[1:-1])
+    yield "".join(f"\\u{ord(sign):04x}" for sign in text)
     yield text.encode("unicode_escape").decode()
     yield from (quote(text), quote(text, safe=""), quote_plus(text))
 

@@ -1,4 +1,4 @@
-"""The sweep finds a value wherever it hides, and nothing where there is none."""
+"""The sweep finds values in every container and spelling, and has no false positives."""
 
 import bz2
 import gzip
@@ -90,7 +90,7 @@ PLAIN: dict[str, Callable[[str], bytes]] = {
 
 
 @pytest.mark.parametrize("form", PLAIN)
-def test_each_writing_is_found(tmp_path: Path, form: str) -> None:
+def test_each_spelling_is_found(tmp_path: Path, form: str) -> None:
     assert write(tmp_path, PLAIN[form](TEXT)) == ALL
     assert write(tmp_path, PLAIN[form]("it is nobody, 4929 1234 5678 9016, noone@example.ro\n80574\nthanks")) == set()
 
@@ -158,7 +158,7 @@ def test_every_cell_of_a_database_is_found(tmp_path: Path, cell: str | bytes) ->
     assert write(tmp_path, archive) == ALL
 
 
-def test_what_is_only_in_the_write_ahead_log_is_found(tmp_path: Path) -> None:
+def test_values_in_the_write_ahead_log_only_are_found(tmp_path: Path) -> None:
     (tmp_path / "live").mkdir()
     file = tmp_path / "live" / "x.db"
     database = sqlite3.connect(file)
@@ -187,7 +187,7 @@ def test_a_short_value_counts_as_a_word_only(tmp_path: Path) -> None:
     assert write(tmp_path, "“80573”".encode()) == {"pin"}
 
 
-def test_names_of_files_are_looked_at_and_skipped_files_are_not(tmp_path: Path) -> None:
+def test_names_of_files_are_searched_and_skipped_files_are_not(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "x").write_text(TEXT)
     (tmp_path / MAIL).write_text("")
@@ -200,7 +200,7 @@ def test_a_value_across_the_blocks_of_a_large_file_is_found(tmp_path: Path, monk
         assert write(tmp_path, b"." * ahead + TEXT.encode() + b"." * 200) == ALL
 
 
-def test_too_short_a_value_is_refused_and_not_named(tmp_path: Path) -> None:
+def test_too_short_values_are_rejected_without_quoting_them(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="pin") as caught:
         sweep(tmp_path, {"pin": "805"})
     assert "805" not in str(caught.value)

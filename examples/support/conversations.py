@@ -1,6 +1,6 @@
-"""Play one conversation: a plot of a scenario, between one customer and one agent, over one channel.
+"""Generate a conversation: a plot of a scenario between a customer and an agent over a channel.
 
-Everything is keyed by (seed, number): conversation 4711 is the same whatever is generated before it.
+Everything is keyed by (seed, number), so a conversation does not depend on those generated before it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ AGENTS = [
     "Dana Whitfield", "Tomasz Bielski", "Amara Obi", "Jonas Falk", "Priscilla Quon", "Ravi Menon", "Celine Marchetti",
     "Ben Harrow", "Yusuf Aydin", "Greta Holm", "Luis Paredes", "Nora Tveit", "Hugo Valente", "Mina Sato",
 ]  # fmt: skip
-# Chance of each disguise in a customer's message (a third of it in an agent's); tags and entities stand in HTML only.
+# Probability of each disguise in a customer's message (a third of it in an agent's); tags and entities only in HTML.
 DISGUISES = {
     "entity": 0.16,
     "tags": 0.16,
@@ -37,7 +37,7 @@ MINUTES = {"email": (25, 420), "chat": (0.3, 3), "phone_transcript": (0.1, 0.6)}
 
 @dataclass(frozen=True)
 class Turn:
-    """One message, still in pieces."""
+    """A message as a list of pieces."""
 
     role: str
     pieces: list[Piece]
@@ -45,13 +45,13 @@ class Turn:
 
     @property
     def text(self) -> str:
-        """The message as it stands in the log."""
+        """The text of the message in the log."""
         return "".join(piece.text for piece in self.pieces)
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """A conversation before it is filed under a ticket number."""
+    """A conversation without a ticket number."""
 
     customer: Persona
     intent: str
@@ -64,7 +64,7 @@ class Conversation:
 def play(
     repertoire: Repertoire, seed: int, number: int, intent: str | None, customer: Persona, at: datetime
 ) -> Conversation:
-    """Conversation `number` of the log; `intent` None takes a plot in another language."""
+    """Generate conversation `number` of the log; `intent` None selects a plot in another language."""
     rng = Random(f"{seed}/conversation/{number}")
     scenario = repertoire.intents[intent] if intent else repertoire.foreign[rng.randrange(len(repertoire.foreign))]
     plot = rng.choice(scenario.plots)
@@ -86,7 +86,7 @@ def play(
 
 
 class Stage:
-    """The manner of one conversation's messages: channel, HTML or not, disguises, and who signs how."""
+    """The style of a conversation's messages: channel, HTML, disguises and signatures."""
 
     def __init__(self, scene: Scene, channel: str) -> None:
         rng = scene.rng
@@ -98,7 +98,7 @@ class Stage:
         self.signatures: dict[str, list[Piece]] = {}
 
     def perform(self, plot: Plot, at: datetime) -> list[Turn]:
-        """Play the plot's exchanges, and often a last one of thanks; five exchanges at most."""
+        """Generate the turns of the plot's exchanges, often with a closing one; five exchanges at most."""
         rng = self.scene.rng
         exchanges = [exchange for exchange in plot.exchanges if not exchange.optional or rng.random() < 0.7]
         script = [turn for exchange in exchanges for turn in exchange.turns]
@@ -131,7 +131,7 @@ class Stage:
         return pieces
 
     def _forms(self, role: str) -> list[str]:
-        """The disguises that this message uses, if a value suits them."""
+        """Return the disguises of a message, for the values that they suit."""
         rng, forms = self.scene.rng, []
         if role == "customer" and self.lower_case:
             return ["lower"]
@@ -145,7 +145,7 @@ class Stage:
         return forms
 
     def _dressed(self, role: str, body: list[Piece], first: bool) -> list[Piece]:
-        """Put greeting, sign-off and signature around the body."""
+        """Add greeting, sign-off and signature to the body."""
         rng = self.scene.rng
         if self.channel != "email":
             greets = first and rng.random() < 0.75
@@ -166,13 +166,13 @@ class Stage:
         return self.scene.play((Slot(rule),))
 
     def _signature(self, rule: str) -> list[Piece]:
-        """A signature, the same under every mail of the conversation."""
+        """Return a signature, which is the same in all mails of the conversation."""
         if rule not in self.signatures:
             self.signatures[rule] = self._said(rule)
         return self.signatures[rule]
 
     def _as_typed(self, pieces: list[Piece], first: bool, last: bool) -> list[Piece]:
-        """The customer's hand: no capitals, typos, emoji."""
+        """Apply the customer's writing style: lower case, typos, emoji."""
         rng, customer = self.scene.rng, self.scene.customer
         if self.channel == "phone_transcript":
             return letters.add_fillers(pieces, rng) if rng.random() < 0.4 else pieces

@@ -1,6 +1,6 @@
-"""Write a personal value as people and mail programs do: grouped, spelled out, split by tags, in full-width digits.
+"""Write personal values as people and mail programs do: grouped, spelled out, split by tags, in full-width digits.
 
-`write_value` gives (written, form). The form is `plain` for every ordinary notation, else the name of the disguise.
+`write_value` returns (written, form). The form is `plain` for every ordinary notation, else the name of the disguise.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ENTITY_MARKS = {"@": "&#64;", ".": "&#46;", "-": "&#45;", "+": "&#43;", " ": "&n
 NUMBERS = {"PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "ACCOUNT_NUMBER"}
 LONG = NUMBERS | {"IBAN_CODE", "ORDER_ID", "EMAIL_ADDRESS"}
 
-# Which disguise suits which kind of value.
+# Disguise -> types of values that it suits.
 SUITS: dict[str, set[str]] = {
     "entity": LONG | {"PERSON", "STREET_ADDRESS", "IP_ADDRESS"},
     "tags": LONG | {"PERSON", "STREET_ADDRESS", "US_DRIVER_LICENSE"},
@@ -29,14 +29,14 @@ SUITS: dict[str, set[str]] = {
 
 
 class Value(NamedTuple):
-    """A personal value: its type, and its plain canonical form."""
+    """A personal value: its type and its canonical form."""
 
     type: str
     text: str
 
 
 def write_value(value: Value, rng: Random, forms: list[str]) -> tuple[str, str]:
-    """Write `value` in the first of `forms` that suits it and changes something, else plainly."""
+    """Write `value` in the first of `forms` that suits and changes it, else in an ordinary notation."""
     plain = notation(value, rng)
     for form in forms:
         if value.type in SUITS[form]:
@@ -47,7 +47,7 @@ def write_value(value: Value, rng: Random, forms: list[str]) -> tuple[str, str]:
 
 
 def notation(value: Value, rng: Random) -> str:
-    """One of the ordinary ways to write a value of this type."""
+    """Return a random ordinary notation of the value."""
     text, pick = value.text, rng.random()
     if value.type == "PHONE_NUMBER":
         return _phone_notation(text, pick)
@@ -67,7 +67,7 @@ def notation(value: Value, rng: Random) -> str:
 
 
 def _phone_notation(text: str, pick: float) -> str:
-    """`+1 503 555 0142` in national and international notations."""
+    """Return `+1 503 555 0142` in one of its national and international notations."""
     country, area, *rest = text.split(" ")
     if country == "+1":
         exchange, line = rest
@@ -85,7 +85,7 @@ def _phone_notation(text: str, pick: float) -> str:
 
 
 def _date_notation(day: date, pick: float) -> str:
-    """A date of birth: `04/17/1982`, `17 April 1982`, `1982-04-17`, ..."""
+    """Return a date of birth in one of its notations: `04/17/1982`, `17 April 1982`, `1982-04-17`, ..."""
     month = day.strftime("%B")
     forms = [
         f"{day.month:02}/{day.day:02}/{day.year}",
@@ -100,7 +100,7 @@ def _date_notation(day: date, pick: float) -> str:
 
 
 def disguise(plain: str, form: str, rng: Random) -> str:
-    """Put `plain` into one of the forms of `SUITS`."""
+    """Write `plain` in one of the forms of `SUITS`."""
     if form == "lower":
         return plain.lower()
     if form == "upper":
@@ -125,7 +125,7 @@ def _named_entity(mark: str) -> str:
 
 
 def _spell(plain: str) -> str:
-    """`jane.doe@example.com` as `jane dot doe at example dot com`; digits and marks of a number as words."""
+    """Spell out a value: `jane dot doe at example dot com`; digits and marks of numbers become words."""
     names = {"@": " at ", ".": " dot ", "_": " underscore ", "-": " dash ", "+": "plus "}
     words = [
         f" {DIGIT_WORDS[int(mark)]} " if mark.isascii() and mark.isdigit() else names.get(mark, mark) for mark in plain

@@ -1,10 +1,10 @@
-"""Generate the example support log: an invented shop's helpdesk export, and the truth about it.
+"""Generate the example support log, the helpdesk export of an invented shop, and its ground truth.
 
     python examples/support/generate.py [--conversations 2400] [--seed 7] [--out examples/support/log] [--night K]
 
-Writes one gzipped JSON Lines file a month to the folder `--out`, and `truth.jsonl.gz` beside that folder. With
-`--night K` it writes only the K-th night after those months, a tenth as many conversations, as `night-K.jsonl.gz`, and
-`truth-night-K.jsonl.gz`. The same arguments give the same bytes. Memory does not grow with the number.
+Writes one gzipped JSON Lines file per month to the folder `--out`, and `truth.jsonl.gz` next to that folder. With
+`--night K` it writes only the K-th night after those months, with a tenth as many conversations, as `night-K.jsonl.gz`
+and `truth-night-K.jsonl.gz`. The same arguments give the same bytes. Memory use does not depend on the number.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def write_log(entries: Iterable[tuple[str, Entry]], truth: Path, folder: Path) -> dict[str, int]:
-    """Write each entry to the file it is named with, and the truth about all of them.
+    """Write each entry to the named file, and the ground truth of all entries.
 
     Returns:
         The number of conversations in each file.
@@ -40,17 +40,17 @@ def write_log(entries: Iterable[tuple[str, Entry]], truth: Path, folder: Path) -
 
 
 def _open_gzip(path: Path, stack: ExitStack) -> gzip.GzipFile:
-    """A gzip file whose bytes depend on its content only: no time, no name in its header."""
+    """Open a gzip file without time and name in its header, so that its bytes depend on the content only."""
     file = stack.enter_context(path.open("wb"))
     return stack.enter_context(gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0))
 
 
 def main() -> None:
-    """Write the log that the arguments ask for, and say what was written."""
+    """Write the requested log and print what was written."""
     parser = argparse.ArgumentParser(description="Generate the example support log.")
     parser.add_argument("--conversations", type=int, default=2400, help="conversations in the log (default 2400)")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--out", type=Path, default=HERE / "log", help="folder of the log; the truth goes beside it")
+    parser.add_argument("--out", type=Path, default=HERE / "log", help="folder of the log; the truth goes next to it")
     parser.add_argument("--night", type=int, default=0, metavar="K", help="write only the K-th later night")
     options = parser.parse_args()
     helpdesk = Helpdesk(options.seed, options.conversations)

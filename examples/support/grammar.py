@@ -1,12 +1,12 @@
 r"""Read the scenario files and expand their templates into pieces of text.
 
-A template is plain text with two marks: `[a|b|]` takes one of its alternatives (one may be empty, they nest),
-`{name}` is filled in: a pick of the plot, a fact or a personal value of the conversation, or a rule; `\n` is a line
-break. A scenario file holds, at the left margin, `share N` (conversations per thousand), `language xx`, `rule NAME`,
-`pick A, B` and `plot NAME`; what belongs to one of them is indented by two. A plot is a list of turns: `C:` customer,
-`A:` agent, `N:` internal note; `C?:` opens an exchange that is sometimes left out. A line indented by four continues
-the one before. Where a plot has a `pick A, B`, one of its rows (`a => b`) is taken for the whole conversation, so
-that an answer fits what was said.
+A template is plain text with two constructs: `[a|b|]` selects one of its alternatives (which may be empty or nested),
+and `{name}` inserts a pick of the plot, a fact or personal value of the conversation, or a rule; `\n` is a line break.
+A scenario file contains, at the left margin, `share N` (conversations per thousand), `language xx`, `rule NAME`,
+`pick A, B` and `plot NAME`; their contents are indented by two. A plot is a list of turns: `C:` customer, `A:` agent,
+`N:` internal note; `C?:` begins an exchange that is sometimes omitted. A line indented by four continues the previous
+line. A `pick A, B` of a plot selects one of its rows (`a => b`) for the entire conversation, so that answers match
+questions.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Template = tuple["str | Slot | list[Template]", ...]
 
 
 class Exchange(NamedTuple):
-    """A customer's turn and what follows it up to the next one."""
+    """A customer's turn and the turns up to the next one."""
 
     optional: bool
     turns: list[tuple[str, Template]]
@@ -40,7 +40,7 @@ class Exchange(NamedTuple):
 
 @dataclass
 class Plot:
-    """One course a conversation can take. `picks` are (names, rows): one row a conversation, a column a name."""
+    """A possible course of a conversation; `picks` are (names, rows), of which each conversation uses one row."""
 
     name: str
     picks: list[tuple[list[str], list[list[Template]]]] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Plot:
 
 @dataclass
 class Scenario:
-    """One file: an intent with its plots, or a language whose plots are named by their intent."""
+    """A scenario file: an intent with its plots, or a language whose plots are named by their intents."""
 
     name: str
     share: int = 0
@@ -59,20 +59,20 @@ class Scenario:
 
 
 def parse_template(text: str) -> Template:
-    """Turn `hi [there|{first}]` into its tree.
+    """Parse a template such as `hi [there|{first}]` into a tree.
 
     Raises:
-        ValueError: a bracket or brace is left open, or closed without being open.
+        ValueError: a bracket or brace is unbalanced.
     """
     text = text.replace("\\n", "\n")
     alternatives, end = _alternatives(text, 0)
     if end < len(text) or len(alternatives) > 1:
-        raise ValueError(f"unbalanced bracket, or '|' outside of brackets, at {end}: {text}")
+        raise ValueError(f"unbalanced bracket, or '|' outside brackets, at {end}: {text}")
     return alternatives[0]
 
 
 def _alternatives(text: str, at: int) -> tuple[list[Template], int]:
-    """Read `a|b|c` from `at` up to a closing bracket or the end."""
+    """Parse `a|b|c` from `at` up to a closing bracket or the end."""
     done: list[Template] = []
     nodes: list[str | Slot | list[Template]] = []
     while at < len(text) and text[at] != "]":
@@ -80,7 +80,7 @@ def _alternatives(text: str, at: int) -> tuple[list[Template], int]:
         if mark == "[":
             inner, at = _alternatives(text, at + 1)
             if at >= len(text):
-                raise ValueError(f"bracket left open: {text}")
+                raise ValueError(f"unclosed bracket: {text}")
             nodes.append(inner)
             at += 1
         elif mark == "{":
@@ -104,10 +104,10 @@ def _alternatives(text: str, at: int) -> tuple[list[Template], int]:
 
 
 def read_scenario(path: Path) -> Scenario:
-    """Read one scenario file.
+    """Read a scenario file.
 
     Raises:
-        ValueError: a line that is none of those above, with its file and number.
+        ValueError: a line does not have the format above; the message names file and line.
     """
     scenario = Scenario(path.stem)
     rows: list[list[Template]] = []
@@ -142,7 +142,7 @@ def read_scenario(path: Path) -> Scenario:
 
 
 def _logical_lines(text: str) -> list[tuple[int, bool, str]]:
-    """(number, indented, text) of each line, its continuations (indented by four) joined; comments left out."""
+    """Return (number, indented, text) of each line, joined with its continuations and without comments."""
     lines: list[tuple[int, bool, str]] = []
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("    ") and lines:

@@ -1,6 +1,6 @@
-"""File the conversations: when each starts, whose it is, which are copies or broken, and the line each becomes.
+"""File the conversations: their start, customer, duplication, damage, and line in the log.
 
-Every entry is computed from (seed, number) alone, so a log of any length streams out, and a copy finds its original.
+Every entry depends only on (seed, number), so that logs of any length can be streamed and copies find their originals.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from personas import Persona, invent_customer
 from scene import Repertoire
 
 START, END = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
-# How busy each hour of a day is; Sundays count half.
+# Relative load of each hour of a day; Sundays have half of it.
 BUSY = [1, 1, 1, 1, 1, 2, 4, 8, 14, 18, 20, 19, 16, 17, 18, 18, 17, 16, 14, 12, 10, 7, 4, 2]
 BLOCK = 1000
-# Out of a thousand conversations: so many are copies, nearly copies, broken rows, or in another language.
+# Number of copies, near copies, broken rows and conversations in another language per thousand.
 FATES = {"duplicate": 15, "near_duplicate": 20, "broken": 5, "foreign": 6}
 BREAKAGES = ["truncated", "not_utf8", "turns_null", "unknown_role", "empty_turns", "duplicate_id", "top_level_list"]
 NEW_CUSTOMER = 0.64
@@ -34,7 +34,7 @@ UNLABELLED = 0.12
 
 @dataclass(frozen=True)
 class Entry:
-    """A conversation as it is filed: its ticket, what became of it, and its line in the log."""
+    """A filed conversation: its start, its line in the log, and its line in the truth file."""
 
     at: datetime
     line: bytes
@@ -42,7 +42,7 @@ class Entry:
 
 
 class Calendar:
-    """When conversations start: in order of their numbers, as busy as the hours are; later nights follow the months."""
+    """Start times of conversations: in order of number, by the load of the hours; later nights follow the months."""
 
     def __init__(self, seed: int, conversations: int) -> None:
         self.seed, self.conversations = seed, conversations
@@ -52,7 +52,7 @@ class Calendar:
         self.busy_at_night = list(accumulate(map(float, BUSY)))
 
     def at(self, number: int) -> datetime:
-        """The start of the `number`-th conversation, to the second."""
+        """Return the start of the `number`-th conversation, to the second."""
         place, size, start, busy = number, self.conversations, START, self.busy
         if number >= self.conversations:
             night, place = divmod(number - self.conversations, self.night_size)
@@ -63,7 +63,7 @@ class Calendar:
         return start + timedelta(hours=hour, seconds=int(3600 * (point - before) / (busy[hour] - before)))
 
     def numbers(self, night: int) -> range:
-        """The conversations of the months (`night` 0), or of one of the nights after them."""
+        """Return the numbers of the conversations in the months (`night` 0), or in a night after them."""
         if not night:
             return range(self.conversations)
         first = self.conversations + (night - 1) * self.night_size
@@ -71,7 +71,7 @@ class Calendar:
 
 
 class Helpdesk:
-    """Files conversation after conversation; each is computed from (seed, number) alone."""
+    """Files conversations, each of which depends only on (seed, number)."""
 
     def __init__(self, seed: int, conversations: int) -> None:
         self.seed = seed
@@ -80,7 +80,7 @@ class Helpdesk:
         self.shares = tuple((intent, scenario.share) for intent, scenario in self.repertoire.intents.items())
 
     def entry(self, number: int) -> Entry:
-        """The `number`-th line of the log."""
+        """Return the `number`-th line of the log."""
         at = self.calendar.at(number)
         fate, _, breakage = self.fate(number)
         original = self.original(number) if fate.endswith("duplicate") else number
@@ -105,24 +105,17 @@ class Helpdesk:
         return Entry(at, line, truth)
 
     def ticket(self, number: int) -> str:
-        """The conversation id of the `number`-th conversation."""
+        """Return the id of the `number`-th conversation."""
         return f"HD-{100_000 + number}"
 
     def conversation(self, number: int) -> Conversation:
-        """What is said in the `number`-th conversation."""
+        """Generate the `number`-th conversation."""
         fate, intent, _ = self.fate(number)
-        customer = customer_of(self.seed, self.owner(number))
-        return play(
-            self.repertoire,
-            self.seed,
-            number,
-            None if fate == "foreign" else intent,
-            customer,
-            self.calendar.at(number),
-        )
+        customer, at = customer_of(self.seed, self.owner(number)), self.calendar.at(number)
+        return play(self.repertoire, self.seed, number, None if fate == "foreign" else intent, customer, at)
 
     def owner(self, number: int) -> int:
-        """The conversation that first brought this one's customer: itself, or one before it."""
+        """Return the first conversation of this conversation's customer: itself, or an earlier one."""
         while number:
             rng = Random(f"{self.seed}/owner/{number}")
             if rng.random() < NEW_CUSTOMER:
@@ -131,7 +124,7 @@ class Helpdesk:
         return number
 
     def original(self, number: int) -> int:
-        """The earlier, ordinary conversation that a copy repeats."""
+        """Return the earlier, ordinary conversation that a copy repeats."""
         rng = Random(f"{self.seed}/original/{number}")
         while True:
             earlier = number - rng.randint(1, min(number, 400))
@@ -139,7 +132,7 @@ class Helpdesk:
                 return earlier
 
     def fate(self, number: int) -> tuple[str, str, str | None]:
-        """What becomes of the conversation, its intent, and how its row is broken."""
+        """Return the fate of the conversation (see `FATES`), its intent, and its breakage (see `BREAKAGES`)."""
         block, place = divmod(number, BLOCK)
         fates, intents = roster(self.seed, block, self.shares)
         fate = fates[place] if number else "new"
@@ -152,12 +145,12 @@ class Helpdesk:
 
 @lru_cache(maxsize=8)
 def roster(seed: int, block: int, shares: tuple[tuple[str, int], ...]) -> tuple[list[str], list[str]]:
-    """Fates and intents of a block of conversations: exact shares, in random order."""
+    """Return the fates and intents of a block of conversations, in exact shares and random order."""
     fates = [fate for fate, count in FATES.items() for _ in range(count)]
     fates += ["new"] * (BLOCK - len(fates))
     intents = [intent for intent, share in shares for _ in range(share)]
     if len(intents) != BLOCK:
-        raise ValueError(f"the shares of the scenarios add up to {len(intents)}; make it {BLOCK}")
+        raise ValueError(f"the shares of the scenarios add up to {len(intents)}; they must add up to {BLOCK}")
     rng = Random(f"{seed}/roster/{block}")
     rng.shuffle(fates)
     rng.shuffle(intents)
@@ -166,12 +159,12 @@ def roster(seed: int, block: int, shares: tuple[tuple[str, int], ...]) -> tuple[
 
 @lru_cache(maxsize=10_000)
 def customer_of(seed: int, number: int) -> Persona:
-    """The customer whom conversation `number` brought; kept, for many come back."""
+    """Return the customer who first appears in conversation `number`; cached, since many return."""
     return invent_customer(seed, number)
 
 
 def reworded(conversation: Conversation, rng: Random) -> Conversation:
-    """The same conversation with a few words changed, as when a ticket is sent twice."""
+    """Return the conversation with a few words changed, as if a ticket was sent twice."""
     turns, changed = [], 0
     for turn in conversation.turns:
         pieces, count = reword(turn.pieces, rng, 2) if turn.role == "customer" and changed < 4 else (turn.pieces, 0)
@@ -183,7 +176,7 @@ def reworded(conversation: Conversation, rng: Random) -> Conversation:
 
 
 def as_row(conversation: Conversation, ticket: str, later: timedelta, label: str | None) -> dict[str, Any]:
-    """The conversation as the helpdesk exports it, all its times moved by `later` (a copy has its original's text)."""
+    """Return the conversation as a row of the helpdesk's export, with all times shifted by `later`."""
     customer = conversation.customer
     return {
         "conversation_id": ticket,
@@ -200,7 +193,7 @@ def as_row(conversation: Conversation, ticket: str, later: timedelta, label: str
 
 
 def values_of(conversation: Conversation) -> Iterator[dict[str, Any]]:
-    """Every personal value of the messages, with the turn it stands in and how it is written there."""
+    """Yield every personal value of the messages with its turn and the form it is written in."""
     for index, turn in enumerate(conversation.turns):
         for piece in turn.pieces:
             if piece.type:
@@ -209,7 +202,7 @@ def values_of(conversation: Conversation) -> Iterator[dict[str, Any]]:
 
 
 def break_row(row: dict[str, Any], breakage: str, rng: Random) -> bytes:
-    """The row's line, broken in one of the ways of `BREAKAGES`."""
+    """Return the row's line, broken in one of the ways of `BREAKAGES`."""
     if breakage == "turns_null":
         row["turns"] = None
     elif breakage == "empty_turns":
@@ -225,10 +218,10 @@ def break_row(row: dict[str, Any], breakage: str, rng: Random) -> bytes:
 
 
 def as_line(row: object) -> bytes:
-    """Compact JSON, UTF-8."""
+    """Return compact JSON in UTF-8."""
     return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def stamp(at: datetime) -> str:
-    """ISO 8601 in UTC, to the second."""
+    """Return the time in ISO 8601, in UTC, to the second."""
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")

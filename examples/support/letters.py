@@ -1,8 +1,8 @@
-"""Dress the body of a message for its channel: capitals, greetings, signatures, HTML, typos, emoji, mojibake.
+"""Format a message for its channel: capitals, HTML, typos, fillers, emoji, mojibake.
 
-A message is a list of pieces. Only the pieces of plain text are changed here; personal values were written before
-(`disguise.py`) and pass through whole, so that the truth file can quote them as they stand. Mojibake is the exception:
-it hits whole messages, and a value that it changes says so in its form.
+A message is a list of pieces. These functions change only plain text; personal values have been written before
+(`disguise.py`) and stay as they are, so that the truth file can quote them. Mojibake is the exception: it affects
+entire messages, and the form of a changed value records it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from html.entities import codepoint2name
 from random import Random
 from typing import NamedTuple
 
-# Keys beside each key of a QWERTY keyboard.
+# Neighbouring keys on a QWERTY keyboard.
 BESIDE = {
     "a": "sqz", "b": "vgn", "c": "xvd", "d": "sfe", "e": "wrd", "f": "dgr", "g": "fht", "h": "gjy", "i": "uok",
     "j": "hku", "k": "jli", "l": "kop", "m": "nj", "n": "bmh", "o": "ipl", "p": "ol", "q": "wa", "r": "etf",
@@ -40,7 +40,7 @@ LEGAL_FOOTER = (
 
 
 class Piece(NamedTuple):
-    """Text of a message; a personal value has its type, its canonical form and the form it is written in."""
+    """Text of a message; for a personal value also its type, its canonical value and the form it is written in."""
 
     text: str
     type: str = ""
@@ -49,7 +49,7 @@ class Piece(NamedTuple):
 
 
 def tidy(pieces: list[Piece]) -> list[Piece]:
-    """Join neighbouring text, remove the spaces that empty alternatives leave, capitalise sentences."""
+    """Join adjacent text, remove the spaces left by empty alternatives, and capitalise sentences."""
     joined: list[Piece] = []
     for piece in pieces:
         if piece.text and joined and not piece.type and not joined[-1].type:
@@ -82,7 +82,7 @@ def map_text(pieces: list[Piece], change: Callable[[str], str]) -> list[Piece]:
 
 
 def add_typos(pieces: list[Piece], rng: Random, count: int) -> list[Piece]:
-    """Slip `count` times on the keyboard: a neighbouring key, a swap, a letter lost or doubled."""
+    """Make `count` typos: a neighbouring key, two letters swapped, a letter dropped or doubled."""
     done = list(pieces)
     places = [at for at, piece in enumerate(done) if not piece.type and WORD.search(piece.text)]
     for _ in range(count if places else 0):
@@ -90,11 +90,11 @@ def add_typos(pieces: list[Piece], rng: Random, count: int) -> list[Piece]:
         words = list(WORD.finditer(done[at].text))
         if words:
             word = rng.choice(words)
-            done[at] = Piece(done[at].text[: word.start()] + _slip(word[0], rng) + done[at].text[word.end() :])
+            done[at] = Piece(done[at].text[: word.start()] + _typo(word[0], rng) + done[at].text[word.end() :])
     return done
 
 
-def _slip(word: str, rng: Random) -> str:
+def _typo(word: str, rng: Random) -> str:
     at, kind = rng.randint(1, len(word) - 2), rng.random()
     if kind < 0.3:
         return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
@@ -106,28 +106,28 @@ def _slip(word: str, rng: Random) -> str:
 
 
 def add_fillers(pieces: list[Piece], rng: Random) -> list[Piece]:
-    """Hesitate once, as people on the phone do."""
+    """Insert a hesitation, as people use on the phone."""
     places = [(at, hit.end()) for at, piece in enumerate(pieces) if not piece.type for hit in GAP.finditer(piece.text)]
     if not places:
         return pieces
     at, end = rng.choice(places)
-    said, rest = pieces[at].text[:end].rstrip(", "), pieces[at].text[end:]
-    text = f"{said}, {rng.choice(['um', 'uh', 'er', 'you know'])}, {rest}"
+    start, rest = pieces[at].text[:end].rstrip(", "), pieces[at].text[end:]
+    text = f"{start}, {rng.choice(['um', 'uh', 'er', 'you know'])}, {rest}"
     return [*pieces[:at], Piece(text), *pieces[at + 1 :]]
 
 
 def lower_text(pieces: list[Piece]) -> list[Piece]:
-    """The text of somebody who never presses shift."""
+    """Convert the text to lower case."""
     return map_text(pieces, str.lower)
 
 
 def add_emoji(pieces: list[Piece], rng: Random, mood: str) -> list[Piece]:
-    """End the message in an emoji."""
+    """Append an emoji to the message."""
     return [*pieces, Piece(" " + rng.choice(EMOJI[mood]) * rng.choice([1, 1, 1, 2]))]
 
 
 def to_html(pieces: list[Piece], rng: Random) -> list[Piece]:
-    """Turn paragraphs into `<p>`, line breaks into `<br>`, marks into entities; some spaces become `&nbsp;`."""
+    """Convert paragraphs to `<p>`, line breaks to `<br>`, special characters to entities, some spaces to `&nbsp;`."""
     bold, odd_spaces, breaks = rng.random() < 0.3, rng.random() < 0.3, rng.choice(["<br>", "<br/>", "<br>\n"])
     between = rng.choice(["</p><p>", "</p>\n<p>", "</p><p>&nbsp;</p><p>"])
     done = [Piece("<p>")]
@@ -147,7 +147,7 @@ def to_html(pieces: list[Piece], rng: Random) -> list[Piece]:
 
 
 def to_mojibake(pieces: list[Piece]) -> list[Piece]:
-    """Read UTF-8 as Windows-1252, curly apostrophes included: `don’t` turns into `donâ€™t`, `José` into `JosÃ©`."""
+    """Misread UTF-8 as Windows-1252, curly apostrophes included: `don’t` becomes `donâ€™t`, `José` `JosÃ©`."""
     done = []
     for piece in pieces:
         text = piece.text if piece.type else piece.text.replace("'", "’").replace("$", "€")
@@ -168,15 +168,15 @@ def reword(pieces: list[Piece], rng: Random, count: int) -> tuple[list[Piece], i
     """Replace up to `count` words by synonyms.
 
     Returns:
-        The pieces, and how many words were replaced.
+        The pieces, and the number of replaced words.
     """
-    left = count
+    remaining = count
 
     def swap(hit: re.Match[str]) -> str:
-        nonlocal left
-        if left and rng.random() < 0.7:
-            left -= 1
+        nonlocal remaining
+        if remaining and rng.random() < 0.7:
+            remaining -= 1
             return SYNONYMS[hit[0]]
         return hit[0]
 
-    return map_text(pieces, lambda text: SYNONYM.sub(swap, text)), count - left
+    return map_text(pieces, lambda text: SYNONYM.sub(swap, text)), count - remaining

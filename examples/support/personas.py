@@ -1,8 +1,8 @@
-"""Invent the people of the log and their personal data: names, addresses, cards and accounts that belong to nobody.
+"""Invent the people of the log and their personal data: names, addresses, cards and accounts that do not exist.
 
-Cards pass Luhn and IBANs their checksum, so that a detector which verifies them is exercised. Phone numbers lie in the
-ranges kept for fiction (555-01xx, Ofcom's and the Bundesnetzagentur's), e-mail addresses under reserved domains, IP
-addresses in the documentation networks, cards in the ranges that payment providers use for tests.
+Cards pass the Luhn check and IBANs their checksum, so that detectors which verify them are exercised. Phone numbers are
+in the ranges reserved for fiction (555-01xx, Ofcom's and the Bundesnetzagentur's), e-mail addresses at reserved
+domains, IP addresses in the documentation networks, and cards in the test ranges of payment providers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from random import Random
 
 
 def _words(text: str) -> list[str]:
-    """The words of `text`: lists of names stay readable as text."""
+    """Split `text` into words; lists of names are more readable as text."""
     return text.split()
 
 
@@ -84,7 +84,7 @@ PASSWORD_WORDS = _words("""
 
 @dataclass(frozen=True)
 class Persona:
-    """A customer: who they are, and how they write."""
+    """A customer: identity, personal data and writing style."""
 
     id: str
     country: str
@@ -111,14 +111,14 @@ class Persona:
 
 
 def fold(text: str) -> str:
-    """Plain lower-case ASCII letters of a name, as they stand in an e-mail address."""
+    """Return a name in lower-case ASCII letters, as used in e-mail addresses."""
     text = text.replace("ß", "ss").replace("ø", "o").replace("ı", "i").replace("ł", "l")
     decomposed = unicodedata.normalize("NFKD", text).lower()
     return "".join(mark for mark in decomposed if mark.isascii() and mark.isalpha())
 
 
 def invent_customer(seed: int, number: int) -> Persona:
-    """The `number`-th customer; name, e-mail and phone are shared with no other number below 30,000 (e-mail: ever)."""
+    """Return the `number`-th customer; name, e-mail and phone are unique below 30,000, the e-mail always."""
     rng = Random(f"{seed}/customer/{number}")
     names = len(FIRST_NAMES) * len(LAST_NAMES)
     lap, combination = number // names, (number * 7919 + seed * 101) % names
@@ -148,7 +148,7 @@ def invent_customer(seed: int, number: int) -> Persona:
 
 
 def _phone(country: str, number: int) -> str:
-    """A phone number of the fictional ranges, international form; unique as long as the ranges last."""
+    """Return a phone number from the fictional ranges, in international form, unique until the ranges are exhausted."""
     if country == "GB":
         turn, prefix = divmod(number // 7, len(GB_PREFIXES))
         return f"+44 {GB_PREFIXES[prefix]} 0{(turn * 37 + prefix * 11) % 1000:03}"
@@ -161,7 +161,7 @@ def _phone(country: str, number: int) -> str:
 
 
 def invent_address(rng: Random, country: str) -> tuple[str, str]:
-    """A street with its number, and a postal code."""
+    """Return a street with its number, and a postal code."""
     if country == "DE":
         return f"{rng.choice(GERMAN_STREETS)} {rng.randint(1, 140)}", f"{rng.randint(10115, 99000)}"
     street = f"{rng.randint(1, 999) if country == 'GB' else rng.randint(11, 9800)} {rng.choice(STREETS)}"
@@ -181,12 +181,12 @@ def invent_address(rng: Random, country: str) -> tuple[str, str]:
 
 
 def invent_person(rng: Random) -> str:
-    """Somebody else: a neighbour, a relative who receives the parcel."""
+    """Return the name of another person, such as a neighbour or relative who receives the parcel."""
     return f"{rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}"
 
 
 def luhn_digit(digits: str) -> str:
-    """The check digit that makes `digits` pass Luhn (ISO/IEC 7812-1)."""
+    """Return the check digit that makes `digits` pass the Luhn check (ISO/IEC 7812-1)."""
     total = 0
     for place, digit in enumerate(reversed(digits)):
         doubled = int(digit) * (2 - place % 2)
@@ -195,7 +195,7 @@ def luhn_digit(digits: str) -> str:
 
 
 def invent_card(rng: Random) -> str:
-    """A card number, 16 digits (15 for American Express), Luhn-valid."""
+    """Return a card number of 16 digits (15 for American Express) that passes the Luhn check."""
     prefix = rng.choice(CARD_PREFIXES)
     length = 14 if prefix.startswith("37") else 15
     digits = prefix + "".join(rng.choices("0123456789", k=length - len(prefix)))
@@ -203,7 +203,7 @@ def invent_card(rng: Random) -> str:
 
 
 def invent_iban(rng: Random, country: str) -> str:
-    """An IBAN with valid check digits (ISO 13616, modulo 97); US customers bank in Europe here."""
+    """Return an IBAN with valid check digits (ISO 13616, modulo 97); US customers get a European one."""
     country = country if country != "US" else rng.choice(["DE", "ES", "FR", "NL", "GB"])
     length = {"DE": 18, "ES": 20, "FR": 23, "NL": 10, "GB": 14}[country]
     bank = {"NL": rng.choice(["NVLB", "KSTR"]), "GB": rng.choice(["NVBK", "OAKH"])}.get(country, "")
@@ -213,7 +213,7 @@ def invent_iban(rng: Random, country: str) -> str:
 
 
 def invent_ssn(rng: Random) -> str:
-    """A social security number with an area the SSA issues, never one of the well-known invalid numbers."""
+    """Return a social security number of a valid area, never one of the well-known invalid numbers."""
     while True:
         area = rng.randint(1, 899)
         ssn = f"{area:03}-{rng.randint(1, 99):02}-{rng.randint(1, 9999):04}"
@@ -222,14 +222,14 @@ def invent_ssn(rng: Random) -> str:
 
 
 def invent_ip(rng: Random) -> str:
-    """An address of the documentation networks (RFC 5737, RFC 3849)."""
+    """Return an address of the documentation networks (RFC 5737, RFC 3849)."""
     if rng.random() < 0.15:
         return f"2001:db8:{rng.randint(1, 0xFFFF):x}:{rng.randint(1, 0xFFFF):x}::{rng.randint(1, 0xFFF):x}"
     return rng.choice(["203.0.113", "198.51.100", "192.0.2"]) + f".{rng.randint(1, 254)}"
 
 
 def invent_license(rng: Random) -> str:
-    """A driver's licence number as California (letter, 7 digits) or Florida (letter, 12 digits) write it."""
+    """Return a driver's licence number in the format of California (letter, 7 digits) or Florida (letter, 12)."""
     letter = rng.choice("ABCDEFGHKLMNPRSTW")
     if rng.random() < 0.6:
         return f"{letter}{rng.randint(1_000_000, 9_999_999)}"
@@ -237,6 +237,6 @@ def invent_license(rng: Random) -> str:
 
 
 def invent_password(rng: Random) -> str:
-    """What people choose."""
+    """Return a typical password: a word with digits and signs."""
     word, mark = rng.choice(PASSWORD_WORDS), rng.choice(["", "_", "-", "!"])
     return f"{word}{mark}{rng.randint(10, 9999)}{rng.choice(['', '!', '#', '$'])}"

@@ -1,4 +1,4 @@
-"""What one conversation knows while it is played: its scenario's rules, its facts, and the personal values in it."""
+"""The state of a conversation while it is generated: its scenario's rules, its facts, and its personal values."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ CARRIERS = ["ParcelWing", "SwiftVan", "Northpost", "BlueRoute"]
 PLACES = ["Kettering", "Millbrook", "Easton", "Harwell", "Stanford", "Langley", "Redmond", "Ashford"]
 STORES = ["the Northgate store", "the Harbour store", "the Old Mill store", "the Riverside store"]
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
-# Rules that keep their first wording for the whole conversation: when something was bought does not change.
+# Rules that keep their first wording throughout the conversation, such as when something was bought.
 SAID_ONCE = {"when", "where_bought"}
 
 
 class Repertoire:
-    """The scenarios of a folder: English ones by intent, other languages by language, rules and products for all."""
+    """The scenarios of a folder: English ones by intent, those in other languages, and shared rules and products."""
 
     def __init__(self, folder: Path) -> None:
         scenarios = {path.stem: read_scenario(path) for path in sorted(folder.glob("*.txt"))}
@@ -32,7 +32,7 @@ class Repertoire:
 
 
 class Scene:
-    """What one conversation knows: its rules, picks, facts, personal values and manner of writing."""
+    """The rules, picks, facts, personal values and disguises of a conversation."""
 
     def __init__(
         self, repertoire: Repertoire, scenario: Scenario, plot: Plot, customer: Persona, channel: str, rng: Random
@@ -71,24 +71,27 @@ class Scene:
             if name in SAID_ONCE:
                 self.known[name] = "".join(piece.text for piece in pieces[done:])
             return
-        found = self.known[name] if name in self.known else self.known.setdefault(name, FACTS[name](self))
-        if isinstance(found, str):
-            pieces.append(Piece(found))
-        elif isinstance(found, Value):
-            written, form = write_value(found, self.rng, self.forms)
-            pieces.append(Piece(written, found.type, found.text, form))
+        fact = self._fact(name)
+        if isinstance(fact, str):
+            pieces.append(Piece(fact))
+        elif isinstance(fact, Value):
+            written, form = write_value(fact, self.rng, self.forms)
+            pieces.append(Piece(written, fact.type, fact.text, form))
         else:
-            self._expand(found, pieces)
+            self._expand(fact, pieces)
+
+    def _fact(self, name: str) -> str | Value | Template:
+        return self.known[name] if name in self.known else self.known.setdefault(name, FACTS[name](self))
 
     def value(self, name: str) -> Value:
-        """The personal value called `name`, invented if it is not known yet."""
-        found = self.known[name] if name in self.known else self.known.setdefault(name, FACTS[name](self))
-        if not isinstance(found, Value):
-            raise TypeError(f"{name} is no personal value")
-        return found
+        """Return the personal value called `name`; it is invented on first use."""
+        fact = self._fact(name)
+        if not isinstance(fact, Value):
+            raise TypeError(f"{name} is not a personal value")
+        return fact
 
 
-def _own(kind: str, attribute: str) -> Callable[[Scene], Value]:
+def _customers(kind: str, attribute: str) -> Callable[[Scene], Value]:
     return lambda scene: Value(kind, getattr(scene.customer, attribute))
 
 
@@ -110,16 +113,16 @@ def _other_email(scene: Scene) -> Value:
 
 
 FACTS: dict[str, Callable[[Scene], str | Value]] = {
-    "name": _own("PERSON", "name"),
-    "first": _own("PERSON", "first"),
-    "last": _own("PERSON", "last"),
-    "email": _own("EMAIL_ADDRESS", "email"),
-    "phone": _own("PHONE_NUMBER", "phone"),
-    "dob": _own("DATE_OF_BIRTH", "dob"),
-    "street": _own("STREET_ADDRESS", "street"),
-    "zip": _own("ZIP_CODE", "zip_code"),
-    "account": _own("ACCOUNT_NUMBER", "account"),
-    "username": _own("USERNAME", "username"),
+    "name": _customers("PERSON", "name"),
+    "first": _customers("PERSON", "first"),
+    "last": _customers("PERSON", "last"),
+    "email": _customers("EMAIL_ADDRESS", "email"),
+    "phone": _customers("PHONE_NUMBER", "phone"),
+    "dob": _customers("DATE_OF_BIRTH", "dob"),
+    "street": _customers("STREET_ADDRESS", "street"),
+    "zip": _customers("ZIP_CODE", "zip_code"),
+    "account": _customers("ACCOUNT_NUMBER", "account"),
+    "username": _customers("USERNAME", "username"),
     "city": lambda scene: scene.customer.city,
     "card": lambda scene: Value("CREDIT_CARD", personas.invent_card(scene.rng)),
     "iban": lambda scene: Value("IBAN_CODE", personas.invent_iban(scene.rng, scene.customer.country)),

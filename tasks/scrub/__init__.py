@@ -1,8 +1,8 @@
-"""Scrub: the one way out of the raw zone. Decode, identify the language, put something else for personal values.
+"""Scrub: the only way out of the raw zone. Decode the texts, identify the language, replace personal values.
 
-What is personal: what the source knows (`known`), what patterns, cues, the tagger and the dialogue find, what the
-pipeline file lists, and every other occurrence of such a value in the same conversation. The result is looked at once
-more in another way (`tasks.residue`), and how much of what is planted would have been found is measured (`quality`).
+A value is personal if the source declares it (`known`), if patterns, cues, the tagger or the dialogue rules detect it,
+or if the pipeline file lists it; every other occurrence of it in the same conversation is replaced as well. An
+independent scan checks the result (`tasks.residue`), and recall is measured on planted values (`quality`).
 """
 
 from typing import Any
@@ -25,16 +25,16 @@ EXTERNAL = ("spacy:", "transformers:")
 
 
 def scrub(conversations: pd.DataFrame, config: ScrubConfig, context: Context) -> pd.DataFrame:
-    """Decode and scrub every text of every conversation, each on its own.
+    """Decode and scrub every text of every conversation. Conversations do not influence each other.
 
     Args:
         conversations: (n, raw schema) with `turns`, `metadata`, `known`; not modified.
-        config: what is personal, and which languages are expected.
-        context: its key makes pseudonyms and hashes.
+        config: what to detect, how to replace it, and which languages to expect.
+        context: provides the key for pseudonyms and hashes.
     Returns:
-        (n, schema), same rows in the same order, without `known`; `turns`, `metadata`, `entities` and `language` set;
-        `reject` is `residue` where the second scan found something, `unknown_language` where the config wants it, else
-        null.
+        (n, schema), same rows in the same order, without `known`; `turns`, `metadata`, `entities` and `language` are
+        set. `reject` is `residue` where the independent scan still finds a personal value, `unknown_language` where
+        the config rejects such conversations, else null.
     Raises:
         DataError: a pattern of the pipeline file takes too long on a text.
     """
@@ -79,7 +79,7 @@ def _column(conversations: pd.DataFrame, name: str) -> list[Any]:
 
 
 def _entities(conversation: Conversation, turns: int) -> list[dict[str, Any]]:
-    """The schema's `entities`: where in the turns something stands for a value."""
+    """Return the schema's `entities`: the places in the turns where a value was replaced."""
     return [
         {"turn": number, "start": span.start, "end": span.end, "type": span.type}
         for number, spans in enumerate(conversation.spans[:turns])
@@ -92,11 +92,11 @@ def _language(turns: list[dict[str, Any]]) -> str:
 
 
 def _residue(conversation: Conversation, known: dict[str, Any] | None, config: ScrubConfig) -> str | None:
-    """`residue` where the second scan still finds something personal; types that are kept are not asked for."""
+    """Return `residue` if the independent scan still finds a personal value; types with mode `keep` are skipped."""
     modes = dict(config.replace)
     default = modes.pop("default", "placeholder")
-    asked = {name: values for name, values in (known or {}).items() if modes.get(entity_name(name), default) != "keep"}
-    return "residue" if residues(conversation.covered, asked, config.keep) else None
+    wanted = {name: values for name, values in (known or {}).items() if modes.get(entity_name(name), default) != "keep"}
+    return "residue" if residues(conversation.covered, wanted, config.keep) else None
 
 
 def _reject(language: str, config: ScrubConfig) -> str | None:
@@ -105,10 +105,10 @@ def _reject(language: str, config: ScrubConfig) -> str | None:
 
 
 def check(config: ScrubConfig, context: Context) -> None:
-    """Refuse, before anything runs, a detector or a file of recognizers that cannot be used.
+    """Check up front that the detector and the recognizers' file can be used.
 
     Raises:
-        ConfigError: says what to install or to change.
+        ConfigError: they cannot; the message says what to install or to change.
     """
     if config.recognizers:
         from tasks.scrub.patterns import file
@@ -121,21 +121,21 @@ def check(config: ScrubConfig, context: Context) -> None:
 
 
 def equipment(config: ScrubConfig, context: Context) -> dict[str, str | None]:
-    """What decides the findings besides code and options: the model of names and addresses, a file of recognizers."""
-    found: dict[str, str | None] = {}
+    """Return what affects detection besides code and options: the digests of the model and the recognizers' file."""
+    versions: dict[str, str | None] = {}
     if config.recognizers:
         from tasks.scrub.patterns import file
 
-        found |= file.equipment(config.recognizers, context.folder)
+        versions |= file.equipment(config.recognizers, context.folder)
     if config.detector.startswith(EXTERNAL):
         from tasks.scrub import external
 
-        return found | external.equipment(config.detector, context.folder)
+        return versions | external.equipment(config.detector, context.folder)
     if config.detector == "embedded":
         from tasks.scrub import tagger
 
-        found["tagger"] = tagger.digest()[:16]
-    return found
+        versions["tagger"] = tagger.digest()[:16]
+    return versions
 
 
 STAGE = RowStage(

@@ -1,4 +1,4 @@
-"""What a pipeline file may say about scrubbing."""
+"""The options of the scrub step."""
 
 import difflib
 from typing import Annotated, Literal
@@ -14,8 +14,8 @@ Value = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2)]
 
 Mode = Literal["placeholder", "pseudonym", "mask", "hash", "keep"]
 
-# Presidio's, out of `PREDEFINED`. Dates and links are left out: they are seldom a person's, and an e-mail address
-# inside a link is found by itself.
+# Presidio's types, a subset of `PREDEFINED`. Dates and links are not among them: they rarely identify a person, and an
+# e-mail address inside a link is detected on its own.
 DEFAULT_ENTITIES = (
     "CREDIT_CARD",
     "CRYPTO",
@@ -35,7 +35,7 @@ DEFAULT_ENTITIES = (
 )
 
 
-# Other names of types, as sources use them.
+# Other names that sources use for our types.
 SYNONYMS = {
     "EMAIL": "EMAIL_ADDRESS",
     "E_MAIL": "EMAIL_ADDRESS",
@@ -45,7 +45,7 @@ SYNONYMS = {
     "IBAN": "IBAN_CODE",
     "SSN": "US_SSN",
 }
-# What the layers besides Presidio's recognizers find, whatever `entities` lists.
+# Types that the layers other than Presidio's recognizers detect, whatever `entities` lists.
 OTHERS = (
     "ABA_ROUTING_NUMBER", "ACCOUNT_NUMBER", "ADDRESS", "AGE", "BOOKING_NUMBER", "CARD_EXPIRY", "CLAIM_NUMBER",
     "CUSTOMER_ID", "DATE_OF_BIRTH", "LICENSE_PLATE", "LOCATION", "MEMBER_ID", "NATIONAL_ID", "ORDER_NUMBER", "PASSWORD",
@@ -56,66 +56,67 @@ DEFAULT_FLOOR = 0.6  # recall of each type
 
 
 class ScrubConfig(StageConfig):
-    """What is taken for personal, and what happens to languages that nobody declared."""
+    """Options of the scrub step: what to detect, how to replace it, and the recall that a run must reach."""
 
     entities: tuple[str, ...] = Field(DEFAULT_ENTITIES, description="entity types to look for, by Presidio's names")
     threshold: float = Field(
         0.4,
         ge=0.0,
         le=1.0,
-        description="least score of a finding; at 0.4 a bare run of digits counts only after a word such as 'account'",
+        description="minimum score of a finding; at 0.4 a bare digit run counts only after a word such as 'account'",
     )
     patterns: dict[EntityType, str] = Field(
-        default_factory=dict, description="entity type: regular expression, case ignored, such as ORDER_ID: 'HD-\\d{6}'"
+        default_factory=dict,
+        description="entity type: case-insensitive regular expression, such as ORDER_ID: 'HD-\\d{6}'",
     )
     deny: dict[EntityType, tuple[Value, ...]] = Field(
-        default_factory=dict, description="entity type: values that are always personal, as whole words"
+        default_factory=dict, description="entity type: values that are always personal, matched as whole words"
     )
     recognizers: str = Field(
-        "", description="a YAML file in Presidio's format with recognizers of your own: patterns and deny lists"
+        "", description="a YAML file in Presidio's format with your own recognizers: patterns and deny lists"
     )
     keep: tuple[str, ...] = Field(
-        (), description="regular expressions of what is not personal here, such as product codes: findings inside stay"
+        (), description="regular expressions for text that is not personal, such as product codes; findings inside stay"
     )
     detector: str = Field(
         "embedded",
         pattern=r"^(?:embedded|patterns|(?:spacy|transformers):.+)$",
-        description="what finds names and addresses: embedded, patterns (nothing), spacy:MODEL, transformers:MODEL",
+        description="what detects names and addresses: embedded, patterns (none), spacy:MODEL, transformers:MODEL",
     )
-    dialogue: bool = Field(True, description="take what the agent asked for out of the customer's next answer")
+    dialogue: bool = Field(True, description="detect what an agent asked for in the customer's next answers")
     replace: dict[Literal["default"] | EntityType, Mode] = Field(
         default_factory=dict, description="entity type, or default: placeholder, pseudonym, mask, hash, keep"
     )
     min_recall: float = Field(
-        0.8, ge=0.0, le=1.0, description="least share of planted identifiers that must be found, else the run stops"
+        0.8, ge=0.0, le=1.0, description="minimum share of planted identifiers to detect; below it the run stops"
     )
     min_recall_by_type: dict[Literal["default"] | EntityType, Annotated[float, Field(ge=0.0, le=1.0)]] = Field(
         default_factory=dict,
-        description="entity type, or default (0.6): least share of the planted identifiers of that type that must be "
-        "found, else the run stops; judged by the upper end of the 95% interval, so that a few misses decide nothing",
+        description="entity type, or default (0.6): minimum share of the planted identifiers of that type to detect; "
+        "the run stops if the upper end of the 95% interval is below it, so that a few misses alone do not stop a run",
     )
-    languages: tuple[Language, ...] = Field(("en",), min_length=1, description="ISO 639-1 codes that are expected")
+    languages: tuple[Language, ...] = Field(("en",), min_length=1, description="expected languages, as ISO 639-1 codes")
     unknown_language: Literal["scrub", "reject"] = Field(
-        "scrub", description="conversations identified as another language: scrub them as well, or reject them"
+        "scrub", description="whether to scrub or to reject conversations identified as any other language"
     )
 
     @property
     def pattern_items(self) -> tuple[tuple[str, str], ...]:
-        """(type, regular expression), ordered."""
+        """Sorted pairs of type and regular expression."""
         return tuple(sorted(self.patterns.items()))
 
     @property
     def deny_items(self) -> tuple[tuple[str, str], ...]:
-        """(type, value), ordered."""
+        """Sorted pairs of type and value."""
         return tuple(sorted((entity, value) for entity, values in self.deny.items() for value in values))
 
     @property
     def replace_items(self) -> tuple[tuple[str, str], ...]:
-        """(type or `default`, mode), ordered."""
+        """Sorted pairs of type (or `default`) and mode."""
         return tuple(sorted(self.replace.items()))
 
     def floor(self, entity: str) -> float:
-        """The least recall of a type."""
+        """Return the minimum recall of a type."""
         return self.min_recall_by_type.get(entity, self.min_recall_by_type.get("default", DEFAULT_FLOOR))
 
     @field_validator("entities")
@@ -124,17 +125,17 @@ class ScrubConfig(StageConfig):
         unknown = [name for name in entities if name not in PREDEFINED]
         if unknown:
             nearest = difflib.get_close_matches(unknown[0].upper(), PREDEFINED, n=1, cutoff=0.0)
-            raise ValueError(f"no entity type {', '.join(unknown)}; did you mean {nearest[0]}?")
+            raise ValueError(f"unknown entity type {', '.join(unknown)}; did you mean {nearest[0]}?")
         return tuple(sorted(set(entities)))
 
     @model_validator(mode="after")
     def _replaced_types(self) -> "ScrubConfig":
-        """Refuse the type that is a typo or another name: sources may declare types of their own, but not those."""
-        own = {"default", *FINDABLE, *self.patterns, *self.deny}
-        for name in self.replace.keys() - own:
+        """Reject typos and synonyms of our types; any other name may be a type that a source declares."""
+        detectable = {"default", *FINDABLE, *self.patterns, *self.deny}
+        for name in self.replace.keys() - detectable:
             nearest = SYNONYMS.get(name) or next(iter(difflib.get_close_matches(name, FINDABLE, n=1, cutoff=0.85)), "")
             if nearest:
-                raise ValueError(f"replace: nothing is found as {name}; did you mean {nearest}?")
+                raise ValueError(f"replace: no finding has the type {name}; did you mean {nearest}?")
         return self
 
     @model_validator(mode="after")
@@ -145,7 +146,7 @@ class ScrubConfig(StageConfig):
         for name in self.min_recall_by_type:
             if name != "default" and name not in planted:
                 raise ValueError(
-                    f"min_recall_by_type: no {name} is planted, so that its floor has no effect; planted are "
+                    f"min_recall_by_type: no {name} is planted, so its minimum has no effect; planted types: "
                     f"{', '.join(planted) or 'none'}"
                 )
         return self
@@ -166,7 +167,7 @@ class ScrubConfig(StageConfig):
 
 
 def _check(name: str, expression: str) -> None:
-    """Refuse what is no regular expression, and what matches nothing at all."""
+    """Reject an invalid regular expression, and one that matches the empty text."""
     import regex  # type: ignore[import-untyped]
 
     try:
@@ -174,4 +175,4 @@ def _check(name: str, expression: str) -> None:
     except regex.error as error:
         raise ValueError(f"{name} is not a regular expression: {error}") from None
     if compiled.match(""):
-        raise ValueError(f"{name} matches the empty text: it would match everywhere")
+        raise ValueError(f"{name} matches the empty text, so it would match everywhere")

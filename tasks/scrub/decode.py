@@ -1,9 +1,8 @@
-"""Decode a text before anything is looked for in it, with a map from every character back to the input.
+"""Decode a text before detection, and map every character back to the input.
 
 `jane&#64;example.com` and `4111 1111<b> 1111</b> 1111` hide an address and a card from every pattern. Mojibake, HTML
-entities and tags, escapes, compatibility forms (NFKC), lookalikes and invisible characters are resolved here, again and
-again until nothing changes, so that decoding a decoded text changes nothing. Quotes and dashes stay as they were typed.
-Time is linear in the length of the text.
+entities and tags, escapes, compatibility forms (NFKC), lookalikes and invisible characters are resolved until nothing
+changes, so decoding is idempotent. Quotes and dashes stay as typed. Time is linear in the length of the text.
 """
 
 import html
@@ -17,10 +16,10 @@ from html.entities import html5
 from deskloop.contract.placeholders import PLACEHOLDER
 from tasks.scrub.lookalikes import lookalikes
 
-Edit = tuple[int, int, str]  # [start, end) of the text is to become this
+Edit = tuple[int, int, str]  # start, end, and the replacement of `[start, end)`
 
-ROUNDS = 5  # layers of encoding that are resolved; deeper ones are an attack, and get the characters blanked
-MARKS = 30  # combining marks on one character, as in Unicode's stream-safe text format (UAX 15): sorting more is slow
+ROUNDS = 5  # nested encodings that are resolved; deeper ones are an attack, and their special characters are blanked
+MARKS = 30  # combining marks per character, as in Unicode's stream-safe text format (UAX 15); sorting more is slow
 
 INLINE = (
     "abbr|acronym|bdi|bdo|big|button|center|cite|code|data|del|dfn|em|embed|font|img|input|ins|kbd|label|link|mark"
@@ -33,7 +32,7 @@ BLOCKS = (
     "|tbody|textarea|tfoot|thead|title|tr|ul|video"
 )
 
-# No alternative runs past the next "<", so that all tags of a text together cost one pass.
+# No alternative matches past the next "<", so that all tags of a text together take one pass.
 _TAG = re.compile(
     rf"<(?P<comment>!--)|<!doctype[^<>]*+>"
     rf"|<(?P<close>/?)(?P<name>{INLINE}|{CELLS}|{BLOCKS})(?:[\s/](?:(?:[^<>\"']|\"[^\"<]*+\"|'[^'<]*+')*+>|[^<>]*+>)|>)",
@@ -42,20 +41,20 @@ _TAG = re.compile(
 _SPACE = dict.fromkeys(BLOCKS.split("|"), "\n") | dict.fromkeys(CELLS.split("|"), " ")
 _SWALLOWED = {name: re.compile(rf"</{name}\s*+>", re.IGNORECASE) for name in ("script", "style")}
 _COMMENT_END = re.compile("-->")
-# `&amp;amp;#64;` is one entity in several coats.
+# `&amp;amp;#64;` is an entity that was escaped several times.
 _ENTITY = re.compile(
     r"&(?P<coats>(?:(?:amp|#38|#x26);)*+)"
     r"(?:(?P<name>#(?:0*+[1-9][0-9]{0,6}|0++);?|#[xX](?:0*+[1-9a-fA-F][0-9a-fA-F]{0,5}|0++);?|[A-Za-z][A-Za-z0-9]{1,31};)"
     r"|(?<=;))"
 )
 _LEADING_ZEROS = re.compile(r"(?<=#)0+(?=[0-9])|(?<=[xX])0+(?=[0-9a-fA-F])")
-# What an export escapes twice: an "@" in a link's query, and JSON's escapes, those beyond the 16th bit in two halves.
+# Characters that an export escaped twice: "@" in a link's query, and JSON's escapes, including surrogate pairs.
 _ESCAPE = re.compile(
     r"(?<=[\w.+-])%(?:25)*+40(?=[A-Za-z0-9])"
     r"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}"
 )
-# A terminal's colours; soft hyphens, zero-width, bidi and musical controls, variation selectors, keycaps, tag
-# characters, lone surrogates, controls, what stands for an attachment, what is no character.
+# Terminal colours; soft hyphens, zero-width, bidi and musical controls, variation selectors, keycaps, tag characters,
+# lone surrogates, controls, attachment markers, noncharacters.
 _INVISIBLE = re.compile(
     "\x1b\\[[0-?]*+[ -/]*+[@-~]|\u2800|\r\n?|[\x0b\x0c\x85\u2028\u2029]|[\u200d\ufe0f]+"
     "|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200c\u200e\u200f"
@@ -70,11 +69,11 @@ _SUSPECT = re.compile(r"[^\n\t\x20-\x7e]|&[#a-zA-Z]|<[!/a-zA-Z]|\\u[0-9a-fA-F]{4
 
 @dataclass(frozen=True)
 class Decoded:
-    """A text and where it came from.
+    """A decoded text with its map to the input.
 
     Attributes:
         text: the decoded text, n characters.
-        starts, ends: n offsets each: character i stands for `[starts[i], ends[i])` of the input. Both never fall.
+        starts, ends: n offsets each; character i comes from `[starts[i], ends[i])` of the input. Neither decreases.
     """
 
     text: str
@@ -82,11 +81,11 @@ class Decoded:
     ends: Sequence[int]
 
     def source(self, start: int, end: int) -> tuple[int, int]:
-        """The span of the input that the non-empty span `[start, end)` of the text came from."""
+        """Return the span of the input that the non-empty span `[start, end)` of the text comes from."""
         return self.starts[start], self.ends[end - 1]
 
     def edit(self, edits: Sequence[Edit]) -> "Decoded":
-        """The text with `edits` (ordered, not overlapping, none empty at its source) applied, and the map with it."""
+        """Apply edits, which are ordered, do not overlap and replace at least one character each; the map follows."""
         if not edits:
             return self
         pieces: list[str] = []
@@ -107,10 +106,10 @@ class Decoded:
 
 
 def decode(text: str) -> Decoded:
-    """Resolve every encoding in `text`, keeping the way back.
+    """Resolve every encoding in `text`.
 
     Args:
-        text: anything, of any length; lone surrogates and control characters included.
+        text: of any length, with any characters, including lone surrogates and controls.
     Returns:
         The decoded text and its offset map; `decode(decode(x).text).text == decode(x).text`.
     """
@@ -118,7 +117,7 @@ def decode(text: str) -> Decoded:
 
 
 def resolve(decoded: Decoded) -> Decoded:
-    """Decode what has been edited since: the same as `decode`, from a map that already exists."""
+    """Decode a text that has been edited since it was decoded, and extend its existing map."""
     if not _SUSPECT.search(decoded.text):
         return decoded
     for _ in range(ROUNDS):
@@ -147,7 +146,7 @@ def _fix_encoding(run: str) -> str:
 def _entities(text: str) -> Iterator[Edit]:
     for match in _ENTITY.finditer(text) if "&" in text else ():
         name = match["name"]
-        # A name needs its semicolon: a browser would read `&copy=1` in a link as a sign.
+        # A named entity needs its semicolon: a browser would read `&copy=1` in a link as ©.
         if name and (name.startswith("#") or name in html5):
             yield match.start(), match.end(), html.unescape(f"&{_LEADING_ZEROS.sub('', name, count=1)}")
         elif match["coats"]:
@@ -164,7 +163,7 @@ def _tags(text: str) -> Iterator[Edit]:
         if swallows and swallows not in unclosed:
             closing = _SWALLOWED.get(swallows, _COMMENT_END).search(text, end)
             if closing is None:
-                unclosed.add(swallows)  # looked for once: a thousand openings without an end stay linear
+                unclosed.add(swallows)  # searched for once, so that a thousand unclosed tags stay linear
             else:
                 end = closing.end()
         yield tag.start(), end, _SPACE.get(name, "")
@@ -181,7 +180,7 @@ def _escapes(text: str) -> Iterator[Edit]:
 
 
 def _compatibility(text: str) -> Iterator[Edit]:
-    """NFKC, cluster by cluster, so that what changes maps to the few characters that it came from."""
+    """Apply NFKC cluster by cluster, so that a changed character maps to the few characters it came from."""
     if text.isascii():
         return
     for match in _COMPOSABLE.finditer(text):
@@ -203,16 +202,16 @@ def _clusters(run: str) -> Iterator[tuple[int, int]]:
 
 @lru_cache(maxsize=65536)
 def _begins(character: str) -> bool:
-    """Whether nothing before this character can combine with it: no mark, and no vowel or final of Hangul."""
+    """Check that a character cannot combine with the one before it: no mark, and no Hangul vowel or final."""
     first = unicodedata.normalize("NFKD", character)[0]
     return not unicodedata.category(first).startswith("M") and not "\u1160" <= first <= "\u11ff"
 
 
 @lru_cache(maxsize=65536)
 def _nfkc(cluster: str) -> str:
-    cluster = cluster.replace("\u00b4", "'").replace("\u02bc", "'")  # typed for an apostrophe
+    cluster = cluster.replace("\u00b4", "'").replace("\u02bc", "'")  # typed instead of an apostrophe
     new = unicodedata.normalize("NFKC", cluster)
-    # A spacing accent would fall into a space and a mark: a hole in the word.
+    # NFKC splits a spacing accent into a space and a mark, which would break the word in two.
     return cluster if new.startswith(" ") and len(new) > 1 and not cluster.startswith(" ") else new
 
 
@@ -223,18 +222,18 @@ def _invisible(text: str) -> Iterator[Edit]:
             yield start, end, "\n" if match[0] in _LINE_BREAKS else " "
             continue
         if match[0][0] in "\u200d\ufe0f" and _emoji(text[start - 1 : start]):
-            start += 2  # a selector and a joiner: more of them mean nothing
+            start += 2  # one selector and one joiner; any further ones have no meaning
         if start < end:
             yield start, end, ""
 
 
 def _emoji(character: str) -> bool:
-    """Emoji and their skin tones: after them a joiner or a selector has a meaning."""
+    """Check for an emoji or a skin tone, after which a joiner or a selector has a meaning."""
     return character > "\x7f" and unicodedata.category(character) in ("So", "Sk")
 
 
 def _blunt(text: str) -> Iterator[Edit]:
-    """Blank what could begin an entity, a tag or an escape, placeholders excepted: nothing is left to decode."""
+    """Blank every character outside placeholders that could begin an entity, a tag or an escape."""
     for match in re.finditer(rf"{PLACEHOLDER.pattern}|[<>&]|{_ESCAPE.pattern}", text):
         if not PLACEHOLDER.fullmatch(match[0]):
             yield match.start(), match.start() + 1, " "

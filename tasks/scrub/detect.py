@@ -1,8 +1,8 @@
-"""Detect: where a text holds something personal, layer by layer.
+"""Detect personal values in texts, layer by layer.
 
-Patterns and checksums (Presidio's, and the pipeline file's), then the grammar and the words around a value (`cues`),
-then names and addresses (the embedded tagger, or a larger model). The whole batch is given at once and every distinct
-text is looked at once. Patterns may be quadratic in what they are given: they see a long text in pieces.
+The layers are patterns and checksums (Presidio's and the pipeline file's), grammar and cue words (`cues`), and names
+and addresses (the embedded tagger or a larger model). Each distinct text of a batch is searched once. Patterns can take
+quadratic time, so they see a long text in pieces.
 """
 
 import itertools
@@ -22,19 +22,19 @@ from tasks.scrub.shield import SHIELD, shield
 from tasks.scrub.span import Span
 from tasks.scrub.spoken import back, written
 
-CORE, MARGIN = 1500, 300  # characters: a finding belongs to the piece in whose core it starts
+CORE, MARGIN = 1500, 300  # characters; a finding belongs to the piece in whose core it starts
 
 
 def detect(texts: Sequence[str], config: ScrubConfig, folder: str = ".") -> list[list[Span]]:
     """Find personal values in a batch of texts.
 
     Args:
-        texts: n decoded texts; not modified. Placeholders in them are never matched, inside or across.
-        config: entities, patterns, deny lists, what is kept, the detector and the threshold of patterns.
-        folder: where a relative path in the config starts.
+        texts: n decoded texts; not modified. No finding overlaps a placeholder.
+        config: entities, patterns, deny lists, `keep`, the detector and the threshold of patterns.
+        folder: base of relative paths in the config.
     Returns:
-        n lists of spans, ordered by start; spans of one text may overlap. What is said in words is found as what it
-        would be in figures, and covers all of its words.
+        n lists of spans, ordered by start; spans of one text may overlap. A number spelled out in words is detected as
+        its figures would be, and its span covers all of its words.
     Raises:
         ConfigError: the recognizers' file or the detector cannot be used.
         DataError: a pattern of the pipeline file takes too long on a text.
@@ -43,20 +43,20 @@ def detect(texts: Sequence[str], config: ScrubConfig, folder: str = ".") -> list
     distinct = list(dict.fromkeys([*texts, *(view.text for view in views.values())]))
     file = str(Path(folder) / config.recognizers) if config.recognizers else ""
     rules = build(config.entities, config.pattern_items, config.deny_items, file)
-    found, denied = (_searched(distinct, engine, config.threshold) for engine in (rules.patterns, rules.denied))
+    detected, denied = (_searched(distinct, engine, config.threshold) for engine in (rules.patterns, rules.denied))
     for layer in _layers(distinct, config, folder):
-        for spans, more in zip(found, layer, strict=True):
+        for spans, more in zip(detected, layer, strict=True):
             spans.update(more)
     if config.keep:
-        found = [_unkept(text, spans, config.keep) for text, spans in zip(distinct, found, strict=True)]
-    merged = {text: sorted(one | other) for text, one, other in zip(distinct, found, denied, strict=True)}
+        detected = [_unkept(text, spans, config.keep) for text, spans in zip(distinct, detected, strict=True)]
+    merged = {text: sorted(spans | listed) for text, spans, listed in zip(distinct, detected, denied, strict=True)}
     for text, view in views.items():
         merged[text] = sorted({*merged[text], *filter(None, map(back(view), merged[view.text]))})
     return [list(merged[text]) for text in texts]
 
 
 def _layers(texts: Sequence[str], config: ScrubConfig, folder: str) -> Iterator[list[list[Span]]]:
-    """What the layers after the patterns find in each text, as the config's `detector` says."""
+    """Yield the spans that each layer after the patterns finds in each text, as selected by `detector`."""
     if config.detector == "patterns":
         return
     from tasks.scrub.cues import cue
@@ -73,7 +73,7 @@ def _layers(texts: Sequence[str], config: ScrubConfig, folder: str) -> Iterator[
 
 
 def _searched(texts: Sequence[str], engine: Engine, threshold: float) -> list[set[Span]]:
-    """What an engine finds in each text that reaches the threshold."""
+    """Return an engine's findings in each text that reach the threshold."""
     if not engine:
         return [set() for _ in texts]
     with forgetting():
@@ -83,25 +83,25 @@ def _searched(texts: Sequence[str], engine: Engine, threshold: float) -> list[se
 def _search(text: str, engine: Engine, threshold: float) -> set[Span]:
     spans: set[Span] = set()
     for offset, core, piece in _pieces(shield(text)):
-        for found in engine.find(piece):
-            start, end = _strip(piece, found.start, found.end)
-            if found.score >= threshold and start < end and start in core and SHIELD not in piece[start:end]:
-                spans.add(Span(offset + start, offset + end, found.type, found.score))
+        for finding in engine.find(piece):
+            start, end = _strip(piece, finding.start, finding.end)
+            if finding.score >= threshold and start < end and start in core and SHIELD not in piece[start:end]:
+                spans.add(Span(offset + start, offset + end, finding.type, finding.score))
     return spans
 
 
 def _unkept(text: str, spans: set[Span], keep: tuple[str, ...]) -> set[Span]:
-    """The spans that do not lie wholly inside what is not personal in this domain."""
+    """Return the spans that do not lie entirely inside a match of `keep`."""
     if not spans:
         return spans
-    kept = sorted(
+    excluded = sorted(
         (offset + start, offset + end)
         for offset, _, piece in _pieces(shield(text))
         for expression in keep
         for start, end in _matches(expression, piece)
     )
-    starts, reached = [start for start, _ in kept], [0, *itertools.accumulate((end for _, end in kept), max)]
-    # Inside of one where any that starts before reaches behind.
+    starts, reached = [start for start, _ in excluded], [0, *itertools.accumulate((end for _, end in excluded), max)]
+    # A span lies inside a match if any match that starts no later ends no earlier.
     return {span for span in spans if reached[bisect_right(starts, span.start)] < span.end}
 
 
@@ -111,8 +111,8 @@ def _matches(expression: str, text: str) -> list[tuple[int, int]]:
         return [match.span() for match in _compiled(expression).finditer(text, timeout=seconds)]
     except TimeoutError:
         raise DataError(
-            f"scrub: a pattern of `keep` took over {seconds} s on {len(text)} characters: simplify it, nested "
-            "repetitions such as (a+)+ are the usual cause"
+            f"scrub: a pattern of `keep` took over {seconds} s on {len(text)} characters; simplify it (nested "
+            "repetitions such as (a+)+ are the usual cause)"
         ) from None
 
 
@@ -124,7 +124,7 @@ def _compiled(expression: str) -> Any:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, range, str]]:
-    """(offset, core, piece): overlapping pieces, and the part of each whose findings count."""
+    """Yield (offset, core, piece): overlapping pieces of a text, and the part of each whose findings count."""
     if len(text) <= CORE + MARGIN:
         yield 0, range(len(text)), text
         return
@@ -135,6 +135,6 @@ def _pieces(text: str) -> Iterator[tuple[int, range, str]]:
 
 
 def _strip(text: str, start: int, end: int) -> tuple[int, int]:
-    """The span without white space at its ends."""
+    """Return the span without white space at its ends."""
     inside = text[start:end]
     return start + len(inside) - len(inside.lstrip()), end - len(inside) + len(inside.rstrip())

@@ -1,7 +1,8 @@
-"""Known values: what a conversation's source, or the conversation itself, has told to be personal, wherever it stands.
+"""Find every occurrence of values known to be personal: declared by the source, or detected in the conversation.
 
-A value is matched at word boundaries, case ignored, with any white space and punctuation between its parts, or none; in
-parts, in another order, as another way to write the same date, number or address, and misspelled by a letter.
+A value matches at word boundaries, regardless of case, with or without white space and punctuation between its parts.
+Parts of names, reordered names, other notations of the same date, number or address, and misspellings by one letter
+match as well.
 """
 
 import itertools
@@ -20,25 +21,25 @@ from tasks.scrub.span import Span
 from tasks.scrub.spoken import back, plain, said, written
 from tasks.scrub.variants import misread, variants
 
-PERSON = "PERSON"  # the type whose values' parts are names by themselves
-SCORE, NEAR = 2.0, 1.5  # above every pattern; a misspelled value less than one that is as known
-PART_LETTERS = 3  # a part of a name that is shorter is an initial, or a word
-SHORT_PART = 2  # of a name that the source declares: "Li" is one, "Do" may be anything
+PERSON = "PERSON"  # the type whose values have parts that are names by themselves
+SCORE, NEAR = 2.0, 1.5  # of exact and misspelled occurrences; both exceed the score of every pattern
+PART_LETTERS = 3  # minimum for a part of a name; a shorter one is an initial or an ordinary word
+SHORT_PART = 2  # minimum for a part of a name that the source declares: "Li" is one, "Do" may be anything
 PHONE = "PHONE_NUMBER"
-COUNTRY = 4  # digits of a country's code at most, its zeros included
-SPLIT_DIGITS = 5  # a number this long may also be written in groups
-CODED, CODE_DIGITS = range(6, 33), 4  # letters and digits of a code that is looked for inside of a longer one; digits
-LONGEST = 500  # characters of a value that is read word by word: its beginnings are kept, the square of its length
+COUNTRY = 4  # maximum digits of a country code, leading zeros included
+SPLIT_DIGITS = 5  # minimum digits of a number that may also be written in groups
+CODED, CODE_DIGITS = range(6, 33), 4  # characters of a code that is searched for inside longer ones; minimum digits
+LONGEST = 500  # characters of a value that is matched word by word: its prefixes take the square of its length
 
 _PERSON = re.compile(r"PERSON|^(?:FULL|FIRST|LAST|GIVEN|FAMILY|CUSTOMER|AGENT|CONTACT)?_?NAME$|SURNAME")
-_EXACT = frozenset(["PASSWORD", "PIN", "USERNAME"])  # a letter more or less makes another one
+_EXACT = frozenset(["PASSWORD", "PIN", "USERNAME"])  # a changed letter makes another value
 _TYPED = frozenset(["ACCOUNT_NUMBER", "CREDIT_CARD", "IBAN_CODE", PHONE, "US_BANK_NUMBER", "US_SSN"])
 _WORD = re.compile(r"[^\W_]+")
 _GAP = re.compile(rf"(?:[^\w{SHIELD}]|_){{0,3}}")
 _DIGITS = re.compile(r"\d+")
 _DIGIT_GAP = re.compile(r"[\s().\-/]{0,3}")
 _TITLES = re.compile("mrs|miss|mister|madam|sir|dame|prof|professor|doctor|lord|lady|and|the|van|von|der|den|del|dos")
-# Names that are words of every support log: on their own they count as a name only with a capital letter.
+# Names that are also common words in support logs: on their own they count as names only with a capital letter.
 _AMBIGUOUS = re.compile(
     "april|art|august|best|bill|black|brown|case|cash|chance|charge|chase|chip|cook|day|delta|dollar|good|green|hope"
     "|house|june|king|lane|long|love|mark|may|page|price|rich|small|star|summer|trip|west|white|will|win|worth|young"
@@ -50,8 +51,8 @@ class Value(NamedTuple):
 
     Attributes:
         type: its entity type.
-        text: how it reads.
-        key: what all its spellings share; a part of a name has the key of the whole name.
+        text: the value as written.
+        key: shared by all spellings of the value; a part of a name has the key of the whole name.
         part: whether it is only a part of a name.
     """
 
@@ -62,24 +63,24 @@ class Value(NamedTuple):
 
 
 def entity_name(name: str) -> str:
-    """Any name as an entity type, by detection's names where it means one: `customer name 2` becomes `PERSON`."""
+    """Convert any name to an entity type, to one of ours if it is a synonym: `customer name 2` becomes `PERSON`."""
     entity = re.sub(r"[^A-Z]+", "_", name.upper()).strip("_") or "KNOWN"
     return PERSON if _PERSON.search(entity) else SYNONYMS.get(entity, entity)
 
 
 def key(text: str) -> str:
-    """What equal values share: the letters and digits, case folded, however they are grouped, typed or said."""
+    """Return the key of a value: its letters and digits, case-folded, however they are grouped or spelled out."""
     parts = "".join(_WORD.findall(plain(text)))
     return parts.casefold() or text.strip()
 
 
 def known_values(known: Mapping[str, Iterable[Any] | None] | None) -> list[Value]:
-    """The values of a row's `known`, decoded, parts of names included; those of a single character are left out.
+    """Return the values of a row's `known`, decoded, with the parts of names; single characters are skipped.
 
     Args:
-        known: type to values, or null; not modified. Values that are not text are read as such.
+        known: type to values, or null; not modified. Values that are not text are converted to it.
     Returns:
-        Whole values first, in order; a part of a name has the key of its whole name.
+        Whole values in order, then parts of names, each with the key of its whole name.
     """
     values: dict[str, Value] = {}
     for name, texts in (known or {}).items():
@@ -99,24 +100,24 @@ def _with_parts(values: dict[str, Value]) -> list[Value]:
 
 
 def name_parts(value: Value, least: int = PART_LETTERS) -> list[str]:
-    """The words of a name that stand for the person by themselves; one of `SHORT_PART` letters is no usual word."""
+    """Return the words of a name that identify the person on their own; a two-letter one must not be a common word."""
     parts = [part for part in _WORD.findall(value.text) if part.isalpha() and not _TITLES.fullmatch(part.lower())]
     return [part for part in parts if len(part) >= PART_LETTERS or (len(part) >= least and not is_usual(part.lower()))]
 
 
 def find_known(texts: Sequence[str], values: Sequence[Value]) -> list[list[Span]]:
-    """Every occurrence of `values` in the texts of one conversation: `find_values` without the keys."""
-    return [[span for span, _ in found] for found in find_values(texts, values)]
+    """Find every occurrence of `values` in the texts of one conversation: `find_values` without the keys."""
+    return [[span for span, _ in occurrences] for occurrences in find_values(texts, values)]
 
 
 def find_values(texts: Sequence[str], values: Sequence[Value]) -> list[list[tuple[Span, str]]]:
-    """Every occurrence of `values` in the texts of one conversation, in time linear in the texts.
+    """Find every occurrence of `values` in the texts of one conversation, in time linear in the texts.
 
     Args:
         texts: n decoded texts; not modified.
-        values: what to look for; of two with one key the first counts, and a value before a variant of another.
+        values: what to search for; the first of several with one key counts, and a value before a variant of another.
     Returns:
-        n lists of (span, the key of its value); they may overlap.
+        n lists of (span, key of its value); spans may overlap.
     """
     search = _search(tuple(values))
     return [search.find(text) for text in texts]
@@ -128,7 +129,7 @@ def _search(values: tuple[Value, ...]) -> "_Search":
 
 
 class _Search:
-    """What is looked for: `by_key` joined letters and digits, read word by word or digits by digits."""
+    """A search for values by their joined letters and digits, word by word or digit run by digit run."""
 
     def __init__(self, values: Sequence[Value]) -> None:
         self._by_key = {key(value.text): value for value in reversed(values)}
@@ -155,47 +156,47 @@ class _Search:
         self._phones = {digits for digits in self._numbers if self._by_key[digits].type == PHONE}
 
     def find(self, text: str) -> list[tuple[Span, str]]:
-        """The occurrences in a text, as it stands and as what is said in it would be written."""
-        found = self._read(shield(text))
+        """Return the occurrences in a text, read as it is and with spelled-out numbers and addresses as figures."""
+        occurrences = self._read(shield(text))
         view = written(text)
         if view:
             source = back(view)
             moved = [(source(span), value) for span, value in self._read(shield(view.text))]
-            found += [(span, value) for span, value in moved if span]
-            found += [
+            occurrences += [(span, value) for span, value in moved if span]
+            occurrences += [
                 (Span(start, end, value.type, SCORE), value.key)
                 for run, start, end in said(view)
                 for value in self._inside(key(run))
             ]
-        return found
+        return occurrences
 
     def _inside(self, run: str) -> Iterator[Value]:
-        """The values in a number that was said, of whose words nothing tells where one number ends."""
+        """Yield the values inside a spelled-out number, in which nothing marks where one number ends."""
         for length in self._lengths:
             for start in range(len(run) - length + 1):
                 if run[start : start + length] in self._coded:
                     yield self._by_key[run[start : start + length]]
 
     def _read(self, text: str) -> list[tuple[Span, str]]:
-        """The occurrences in a text whose placeholders are shielded."""
+        """Return the occurrences in a text whose placeholders are shielded."""
         matches = [*_runs(_tokens(text, _WORD, self._word), text, _GAP, self._by_key, self._prefixes)]
         if self._numbers:
             matches += _runs(_tokens(text, _DIGITS, str), text, _DIGIT_GAP, self._numbers, self._starts)
-        found = []
+        occurrences = []
         for start, end, joined in matches:
             value = self._by_key[joined]
-            if _stands(value, joined, text[start:end]):
+            if _is_occurrence(value, joined, text[start:end]):
                 score = SCORE if key(text[start:end]) == joined else NEAR
-                found.append((Span(start, end, value.type, score), value.key))
+                occurrences.append((Span(start, end, value.type, score), value.key))
         for value in self._symbols:
-            found += [
+            occurrences += [
                 (Span(*match.span(), value.type, SCORE), value.key)
                 for match in re.finditer(re.escape(value.text), text, re.IGNORECASE)
             ]
-        return found
+        return occurrences
 
     def _word(self, token: str) -> str:
-        """A token as the known word that it misspells, or the telephone number that it ends in; else as it is."""
+        """Return the known word that a token misspells, or the phone number that it ends in; else the token."""
         if token in self._prefixes or token in self._by_key:
             return token
         if self._phones and token.isdecimal():
@@ -206,20 +207,20 @@ class _Search:
 
 
 def _misspelled(values: Sequence[Value]) -> Iterator[str]:
-    """The words of values that count although a letter is wrong; English words only where they are a name's."""
+    """Yield the words of values that also match with a wrong letter; English words only if they are part of a name."""
     ranks = dictionary().ranks
     for value in values:
         for word in map(str.casefold, _WORD.findall(value.text)):
             if word.isdecimal():
-                meant = value.type in _TYPED
+                eligible = value.type in _TYPED
             else:
-                meant = value.type == PERSON or (value.type not in _EXACT and word not in ranks)
-            if meant and not _AMBIGUOUS.fullmatch(word):
+                eligible = value.type == PERSON or (value.type not in _EXACT and word not in ranks)
+            if eligible and not _AMBIGUOUS.fullmatch(word):
                 yield word
 
 
-def _stands(value: Value, joined: str, text: str) -> bool:
-    """Whether what reads like a value is one: a name that is a word too needs its capital, a date its separators."""
+def _is_occurrence(value: Value, joined: str, text: str) -> bool:
+    """Check that a match is the value: a name that is also a word needs its capital letter, a date its separators."""
     exact = joined == key(value.text)
     if value.type == PERSON and text.islower():
         if value.part and _AMBIGUOUS.fullmatch(text):
@@ -231,13 +232,13 @@ def _stands(value: Value, joined: str, text: str) -> bool:
 
 
 def _joined_parts(text: str) -> Iterator[str]:
-    """`jane`, `janedoe` of `Jane Doe`: how much of a value may have been read where a text breaks."""
+    """Yield the joined prefixes of a value, word by word: `jane`, `janedoe` for `Jane Doe`."""
     return itertools.accumulate(part.casefold() for part in _WORD.findall(text))
 
 
-def _tokens(text: str, word: re.Pattern[str], known: Callable[[str], str]) -> list[tuple[str, int, int]]:
-    """(the known word that it stands for, start, end) of each word."""
-    return [(known(match[0].casefold()), match.start(), match.end()) for match in word.finditer(text)]
+def _tokens(text: str, word: re.Pattern[str], lookup: Callable[[str], str]) -> list[tuple[str, int, int]]:
+    """Return each word's (known word that it matches, start, end)."""
+    return [(lookup(match[0].casefold()), match.start(), match.end()) for match in word.finditer(text)]
 
 
 def _runs(
@@ -247,7 +248,7 @@ def _runs(
     keys: Container[str],
     prefixes: Container[str],
 ) -> Iterator[tuple[int, int, str]]:
-    """(start, end, joined) of the longest run of words, from each word on, that joined is one of `keys`."""
+    """Yield (start, end, joined) for the longest run of words, starting at each word, whose join is in `keys`."""
     position = 0
     while position < len(tokens):
         joined, best = "", None

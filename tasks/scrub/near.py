@@ -1,23 +1,23 @@
-"""Words that are one letter off a known one: an insertion, a deletion, a substitution or two letters swapped.
+"""Look up words that are one edit away from a known one: an insertion, deletion, substitution or transposition.
 
-Found by what both leave when one letter is taken out, as in SymSpell (Garbe, 2012), so that a text costs its own length
-and not its words times the known ones.
+The lookup uses symmetric deletes as in SymSpell (Garbe, 2012), so its time depends on the length of the text and not on
+the number of known words.
 """
 
 from collections.abc import Iterable, Iterator
 
 from tasks.normalize.english import dictionary
 
-LETTERS = 5  # of a word that may be misspelled
-LONGEST = 64  # of one that is looked up: each costs the square of its length
-DIGITS = 8  # of a number that may be mistyped: shorter ones are often another's
+LETTERS = 5  # minimum length of a word that may be misspelled
+LONGEST = 64  # maximum length of a word that is looked up; each takes the square of its length
+DIGITS = 8  # minimum length of a number that may be mistyped; a shorter one is often a different number
 
 
 class Near:
-    """Known words, to be looked up as they may be misspelled."""
+    """An index of known words for the lookup of their misspellings."""
 
     def __init__(self, words: Iterable[str]) -> None:
-        """Take the words that are long enough; case folded, of letters or of digits alone."""
+        """Index those of the case-folded words that are long enough and consist of letters or of digits only."""
         self._words = {word for word in words if (DIGITS if word.isdecimal() else LETTERS) <= len(word) <= LONGEST}
         self._words = {word for word in self._words if word.isdecimal() or word.isalpha()}
         self._heads = {word[:2] for word in self._words}
@@ -31,12 +31,12 @@ class Near:
         return bool(self._words)
 
     def word(self, token: str) -> str:
-        """The known word that a token misspells, the first in order, else the token.
+        """Return the alphabetically first known word that a token misspells, else the token.
 
         Args:
-            token: a word of a text, case folded. One that is ordinary English, or known itself, is itself.
+            token: a case-folded word of a text. English words and known words are no misspellings.
         """
-        # One edit cannot reach both ends of five letters.
+        # A single edit cannot change both ends of a word of five letters.
         if token[:2] not in self._heads and token[-2:] not in self._tails:
             return token
         if token in self._words or not LETTERS - 1 <= len(token) <= LONGEST + 1:
@@ -44,20 +44,20 @@ class Near:
         ranks, casual = dictionary()
         if token in ranks or token in casual:
             return token
-        found = {word for rest in {token, *_without_one(token)} for word in self._without.get(rest, ())}
-        return min((word for word in found if one_edit(token, word)), default=token)
+        candidates = {word for rest in {token, *_without_one(token)} for word in self._without.get(rest, ())}
+        return min((word for word in candidates if one_edit(token, word)), default=token)
 
 
 def _without_one(word: str) -> Iterator[str]:
     return (word[:at] + word[at + 1 :] for at in range(len(word)))
 
 
-def one_edit(one: str, other: str) -> bool:
-    """Whether two different words are one insertion, deletion, substitution or swap of neighbours apart."""
-    if len(one) > len(other):
-        one, other = other, one
-    at = next((at for at, (left, right) in enumerate(zip(one, other, strict=False)) if left != right), len(one))
-    if len(one) < len(other):
-        return one[at:] == other[at + 1 :]
-    swapped = one[at : at + 2] == other[at : at + 2][::-1]
-    return one[at + 1 :] == other[at + 1 :] or (swapped and one[at + 2 :] == other[at + 2 :])
+def one_edit(short: str, long: str) -> bool:
+    """Check that two different words are one insertion, deletion, substitution or transposition apart."""
+    if len(short) > len(long):
+        short, long = long, short
+    at = next((at for at, (left, right) in enumerate(zip(short, long, strict=False)) if left != right), len(short))
+    if len(short) < len(long):
+        return short[at:] == long[at + 1 :]
+    swapped = short[at : at + 2] == long[at : at + 2][::-1]
+    return short[at + 1 :] == long[at + 1 :] or (swapped and short[at + 2 :] == long[at + 2 :])

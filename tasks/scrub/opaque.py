@@ -1,7 +1,7 @@
-"""Identifiers beside the texts: kept or replaced whole, since half an identifier is neither of use nor private.
+"""Keep or replace identifiers in metadata as a whole: half an identifier is neither useful nor private.
 
-`00e7c4821947` may hold what looks like a house number. Such a string is opaque: a guess about a part of it counts for
-nothing. What is certain to be personal in it (a declared value, an address, a valid card number) takes all of it.
+`00e7c4821947` may contain what looks like a house number. Such a string is opaque, and an uncertain finding inside it
+is ignored. A certain one (a declared value, an e-mail address, a valid card number) replaces the entire identifier.
 """
 
 import hashlib
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from tasks.scrub.span import Span
 
-CERTAIN = 1.0  # score of what a checksum proves or the source knows
-HEX = 32  # digits of an identifier's hash: 128 bits, so that no two identifiers meet
+CERTAIN = 1.0  # minimum score of findings that a checksum confirms or the source declares
+HEX = 32  # digits of an identifier's hash: 128 bits, so that collisions do not occur
 
 _OPAQUE = re.compile(r"[^\W_][\w.:=#|-]{1,127}")
 _NAME = re.compile(
@@ -23,12 +23,12 @@ _NAME = re.compile(
 
 
 def names_identifier(field: str) -> bool:
-    """Whether a field holds an identifier by its name: `id`, `customer_id`, `ticketId`."""
+    """Check whether the name of a field says that it holds identifiers: `id`, `customer_id`, `ticketId`."""
     return _NAME.fullmatch(field) is not None or _NAME.fullmatch(field.lower()) is not None
 
 
 def is_opaque(text: str, declared: bool) -> bool:
-    """Whether a value is an identifier by its form: letters and digits in one word; digits alone if `declared`."""
+    """Check whether a value has the form of an identifier: letters and digits in one word; digits if `declared`."""
     if not _OPAQUE.fullmatch(text):
         return False
     digits = any(map(str.isdecimal, text))
@@ -36,18 +36,19 @@ def is_opaque(text: str, declared: bool) -> bool:
 
 
 def all_or_nothing(text: str, spans: Sequence[Span], declared: bool) -> list[Span]:
-    """The spans of a value beside the texts, with an identifier taken whole or not at all.
+    """Return the spans of a metadata value, extended to the entire value or removed if it is an identifier.
 
     Args:
-        text: a value of metadata or of another field, placeholders shielded.
-        spans: what was found in it; not modified.
-        declared: whether its name says that it is an identifier: then a finding in a part of any text takes all of it.
+        text: the value of a field, placeholders shielded.
+        spans: the findings in it; not modified.
+        declared: whether the field's name says that it holds identifiers; then any finding in a value that is not
+            opaque covers all of it.
     """
     opaque = is_opaque(text, declared)
     if not spans or not (opaque or declared):
         return list(spans)
     covered = {at for span in spans for at in range(span.start, span.end)}
-    everything = all(at in covered for at, one in enumerate(text) if one.isalnum())
+    everything = all(at in covered for at, character in enumerate(text) if character.isalnum())
     sure = [span for span in spans if span.score >= CERTAIN]
     if opaque and not sure and (declared or not everything):
         return []
@@ -56,7 +57,7 @@ def all_or_nothing(text: str, spans: Sequence[Span], declared: bool) -> list[Spa
 
 
 def hashed(identifier: str, key: bytes) -> str:
-    """An identifier under a key: the same everywhere for the same one, and nothing else can be told from it."""
+    """Return the keyed hash of an identifier, 32 hexadecimal digits."""
     return hmac.new(key, b"identifier\0" + identifier.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[
         :HEX
     ]

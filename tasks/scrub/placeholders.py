@@ -1,7 +1,7 @@
-"""Put placeholders for personal values: `<PERSON_1>` for the same person in every turn of a conversation.
+"""Replace personal values by placeholders: `<PERSON_1>` stands for the same person in all turns of a conversation.
 
-Detecting and replacing repeat until nothing more is found, because a text with placeholders may show a pattern what
-it hid before: scrubbing a scrubbed conversation changes nothing.
+Detection and replacement repeat until there are no more findings, because a text with placeholders may match a pattern
+that it did not match before. Scrubbing is therefore idempotent.
 """
 
 import itertools
@@ -23,20 +23,20 @@ from tasks.scrub.replacement import Replacement, hide_masks, put, replacement
 from tasks.scrub.span import Span
 from tasks.scrub.spoken import back, plain, written
 
-ROUNDS = 25  # two are usual: one that finds, one that finds no more
-LOOSE = ("ADDRESS", "LOCATION", "PERSON")  # guesses whose ends are guesses too
-# Letters and digits of a detected value that is looked for in the other turns as well.
+ROUNDS = 25  # usually two suffice: one with findings and one without
+LOOSE = ("ADDRESS", "LOCATION", "PERSON")  # types whose findings have uncertain ends
+# Minimum letters and digits of a detected value for a search in the other turns.
 SPREAD, SPREAD_OF = 4, {PERSON: 2, "PIN": 3, "SECURITY_ANSWER": 3}
 
 
 class Conversation:
-    """The texts of one conversation on their way to placeholders.
+    """The texts of one conversation while their values are replaced.
 
     Attributes:
-        texts: its decoded texts (turns, then metadata), replaced step by step; each maps back to its input.
-        pending: which of them have changed since they were last searched.
-        covered: the texts with placeholders alone, whatever the modes then put; for the second scan.
-        spans: where in each text something stands for a value. Both are there once `finish` has been called.
+        texts: its decoded texts (turns, then metadata), changed in each round; each maps back to its input.
+        pending: indices of the texts that changed since the last search.
+        covered: the texts with placeholders, regardless of the modes, for the independent scan; set by `finish`.
+        spans: the places in each text where a value was replaced; set by `finish`.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class Conversation:
         """Decode the texts.
 
         Args:
-            texts: of the turns, then of everything else that is text, as metadata.
-            known: what the source knows to be personal in it, by type.
-            roles: who says each of the turns, which come first; the texts after them are said by no one.
-            ids: which of those are identifiers, by their names.
+            texts: of the turns, then of the metadata.
+            known: values that the source declares to be personal, by type.
+            roles: the role of each turn.
+            ids: indices of the metadata texts whose names say that they are identifiers.
         """
         texts = list(texts)
         self._roles = list(roles)
@@ -65,40 +65,40 @@ class Conversation:
         self._whole = {key(value.text): value.key for value in self._known}
         self._types = {value.key: value.type for value in reversed(self._known)}
         self._spelled = {value.key: value.text for value in reversed(self._known) if not value.part}
-        self._found: dict[str, Value] = {}
+        self._detected: dict[str, Value] = {}
         self._numbers: dict[tuple[str, str], int] = {}
-        self._wholes: dict[str, str] = {}  # placeholder -> the value that it stands for
+        self._wholes: dict[str, str] = {}  # placeholder -> the whole value
         self.covered: list[str] = []
         self.spans: list[list[Span]] = [[] for _ in texts]
         self._last: dict[str, int] = defaultdict(int)
         for text in self.texts:
             for match in PLACEHOLDER.finditer(text.text):
                 entity, number = entity_type(match[0]), match[0].rpartition("_")[2][:-1]
-                # Nothing of ours has ten digits: a longer number cannot be met by counting on.
+                # Our counters never reach ten digits, so a longer number in the input cannot collide.
                 self._last[entity] = max(self._last[entity], int(number) if len(number) < 10 else 0)
 
     def replace(self, detected: Sequence[Sequence[Span]], config: ScrubConfig, made: Replacement) -> None:
-        """Replace what was detected in the pending texts, the known values, and every other occurrence of both.
+        """Replace the detected values, the declared values, and every other occurrence of both.
 
         Args:
             detected: the spans of each pending text, in the order of `pending`; not modified.
-            config: whether the dialogue is looked at.
-            made: what becomes of each type; a type that is kept is passed over.
+            config: whether to apply the dialogue rules.
+            made: the mode of each type; types with mode `keep` are skipped.
         """
         spans: list[list[Span]] = [[] for _ in self.texts]
-        for index, found in zip(self.pending, detected, strict=True):
-            spans[index] = [span for span in found if made.mode(span.type) != "keep"]
+        for index, findings in zip(self.pending, detected, strict=True):
+            spans[index] = [span for span in findings if made.mode(span.type) != "keep"]
         if config.dialogue and self._roles:
-            said = [(role, text.text) for role, text in zip(self._roles, self.texts, strict=False)]
-            for found, more in zip(spans, _answers(said), strict=False):
-                found += (span for span in more if made.mode(span.type) != "keep")
+            turns = [(role, text.text) for role, text in zip(self._roles, self.texts, strict=False)]
+            for findings, more in zip(spans, _answers(turns), strict=False):
+                findings += (span for span in more if made.mode(span.type) != "keep")
         self._search(spans, [value for value in self._known if made.mode(value.type) != "keep"])
         settled = self._settled(spans)
         if any(settled):
-            self._learn(settled)
-            self._search(settled, list(self._found.values()))
+            self._register(settled)
+            self._search(settled, list(self._detected.values()))
             settled = self._settled(settled)
-        self.pending = [index for index, found in enumerate(settled) if found]
+        self.pending = [index for index, findings in enumerate(settled) if findings]
         for index in self.pending:
             text = self.texts[index]
             edits = [(span.start, span.end, self._placeholder(text.text, span)) for span in settled[index]]
@@ -106,17 +106,18 @@ class Conversation:
 
     def _settled(self, spans: Sequence[Sequence[Span]]) -> list[list[Span]]:
         settled = [
-            settle(_with_marks(text.text, span) for span in self._carved(text.text, found))
-            for text, found in zip(self.texts, spans, strict=True)
+            settle(_with_marks(text.text, span) for span in self._carved(text.text, findings))
+            for text, findings in zip(self.texts, spans, strict=True)
         ]
         for index in self._beside:
             settled[index] = all_or_nothing(self.texts[index].text, settled[index], index in self._ids)
         return settled
 
     def _carved(self, text: str, spans: Sequence[Span]) -> list[Span]:
-        """The spans with what is certain cut out of guesses of another type, so that each keeps its name.
+        """Cut certain findings out of uncertain ones of another type, so that each keeps its own type.
 
-        A guess of the same type (`Ms Jane Doe` around the known `Jane Doe`) is another spelling of the certain value.
+        An uncertain finding of the same type (`Ms Jane Doe` around a known `Jane Doe`) is another spelling of the
+        certain value.
         """
         certain = sorted(span for span in spans if span.score >= CERTAIN)
         if len(certain) in (0, len(spans)):
@@ -128,10 +129,10 @@ class Conversation:
             if span.score < CERTAIN and span.type not in LOOSE:
                 result.append(span)
             elif span.score < CERTAIN:
-                # From the first that any before it reaches into, to the last that starts before the end.
+                # Only these can overlap the span: those before them end too early, those after them start too late.
                 near = certain[bisect_right(reached, span.start) : bisect_left(starts, span.end)]
-                inside = [one for one in near if span.start < one.end]
-                alike = next((one for one in inside if one.type == span.type), None)
+                inside = [other for other in near if span.start < other.end]
+                alike = next((other for other in inside if other.type == span.type), None)
                 if alike:
                     value = key(text[alike.start : alike.end])
                     self._whole.setdefault(key(text[span.start : span.end]), self._whole.get(value, value))
@@ -142,14 +143,14 @@ class Conversation:
         if not values:
             return
         texts = [text.text for text in self.texts]
-        for text, found, more in zip(texts, spans, find_values(texts, values), strict=True):
-            for span, whole in more:
-                found.append(span)
-                self._whole.setdefault(key(text[span.start : span.end]), whole)  # misspelled, or written another way
+        for text, findings, occurrences in zip(texts, spans, find_values(texts, values), strict=True):
+            for span, whole in occurrences:
+                findings.append(span)
+                self._whole.setdefault(key(text[span.start : span.end]), whole)  # misspelled, or in another notation
 
-    def _learn(self, settled: Sequence[Sequence[Span]]) -> None:
-        """Remember the values found: type by the surest finding, whole names before their parts."""
-        found = [
+    def _register(self, settled: Sequence[Sequence[Span]]) -> None:
+        """Register the detected values: the finding with the highest score decides the type; whole names come first."""
+        scored = [
             (
                 -span.score,
                 Value(span.type, plain(text.text[span.start : span.end]), key(text.text[span.start : span.end])),
@@ -157,20 +158,20 @@ class Conversation:
             for text, spans in zip(self.texts, settled, strict=True)
             for span in spans
         ]
-        for _, value in sorted(found, key=lambda item: item[0]):
+        for _, value in sorted(scored, key=lambda item: item[0]):
             self._types.setdefault(self._whole.get(value.key, value.key), value.type)
             self._spelled.setdefault(value.key, value.text)
             size = sum(map(str.isalnum, value.text))
             if size >= SPREAD_OF.get(value.type, SPREAD) and len(value.text) <= LONGEST:
-                # A short name is looked for as a part of one is: where it is a word too, with its capital only.
+                # A short name follows the rule for parts of names: if it is also a word, it needs its capital letter.
                 aliased = self._whole.get(value.key, value.key) != value.key or size < SPREAD
-                self._found.setdefault(value.key, value._replace(part=aliased))
-        for _, value in found:
+                self._detected.setdefault(value.key, value._replace(part=aliased))
+        for _, value in scored:
             parts = name_parts(value) if value.type == PERSON and len(value.text) <= LONGEST else []
             for part in parts if len(parts) > 1 else ():
                 if key(part) != value.key:
                     self._whole.setdefault(key(part), value.key)
-                    self._found.setdefault(key(part), Value(value.type, part, value.key, part=True))
+                    self._detected.setdefault(key(part), Value(value.type, part, value.key, part=True))
 
     def _placeholder(self, text: str, span: Span) -> str:
         value = key(text[span.start : span.end])
@@ -184,13 +185,13 @@ class Conversation:
         return placeholder
 
     def finish(self, made: Replacement) -> None:
-        """Put what the modes ask for in place of the placeholders, and note where; to be called once, at the end."""
+        """Replace the placeholders as the modes require, and record where; call once, at the end."""
         self.covered = [text.text for text in self.texts]
         for index, text in enumerate(self.texts):
             self.texts[index], self.spans[index] = put(text, self._inputs[index], made, self._wholes)
 
     def replaced(self, index: int) -> list[dict[str, Any]]:
-        """What was replaced in a text, as `{"turn", "start", "end", "entity"}` in offsets of its input."""
+        """Return the replaced spans of a text as `{"turn", "start", "end", "entity"}` in offsets of its input."""
         text, spans = self.texts[index], []
         for span in self.spans[index]:
             start, end = text.source(span.start, span.end)
@@ -199,19 +200,19 @@ class Conversation:
         return spans
 
 
-def _answers(said: Sequence[tuple[str, str]]) -> list[list[Span]]:
-    """What the dialogue gives away, with what is said in words read as figures as well."""
-    spans = answers(said)
-    views = [written(text) for _, text in said]
+def _answers(turns: Sequence[tuple[str, str]]) -> list[list[Span]]:
+    """Return the findings of the dialogue rules, also with spelled-out numbers read as figures."""
+    spans = answers(turns)
+    views = [written(text) for _, text in turns]
     if any(views):
-        read = [(role, view.text if view else text) for (role, text), view in zip(said, views, strict=True)]
-        for found, more, view in zip(spans, answers(read), views, strict=True):
-            found += filter(None, map(back(view), more)) if view else more
+        converted = [(role, view.text if view else text) for (role, text), view in zip(turns, views, strict=True)]
+        for findings, more, view in zip(spans, answers(converted), views, strict=True):
+            findings += filter(None, map(back(view), more)) if view else more
     return spans
 
 
 def _with_marks(text: str, span: Span) -> Span:
-    """The span with the combining marks on its last character: on a placeholder's `>` they would make another."""
+    """Extend the span over combining marks on its last character, which would otherwise change a placeholder's `>`."""
     end = span.end
     while end < len(text) and unicodedata.combining(text[end]):
         end += 1
@@ -219,7 +220,7 @@ def _with_marks(text: str, span: Span) -> Span:
 
 
 def _around(text: str, span: Span, holes: Sequence[Span]) -> Iterator[Span]:
-    """What is left of a span besides its holes, as far as it holds a digit or a word."""
+    """Yield the parts of a span outside its holes that contain a digit or a word."""
     start = span.start
     for hole in [*sorted(holes), Span(span.end, span.end, "", 0.0)]:
         if start < hole.start:
@@ -230,9 +231,9 @@ def _around(text: str, span: Span, holes: Sequence[Span]) -> Iterator[Span]:
 
 
 def settle(spans: Iterable[Span]) -> list[Span]:
-    """Overlapping spans as one: the longest wins, then the surest, then the first by type.
+    """Merge overlapping spans: the longest wins, then the highest score, then the first type.
 
-    The winner takes in what the others cover besides: a character that anyone has found does not stay.
+    The winner is extended over the others, so that no character of any finding stays.
     """
     settled: list[Span] = []
     winner: Span | None = None
@@ -241,7 +242,7 @@ def settle(spans: Iterable[Span]) -> list[Span]:
             winner = span
             settled.append(span)
             continue
-        winner = min(winner, span, key=lambda each: (each.start - each.end, -each.score, each.type))
+        winner = min(winner, span, key=lambda item: (item.start - item.end, -item.score, item.type))
         settled[-1] = Span(settled[-1].start, max(settled[-1].end, span.end), winner.type, winner.score)
     return settled
 
@@ -249,15 +250,15 @@ def settle(spans: Iterable[Span]) -> list[Span]:
 def replace_values(
     conversations: Sequence[Conversation], config: ScrubConfig, key: bytes = b"", folder: str = "."
 ) -> None:
-    """Bring every conversation to where nothing more is found in it. Changes the conversations in place.
+    """Replace the personal values of conversations until there are no more findings.
 
     Args:
-        conversations: a batch; each is treated as if it were alone, whatever stands beside it.
-        config: what to detect, and what becomes of it.
+        conversations: a batch, modified; the other conversations of the batch do not influence the result of one.
+        config: what to detect and how to replace it.
         key: secret bytes for pseudonyms and hashes.
-        folder: where relative paths of the config start.
+        folder: base of relative paths in the config.
     Raises:
-        ConfigError: a mode of `replace` needs a key, and there is none.
+        ConfigError: a mode of `replace` needs a key, but none is available.
         DataError: a pattern of the pipeline file takes too long on a text.
     """
     made = replacement(config.replace_items, key)

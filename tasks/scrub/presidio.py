@@ -1,4 +1,4 @@
-"""deskloop's detector as a recognizer of Presidio's: for whoever has an AnalyzerEngine already.
+"""Use deskloop's detector as a recognizer in an existing Presidio `AnalyzerEngine`.
 
     from presidio_analyzer import AnalyzerEngine
     from tasks.scrub.presidio import recognizer
@@ -7,8 +7,8 @@
     analyzer.registry.add_recognizer(recognizer())
     analyzer.analyze("call jane on 212-555-0187", language="en")
 
-Presidio shows it one text at a time: what needs the conversation, as the agent's question before an answer, it cannot
-find here.
+Presidio passes one text at a time, so values that only the conversation reveals, such as the answer to an agent's
+question, are not detected here.
 """
 
 from collections.abc import Sequence
@@ -20,29 +20,29 @@ from tasks.scrub.detect import detect
 
 
 def supported(config: ScrubConfig) -> list[str]:
-    """The entity types that detection under a config may give, sorted."""
+    """Return the entity types that detection may return under a config, sorted."""
     return sorted({*config.entities, *config.patterns, *config.deny, *OTHERS})
 
 
 def recognizer(config: ScrubConfig | None = None, language: str = "en") -> Any:
-    """A `presidio_analyzer.EntityRecognizer` that finds what deskloop's scrub step finds in a text.
+    """Return a `presidio_analyzer.EntityRecognizer` with the findings of deskloop's scrub step in a single text.
 
     Args:
-        config: what is personal; None: the defaults.
-        language: the one under which Presidio lists it.
+        config: what to detect; None: the defaults.
+        language: the language under which Presidio registers the recognizer.
     """
     from presidio_analyzer import AnalysisExplanation, EntityRecognizer, RecognizerResult
 
     used = config or ScrubConfig()
 
     class DeskloopRecognizer(EntityRecognizer):
-        """Finds by `tasks.scrub.detect.detect`, in offsets of the text as it came, encoded or not."""
+        """Detects with `tasks.scrub.detect.detect`, in offsets of the original text."""
 
         def load(self) -> None:
-            """Nothing: detection loads what it needs once, when it is first used."""
+            """Do nothing: detection loads its models on first use."""
 
         def analyze(self, text: str, entities: Sequence[str] | None, nlp_artifacts: object = None) -> list[Any]:
-            """Findings of the types asked for; all of them where none are named."""
+            """Return the findings of the requested types, or of all types if none are requested."""
             decoded = decode(text)
             keys = (RecognizerResult.RECOGNIZER_NAME_KEY, RecognizerResult.RECOGNIZER_IDENTIFIER_KEY)
             results = []

@@ -1,4 +1,4 @@
-"""Presidio's recognizers, made for a log that nobody supervises: no network, no model, and not a word in any log."""
+"""Build Presidio's recognizers for unattended runs: without network access, models or log output."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -8,7 +8,7 @@ from tasks.scrub import adapted
 from tasks.scrub.patterns.engine import Engine
 from tasks.scrub.patterns.file import load_recognizers, silence
 
-# Entity type -> class in presidio_analyzer.predefined_recognizers: everything for English that works on patterns.
+# Entity type -> class in presidio_analyzer.predefined_recognizers: all pattern recognizers for English.
 PREDEFINED = {
     "ABA_ROUTING_NUMBER": "AbaRoutingRecognizer",
     "AU_ABN": "AuAbnRecognizer",
@@ -51,7 +51,7 @@ PREDEFINED = {
     "ZA_ID_NUMBER": "ZaIdNumberRecognizer",
 }
 
-# Presidio's own lists hold "us", "check", "save" and "number", which stand before any number in a support log.
+# Presidio's own lists contain "us", "check", "save" and "number", which precede numbers of any kind in support logs.
 CONTEXT = {
     "US_BANK_NUMBER": ["account", "accounts", "account#", "acct", "bank", "banking", "checking", "savings", "debit"],
     "US_PASSPORT": ["passport", "passports", "passport#"],
@@ -60,11 +60,11 @@ CONTEXT = {
 
 @dataclass(frozen=True)
 class Rules:
-    """What detection runs on a text.
+    """The engines that detection runs on a text.
 
     Attributes:
         patterns: Presidio's recognizers, and the patterns of the pipeline file.
-        denied: what is personal whatever `keep` says: the lists of the pipeline file.
+        denied: the deny lists of the pipeline file, whose values are personal regardless of `keep`.
     """
 
     patterns: Engine
@@ -78,13 +78,13 @@ def build(
     deny: tuple[tuple[str, str], ...] = (),
     file: str = "",
 ) -> Rules:
-    """The recognizers of one set of rules, once per process: loading Presidio takes seconds.
+    """Build the engines for a set of rules, once per process, because loading Presidio takes seconds.
 
     Args:
-        entities: names out of `PREDEFINED`.
+        entities: names from `PREDEFINED`.
         patterns: (type, regular expression) of the pipeline file.
         deny: (type, value) of the pipeline file.
-        file: path of a YAML file with recognizers in Presidio's format, or nothing.
+        file: path of a YAML file with recognizers in Presidio's format, or "".
     Raises:
         ConfigError: the file cannot be used.
     """
@@ -92,28 +92,28 @@ def build(
     from presidio_analyzer import Pattern, PatternRecognizer
     from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
 
-    own = load_recognizers(file) if file else []
-    found = [predefined(entity) for entity in entities]
-    found += [PatternRecognizer(entity, patterns=[Pattern(entity, regex, 1.0)]) for entity, regex in patterns]
-    found += [recognizer for recognizer in own if not recognizer.deny_list]
+    loaded = load_recognizers(file) if file else []
+    patterned = [predefined(entity) for entity in entities]
+    patterned += [PatternRecognizer(entity, patterns=[Pattern(entity, regex, 1.0)]) for entity, regex in patterns]
+    patterned += [recognizer for recognizer in loaded if not recognizer.deny_list]
     values: dict[str, list[str]] = {}
     for entity, value in deny:
         values.setdefault(entity, []).append(value)
     denied = [
         PatternRecognizer(entity, deny_list=sorted(listed, key=len, reverse=True)) for entity, listed in values.items()
     ]
-    denied += [recognizer for recognizer in own if recognizer.deny_list]
+    denied += [recognizer for recognizer in loaded if recognizer.deny_list]
     enhancer = LemmaContextAwareEnhancer(context_matching_mode="whole_word")
     seconds = adapted.PATTERN_SECONDS
-    return Rules(Engine(found, enhancer, seconds=seconds), Engine(denied, enhancer, seconds=seconds))
+    return Rules(Engine(patterned, enhancer, seconds=seconds), Engine(denied, enhancer, seconds=seconds))
 
 
 def predefined(entity: str) -> Any:
-    """The recognizer of one entity type, adapted where Presidio's own does not serve."""
+    """Return the recognizer of an entity type: our adaptation if there is one, else Presidio's own."""
     from presidio_analyzer import predefined_recognizers
 
-    made = {"EMAIL_ADDRESS": adapted.email, "IBAN_CODE": adapted.iban, "PHONE_NUMBER": adapted.phone}.get(entity)
-    if made is not None:
-        return made()
+    factory = {"EMAIL_ADDRESS": adapted.email, "IBAN_CODE": adapted.iban, "PHONE_NUMBER": adapted.phone}.get(entity)
+    if factory is not None:
+        return factory()
     recognizer = getattr(predefined_recognizers, PREDEFINED[entity])
     return recognizer(context=CONTEXT[entity]) if entity in CONTEXT else recognizer()

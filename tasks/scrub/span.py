@@ -1,10 +1,10 @@
-"""Span: a personal value's place in a text, as every layer of detection gives it."""
+"""The span type that all layers of detection return."""
 
 from typing import NamedTuple
 
 
 class Span(NamedTuple):
-    """A personal value in a text: `[start, end)` in characters, its entity type, and how sure it is (0 to 1)."""
+    """A personal value in a text: `[start, end)` in characters, its entity type, and a score (known values: over 1)."""
 
     start: int
     end: int

@@ -1,8 +1,7 @@
-"""Numbers and e-mail addresses said in words, written as figures: "N V dash double four oh" reads `NV-440`.
+"""Convert spelled-out numbers and e-mail addresses to figures: "N V dash double four oh" becomes `NV-440`.
 
-Customers spell out what they want to be sure of, on the phone and in writing. Every layer of detection reads such a
-text twice: as it stands, and as it would be written. The written text maps back to the input, and a finding in it
-covers all the words of its number.
+Customers spell out values on the phone and in writing. Every layer of detection reads such a text twice: as it is, and
+converted. The converted text maps back to the input, and a finding in it covers all words of its number.
 """
 
 import itertools
@@ -17,11 +16,11 @@ from tasks.scrub.dialogue.words import is_usual
 from tasks.scrub.shield import shield
 from tasks.scrub.span import Span
 
-DIGITS = 4  # of a run that is read as a number; a letter may stand for one of them
-SAID = 2  # of its parts are words for digits
-LONG = 7  # digits of a run whose marks alone may be said, and of one with hundreds in it: fewer are a quantity
-SPELLED = 4  # letters of a word that is spelled out, as names are
-LOCAL = 120  # characters before the "at" of an address
+DIGITS = 4  # minimum for a run to be a number; letters in it count as one digit
+SAID = 2  # minimum parts of a number that are words for digits
+LONG = 7  # minimum digits of a run in which only marks are words, or which has hundreds; a shorter one is a quantity
+SPELLED = 4  # minimum letters of a spelled-out word, such as a name
+LOCAL = 120  # maximum characters before the "at" of an address
 
 _UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 _TEENS = ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
@@ -64,7 +63,7 @@ _SAID_DIGIT = re.compile(rf" ({_SAID}|\d{{1,4}})(?![^\W_])", re.IGNORECASE)
 
 
 class Token(NamedTuple):
-    """A word or figures in a text, in lower case, and its place."""
+    """A word or digit run of a text, in lower case, with its offsets."""
 
     low: str
     start: int
@@ -72,7 +71,7 @@ class Token(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """What is written for a part of a number, its kind (`said`, `power`, `figures`, `mark`, `letters`), its place."""
+    """A part of a number: its written form, kind (`said`, `power`, `figures`, `mark`, `filler`, `letters`), offsets."""
 
     value: str
     kind: str
@@ -81,20 +80,20 @@ class Piece(NamedTuple):
 
 
 def plain(text: str) -> str:
-    """The text with what is said in it in figures; itself where nothing is said."""
+    """Return the text with spelled-out numbers and addresses converted."""
     view = written(text)
     return view.text if view else text
 
 
 @lru_cache(maxsize=4096)
 def written(text: str) -> Decoded | None:
-    """A text with the numbers and e-mail addresses that are said in it in figures and signs.
+    """Convert the spelled-out numbers and e-mail addresses of a text to figures and signs.
 
     Args:
-        text: decoded, of any length; nothing is read inside of its placeholders or across them.
+        text: decoded, of any length; placeholders are left as they are.
     Returns:
-        The text and its map to `text`, in which every character of a number stands for all of its words; None where
-        nothing is said. Time is linear in the length of the text.
+        The converted text and its map to `text`, in which every character of a number maps to all of its words; None
+        if nothing is spelled out. Time is linear in the length of the text.
     """
     words = _WORD.findall(text.lower())
     if _NUMBER_WORDS.isdisjoint(words) and _IN_ADDRESS.keys().isdisjoint(words) and not _LETTERS.search(text):
@@ -107,7 +106,7 @@ def written(text: str) -> Decoded | None:
 
 
 def back(view: Decoded) -> Callable[[Span], Span | None]:
-    """The way from a span of a written text to the words it stands for; None where it holds nothing that was said."""
+    """Return a function from a span of a converted text to its words in the input; None if the span has none."""
     before = [0]
     for start, end in zip(view.starts, view.ends, strict=True):
         before.append(before[-1] + (end - start > 1))
@@ -122,14 +121,14 @@ def back(view: Decoded) -> Callable[[Span], Span | None]:
 
 
 def said(view: Decoded) -> Iterator[tuple[str, int, int]]:
-    """(what is written for it, start, end) of everything that was said, by its place in the input."""
-    for (start, end), places in itertools.groupby(range(len(view.text)), lambda at: (view.starts[at], view.ends[at])):
+    """Yield (figures, start, end) for everything that was spelled out, in offsets of the input."""
+    for (start, end), indices in itertools.groupby(range(len(view.text)), lambda at: (view.starts[at], view.ends[at])):
         if end - start > 1:
-            yield "".join(view.text[at] for at in places), start, end
+            yield "".join(view.text[at] for at in indices), start, end
 
 
 def _numbers(text: str, tokens: Sequence[Token], taken: Sequence[Edit]) -> Iterator[Edit]:
-    """Each run of digits in words, with the letters and marks in it, outside of the addresses."""
+    """Yield each run of spelled-out digits, with the letters and marks in it, outside e-mail addresses."""
     run: list[Piece] = []
     place, number = 0, 0
     while place < len(tokens):
@@ -150,7 +149,7 @@ def _numbers(text: str, tokens: Sequence[Token], taken: Sequence[Edit]) -> Itera
 
 
 def _piece(text: str, tokens: Sequence[Token], place: int, run: Sequence[Piece]) -> tuple[Piece | None, int]:
-    """What the token at `place` is of a number that has begun with `run`, and how many tokens it takes."""
+    """Return the piece that the token at `place` adds to a number that begins with `run`, and its number of tokens."""
     token, used = tokens[place], 1
     low, kind = token.low, "said"
     following = tokens[place + 1].low if place + 1 < len(tokens) else ""
@@ -177,7 +176,7 @@ def _piece(text: str, tokens: Sequence[Token], place: int, run: Sequence[Piece])
 
 
 def _is_lettered(text: str, token: Token, run: Sequence[Piece]) -> bool:
-    """Whether letters may be part of a code: a single one, or two that are no usual word; "a" only behind another."""
+    """Check whether letters may be part of a code: one letter, or two that are no common word."""
     if len(token.low) == 1 and run and run[-1].kind == "letters" and len(run[-1].value) == 1:
         return True
     if len(token.low) > 2 or token.low in _NO_LETTERS or text[token.start - 1 : token.start] in ("'", "\u2019"):
@@ -186,7 +185,7 @@ def _is_lettered(text: str, token: Token, run: Sequence[Piece]) -> bool:
 
 
 def _is_number(run: Sequence[Piece]) -> bool:
-    """Whether a run has enough digits, and enough of it in words; or is a word spelled out."""
+    """Check whether a run has enough digits, enough of them in words, or is a spelled-out word."""
     kinds = Counter(piece.kind for piece in run)
     letters = [piece.value for piece in run if piece.kind == "letters"]
     if letters and kinds["letters"] + kinds["mark"] == len(run):
@@ -198,7 +197,7 @@ def _is_number(run: Sequence[Piece]) -> bool:
 
 
 def _edit(text: str, run: Sequence[Piece]) -> Edit:
-    """A run's place and what is written for it, without the marks at its end."""
+    """Return the edit that converts a run, without the marks at its end."""
     end = len(run)
     while run[end - 1].kind in ("mark", "filler"):
         end -= 1
@@ -216,7 +215,7 @@ def _edit(text: str, run: Sequence[Piece]) -> Edit:
 
 
 def _addresses(text: str) -> Iterator[Edit]:
-    """Each e-mail address of which a part is said: "jane dot doe nine six at example dot com"."""
+    """Yield each e-mail address that is spelled out in part: "jane dot doe nine six at example dot com"."""
     reached = 0
     for match in _DOMAIN.finditer(text):
         local = _LOCAL.search(text, max(reached, match.start() - LOCAL), match.start())
@@ -232,6 +231,6 @@ def _addresses(text: str) -> Iterator[Edit]:
 
 
 def _signs(text: str) -> str:
-    """Part of an address with signs and figures for the words that stand for them."""
+    """Convert the words for signs and digits in a part of an address."""
     text = _SAID_MARK.sub(lambda match: _MARKS[match[1].lower()], text)
     return _SAID_DIGIT.sub(lambda match: _SPOKEN.get(match[1].lower(), match[1]), text)

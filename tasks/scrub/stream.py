@@ -1,12 +1,12 @@
 """Scrub JSON Lines as a stream: `deskloop scrub [FILE or -]`.
 
-In: `{"id", "text" or "turns": [{"role", "text"}], "known"?: {type: [values]}}`. Out: the same object scrubbed, without
-`known`, plus `"spans": [{"turn", "start", "end", "entity"}]` in character offsets of the input's texts (`turn` is 0
-for `text`). Strings in any other field are scrubbed too, `role` excepted, without spans; numbers stay. A line that
-cannot be used becomes `{"id", "error"}`, and the stream goes on.
+Input: `{"id", "text" or "turns": [{"role", "text"}], "known"?: {type: [values]}}`. Output: the same object scrubbed,
+without `known`, plus `"spans": [{"turn", "start", "end", "entity"}]` in character offsets of the input's texts (`turn`
+is 0 for `text`). Strings in all other fields except `role` are scrubbed as well, without spans; numbers stay. An
+unusable line becomes `{"id", "error"}`, and the stream continues.
 
-Identifiers (`id`, `customer_id`, `ticketId` ...) are never rewritten in part. An opaque one passes, or is hashed whole
-where that is asked for; one that is personal itself, such as an e-mail address, is always hashed whole.
+Identifiers (`id`, `customer_id`, `ticketId` ...) are never rewritten in part. An opaque identifier passes unchanged, or
+is hashed as a whole on request; one that is itself personal, such as an e-mail address, is always hashed as a whole.
 """
 
 import itertools
@@ -23,21 +23,21 @@ from tasks.scrub.opaque import hashed, names_identifier
 from tasks.scrub.placeholders import Conversation, replace_values
 
 BATCH = 256  # lines
-CHUNK = 1 << 20  # bytes that are read at a time, at most
-LONGEST = 10_000_000  # bytes of a line; a longer one is an error, and is not held in memory
-TOO_LONG = b'"line_too_long"'  # stands for such a line
+CHUNK = 1 << 20  # maximum bytes per read
+LONGEST = 10_000_000  # bytes of a line; a longer one is an error and is not kept in memory
+TOO_LONG = b'"line_too_long"'  # replaces such a line
 BODY = frozenset(["text", "turns", "spans"])
 
-Visit = Callable[[str, Any], Any]  # (the name of a field, a string in it or an identifier) -> what replaces it
+Visit = Callable[[str, Any], Any]  # (field name, string or identifier in it) -> its replacement
 
 
 @dataclass(frozen=True)
 class Identifiers:
-    """What becomes of identifiers.
+    """How to treat identifiers.
 
     Attributes:
-        key: secret bytes for hashes; without it those of one process compare with no others.
-        always: hash opaque identifiers too, numbers included.
+        key: secret bytes for hashes; by default random, so that hashes are comparable within one process only.
+        always: also hash opaque identifiers, including numbers.
     """
 
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
@@ -46,7 +46,7 @@ class Identifiers:
 
 @dataclass(frozen=True)
 class _Line:
-    """One line: its object (with an `error`: what is said of it), how many of its texts are turns, its conversation."""
+    """A parsed line: its object (or an error object), how many of its texts are turns, and its conversation."""
 
     content: dict[str, Any]
     turns: int
@@ -61,22 +61,22 @@ def scrub_lines(
     tally: Counter[str] | None = None,
     identifiers: Identifiers | None = None,
 ) -> Iterator[bytes]:
-    """Scrub JSON Lines in their order: one line out for each line in that is not blank.
+    """Scrub JSON Lines in order, one output line per non-blank input line.
 
     Args:
-        lines: JSON objects in UTF-8, with or without their line feed.
-        config: what is personal; languages are not looked at.
+        lines: JSON objects in UTF-8, with or without a line feed.
+        config: what to detect and how to replace it; the language options have no effect.
         key: secret bytes for pseudonyms and hashes.
-        tally: counts `lines`, `errors` and each entity type found; changed in place.
-        identifiers: what becomes of them; by default, opaque ones pass.
+        tally: counts `lines`, `errors` and each detected entity type; modified.
+        identifiers: how to treat identifiers; by default, opaque ones pass unchanged.
     Yields:
         JSON objects, each with a line feed.
     Raises:
         DataError: a pattern of the pipeline file takes too long on a text.
     """
-    waiting, counts = iter(lines), Counter[str]() if tally is None else tally
+    remaining, counts = iter(lines), Counter[str]() if tally is None else tally
     identifiers = identifiers or (Identifiers(key) if key else Identifiers())
-    while batch := list(itertools.islice(waiting, BATCH)):
+    while batch := list(itertools.islice(remaining, BATCH)):
         yield from _scrub_batch(batch, config, key, counts, identifiers)
 
 
@@ -87,10 +87,10 @@ def scrub_stream(
     tally: Counter[str] | None = None,
     identifiers: Identifiers | None = None,
 ) -> Iterator[bytes]:
-    """Like `scrub_lines`, on lines as they arrive: what a pipe holds goes out before more is waited for.
+    """Scrub lines as they arrive: everything that a pipe has delivered is written before the next read blocks.
 
     Args:
-        file: binary and buffered (it has `read1`).
+        file: binary and buffered (it has `read1`); the other arguments are those of `scrub_lines`.
     """
     identifiers = identifiers or (Identifiers(key) if key else Identifiers())
     for batch in _arriving(file):
@@ -98,7 +98,7 @@ def scrub_stream(
 
 
 def _arriving(file: Any) -> Iterator[list[bytes]]:
-    """Whole lines, as many as there are at a time."""
+    """Yield batches of complete lines, each with all that one read completed."""
     pieces: list[bytes] = []
     size = 0
     while chunk := file.read1(CHUNK):
@@ -162,7 +162,7 @@ def _role(turn: dict[str, Any]) -> str:
 
 
 def _problem(content: Any) -> str | None:
-    """What keeps a line from being scrubbed, in a word, or None."""
+    """Return the error code of a line that cannot be scrubbed, or None."""
     if not isinstance(content, dict):
         return "not_an_object"
     turns, text, known = content.get("turns"), content.get("text"), content.get("known")
@@ -206,7 +206,7 @@ def _scrubbed(line: _Line, identifiers: Identifiers) -> dict[str, Any]:
 
 
 def _visit_others(content: dict[str, Any], visit: Visit) -> dict[str, Any]:
-    """A copy with `visit` applied to every identifier, and to every string that is neither a text nor a role."""
+    """Return a copy with `visit` applied to every identifier and to every string that is neither a text nor a role."""
     result = {name: value if name in BODY else _visit(name, value, visit) for name, value in content.items()}
     if content.get("turns") is not None:
         result["turns"] = [
@@ -218,8 +218,8 @@ def _visit_others(content: dict[str, Any], visit: Visit) -> dict[str, Any]:
 
 def _visit(field: str, value: Any, visit: Visit) -> Any:
     if isinstance(value, dict):
-        return {name: _visit(name, each, visit) for name, each in value.items()}
+        return {name: _visit(name, item, visit) for name, item in value.items()}
     if isinstance(value, list):
-        return [_visit(field, each, visit) for each in value]
+        return [_visit(field, item, visit) for item in value]
     number = isinstance(value, int) and not isinstance(value, bool) and names_identifier(field)
     return visit(field, value) if isinstance(value, str) or number else value

@@ -1,6 +1,6 @@
-"""Other ways to write a known value: a birth date, a telephone number, an e-mail address, a name the other way round.
+"""Generate other notations of a known value: birth dates, phone numbers, e-mail addresses, reordered names.
 
-Each is given as a text that reads so, to be matched as the value itself is: case, white space and punctuation apart.
+Each variant is a text that is matched like the value itself, regardless of case, white space and punctuation.
 """
 
 import itertools
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from tasks.normalize.english import dictionary
 from tasks.scrub.decode import decode
 
-LOCAL = 5  # letters and digits of an e-mail's local part that stands for the address by itself
-CODE = 6  # digits of a code that stand for it without the letters before them
-SUBSCRIBER = 7  # digits of a telephone number without its country's code
+LOCAL = 5  # minimum letters and digits for the local part of an e-mail address to identify it
+CODE = 6  # minimum digits for a code to be recognised without its leading letters
+SUBSCRIBER = 7  # minimum digits of a phone number without its country code
 
 _MONTH_NAMES = "january february march april may june july august september october november december"
 _MONTHS = _MONTH_NAMES.split()
@@ -22,20 +22,18 @@ _WORDED = re.compile(
     r"(?:(\d{1,2})(?:st|nd|rd|th)?\W+(?:of\W+)?)?([a-z]{3,9})\.?(?:\W+(\d{1,2})(?:st|nd|rd|th)?)?\W+(\d{4}|\d{2})",
     re.IGNORECASE,
 )
-_SECRET = ("PASSWORD", "USERNAME")  # of which a part says nothing
+_SECRET = ("PASSWORD", "USERNAME")  # parts of them identify nothing
 _CODE = re.compile(r"[A-Za-z]{1,5}[\W_]{0,3}(\d[\d\W_]*)")
 _BIRTH = re.compile(r"BIRTH|DOB|BORN")
 _WORD = re.compile(r"[^\W_]+")
 
 
 def variants(entity: str, text: str) -> Iterator[str]:
-    """The other ways to write a value.
+    """Yield the other notations of a value; duplicates are possible.
 
     Args:
-        entity: its type.
-        text: how it reads.
-    Yields:
-        Texts of letters and digits in their order; only the first of equal ones matters.
+        entity: the type of the value.
+        text: the value as written.
     """
     if _BIRTH.search(entity):
         yield from birth_dates(text)
@@ -50,7 +48,7 @@ def variants(entity: str, text: str) -> Iterator[str]:
 
 
 def birth_dates(text: str) -> Iterator[str]:
-    """A date in figures and in words, day or month first, the year in four digits or two; nothing if it is no date."""
+    """Yield a date in figures and words, day or month first, with four or two digits of the year; none if invalid."""
     for year, month, day in _read(text.strip()):
         years = {f"{year:04}", f"{year % 100:02}"}
         days, months = {str(day), f"{day:02}"}, {str(month), f"{month:02}"}
@@ -66,14 +64,14 @@ def birth_dates(text: str) -> Iterator[str]:
 
 
 def _read(text: str) -> list[tuple[int, int, int]]:
-    """(year, month, day) of a date, both readings where the order of day and month is open."""
+    """Return the (year, month, day) of a date, with both readings if the order of day and month is ambiguous."""
     iso, numeric, worded = _ISO.fullmatch(text), _NUMERIC.fullmatch(text), _WORDED.fullmatch(text)
     dates = []
     if iso:
         dates = [(int(iso[1]), int(iso[2]), int(iso[3]))]
     elif numeric:
-        one, two, year = (int(group) for group in numeric.groups())
-        dates = [(_century(year), two, one), (_century(year), one, two)]
+        first, second, year = (int(group) for group in numeric.groups())
+        dates = [(_century(year), second, first), (_century(year), first, second)]
     elif worded and (worded[1] or worded[3]):
         month = next((at for at, name in enumerate(_MONTHS, 1) if name.startswith(worded[2].lower())), 0)
         dates = [(_century(int(worded[4])), month, int(worded[1] or worded[3]))]
@@ -85,7 +83,7 @@ def _century(year: int) -> int:
 
 
 def _phones(text: str) -> Iterator[str]:
-    """The number without its country's code, as it is dialled inside the country and from abroad."""
+    """Yield the number without its country code, as it is dialled domestically and from abroad."""
     import phonenumbers
 
     digits = "".join(filter(str.isdecimal, text))
@@ -107,14 +105,14 @@ def _phones(text: str) -> Iterator[str]:
 
 
 def misread(text: str) -> Iterator[str]:
-    """The text in UTF-8 as a program shows it that takes it for Windows-1252, where repair is not sure of it."""
+    """Yield the text as UTF-8 misread as Windows-1252, since the repair of mojibake does not recover every case."""
     if not text.isascii():
         wrong = text.encode("utf-8", "surrogatepass")
         yield decode("".join(bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in wrong)).text
 
 
 def _codes(text: str) -> Iterator[str]:
-    """The digits of a code, without the letters that all codes of its kind begin with."""
+    """Yield the digits of a code without its leading letters, which all codes of its kind share."""
     code = _CODE.fullmatch(text.strip())
     if code and sum(map(str.isdecimal, code[1])) >= CODE:
         yield code[1]
@@ -137,7 +135,7 @@ _SHARED = frozenset(["noreply", "donotreply", "customerservice", "customercare",
 
 
 def _names(text: str) -> Iterator[str]:
-    """The surname first, and initials for all but one of two names."""
+    """Yield the name with the surname first, and with an initial for the first name or the surname."""
     words = [word for word in _WORD.findall(text) if not word.isdecimal()]
     if not 2 <= len(words) <= 5:
         return

@@ -1,4 +1,4 @@
-"""The example log keeps what its README says, and the committed files are what the generator writes."""
+"""The example log is as its README describes, and the committed files equal the generator's output."""
 
 import gzip
 import json
@@ -26,7 +26,7 @@ def read(*paths: Path) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A freshly generated log with the default arguments."""
+    """Generate a log with the default arguments."""
     folder = tmp_path_factory.mktemp("support")
     generate(folder)
     return folder
@@ -44,12 +44,12 @@ def truth(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def sound(lines: list[bytes], truth: list[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """(row, truth) of the rows that are not broken."""
+    """Return (row, truth) of the rows that are not broken."""
     return [(json.loads(line), known) for line, known in zip(lines, truth, strict=True) if not known["broken"]]
 
 
-def test_committed_files_are_the_generators(folder: Path) -> None:
-    """Compared unpacked: zlib's builds differ in how they pack."""
+def test_committed_files_equal_the_generators_output(folder: Path) -> None:
+    """The files are compared uncompressed, because builds of zlib compress differently."""
     committed = sorted(path.name for path in (SUPPORT / "log").glob("????-??.jsonl.gz"))
     assert committed == sorted(path.name for path in (folder / "log").iterdir())
     for name in [*(f"log/{name}" for name in committed), "truth.jsonl.gz"]:
@@ -102,7 +102,7 @@ def test_customers_rarely_write_the_same_message(sound: list[Any]) -> None:
 
 
 def test_variety_is_not_only_in_the_values(sound: list[Any]) -> None:
-    """Still mostly distinct with every personal value replaced by its type."""
+    """Messages stay mostly distinct when personal values are replaced by their types."""
     messages = []
     for row, known in sound:
         texts = [turn["text"] for turn in row["turns"]]
@@ -112,7 +112,7 @@ def test_variety_is_not_only_in_the_values(sound: list[Any]) -> None:
     assert len(set(messages)) / len(messages) >= 0.75
 
 
-def test_values_stand_in_the_text_as_written(lines: list[bytes], truth: list[dict[str, Any]]) -> None:
+def test_values_are_in_the_text_as_written(lines: list[bytes], truth: list[dict[str, Any]]) -> None:
     count = 0
     for line, known in zip(lines, truth, strict=True):
         if known["broken"] in UNREADABLE:
@@ -200,7 +200,7 @@ def test_mail_looks_like_mail(sound: list[Any]) -> None:
     assert sum(ord(max(chat)) > 0x1F300 for chat in chats) >= 50
 
 
-def test_order_of_time(sound: list[Any]) -> None:
+def test_chronological_order(sound: list[Any]) -> None:
     started = [row["started_at"] for row, _ in sound]
     assert started == sorted(started)
     for row, _ in sound:

@@ -1,4 +1,4 @@
-"""benchmarks.truth counts what is left of a value where it was written, and what went of the rest."""
+"""benchmarks.truth counts the remaining values at their places, and the other characters that were replaced."""
 
 import gzip
 import json
@@ -29,7 +29,7 @@ def compared(folder: Path, scrubbed: str | None) -> Tally:
     return compare({} if scrubbed is None else {"a": [scrubbed]}, folder / "log", folder / "truth.jsonl.gz")
 
 
-def test_what_is_left_is_counted_by_type_and_form(tmp_path: Path) -> None:
+def test_remaining_values_are_counted_by_type_and_form(tmp_path: Path) -> None:
     result = compared(tmp_path, "Hi <PERSON_1> Wei, <PERSON_2> dash one two. <PERSON_1> X").result()
     assert (result["values"], result["left"], result["known_left"]) == (4, 3, 3)
     assert {form: cell["left"] for form, cell in result["forms"].items()} == {
@@ -41,12 +41,12 @@ def test_what_is_left_is_counted_by_type_and_form(tmp_path: Path) -> None:
     assert result["ordinary_lost"] == 0.0
 
 
-def test_what_went_without_need_is_counted(tmp_path: Path) -> None:
+def test_needless_replacements_are_counted(tmp_path: Path) -> None:
     result = compared(tmp_path, "<PERSON_3> <PERSON_1> <PERSON_1>, <ORDER_ID_1>. <PERSON_1>").result()
     assert (result["left"], result["ordinary_lost"]) == (0, 1.0)
     assert compared(tmp_path, None).result()["rejected"] == 1
 
 
-def test_a_text_that_is_not_its_source_is_refused(tmp_path: Path) -> None:
+def test_a_text_that_differs_from_its_source_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not its source"):
         compared(tmp_path, "Something else")

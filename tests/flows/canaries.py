@@ -1,4 +1,4 @@
-"""A log with personal values planted in it, in every writing that must not hide them, and the names to look for."""
+"""A log with planted personal values, in every form that scrub must detect, and the values to search for."""
 
 import json
 from collections.abc import Callable
@@ -38,13 +38,13 @@ SENTENCES: dict[str, tuple[str, ...]] = {
 
 @dataclass
 class Log:
-    """Lines of a log, and the values planted in it: name -> value, the names telling type, form and number only."""
+    """Lines of a log, and its planted values: name -> value; the names contain type, form and number only."""
 
     lines: list[bytes] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
 
     def add(self, name: str, value: str, written: str) -> None:
-        """Remember a value, as it is and as it was written."""
+        """Add a value, both in its plain form and as written."""
         self.values[name] = value
         if written != value:
             self.values[f"{name} as written"] = written
@@ -74,11 +74,11 @@ def _value(entity: str, rng: np.random.Generator) -> str:
 
 
 def entities(value: str) -> str:
-    return "".join(f"&#{ord(one)};" if at % 2 else f"&#x{ord(one):x};" for at, one in enumerate(value))
+    return "".join(f"&#{ord(sign)};" if at % 2 else f"&#x{ord(sign):x};" for at, sign in enumerate(value))
 
 
 def some_entities(value: str) -> str:
-    return "".join(f"&#{ord(one)};" if at % 3 == 1 else one for at, one in enumerate(value))
+    return "".join(f"&#{ord(sign)};" if at % 3 == 1 else sign for at, sign in enumerate(value))
 
 
 def tags(value: str) -> str:
@@ -87,7 +87,7 @@ def tags(value: str) -> str:
 
 
 def full_width(value: str) -> str:
-    return "".join(chr(ord(one) + 0xFEE0) if "!" <= one <= "~" else one for one in value)
+    return "".join(chr(ord(sign) + 0xFEE0) if "!" <= sign <= "~" else sign for sign in value)
 
 
 def zero_width(value: str) -> str:
@@ -105,10 +105,10 @@ FORMS: dict[str, Callable[[str], str]] = {
 
 
 def planted_log(conversations: int, each: int = 4) -> Log:
-    """Conversations of the example log with values in sentences behind what customers say, and more elsewhere.
+    """Return conversations of the example log with values in sentences after what customers say, and elsewhere.
 
-    Every fifth names its customer, whom the source knows, without a word around the name; metadata, ids of
-    conversations and lines that cannot be read hold values too.
+    Every fifth conversation mentions its customer, whom the source declares, without cue words; metadata, ids of
+    conversations and unreadable lines contain values as well.
     """
     log, rng, number = Log(), np.random.default_rng(11), 0
     for at, content in enumerate(_conversations(conversations)):
@@ -140,24 +140,24 @@ def planted_log(conversations: int, each: int = 4) -> Log:
 
 
 def _name(content: dict[str, Any], log: Log, rng: np.random.Generator, at: int) -> None:
-    """Give the conversation a customer whom the source knows, named by the way and misspelled."""
+    """Give the conversation a customer whom the source declares, mentioned once without cue words."""
     name = f"Zelphina{at} Quarrington" if at % 2 else f"Quillon Varsavska{at}"
-    name = "".join(one for one in name if not one.isdigit()) + "abcdefghij"[at // 5 % 10] * 2
+    name = "".join(character for character in name if not character.isdigit()) + "abcdefghij"[at // 5 % 10] * 2
     content["customer"]["name"] = name
     log.add(f"known {at}", name, name)
     content["turns"][-1]["text"] += f" Bye, {name.upper() if at % 3 else name}."
 
 
 def _conversations(number: int) -> list[dict[str, Any]]:
-    """Whole conversations of the example log that nothing rejects on the way in."""
-    found: list[dict[str, Any]] = []
+    """Return conversations of the example log that ingest does not reject."""
+    usable: list[dict[str, Any]] = []
     for line in example_lines(3 * number):
         try:
             content = json.loads(line)
         except ValueError:
             continue
         turns = content.get("turns") or []
-        told = [turn for turn in turns if turn.get("role") == "customer" and turn.get("text")]
-        if len(told) > 1 and not content.get("no_training") and all(turn.get("text") for turn in turns):
-            found.append(content)
-    return found[:number]
+        customer = [turn for turn in turns if turn.get("role") == "customer" and turn.get("text")]
+        if len(customer) > 1 and not content.get("no_training") and all(turn.get("text") for turn in turns):
+            usable.append(content)
+    return usable[:number]

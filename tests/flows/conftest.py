@@ -1,4 +1,4 @@
-"""Expensive state that several tests start from: made once, whichever worker is first, and copied by each of them."""
+"""Expensive initial states, built once per session by the first worker that needs them, and copied for each test."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ MODEL = {
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """A desk whose data steps have run on the first `PREPARED` lines; one for each worker, left as it is."""
+    """A desk whose data steps have run on the first `PREPARED` lines; one per worker, not modified."""
 
     def make(folder: Path) -> None:
         Desk(folder, example_lines(PREPARED)).prepare()
@@ -31,7 +31,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 @pytest.fixture
 def prepared_desk(prepared: Desk, tmp_path: Path) -> Desk:
-    """A desk of this test's own whose data steps have run."""
+    """A new desk for this test whose data steps have run."""
     return prepared.copied_to(tmp_path)
 
 
@@ -54,20 +54,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory, prefect: Path) -> Desk:
 
 @pytest.fixture
 def trained_desk(trained: Desk, tmp_path: Path) -> Desk:
-    """A desk of this test's own on which `retrain` has run once."""
+    """A new desk for this test on which `retrain` has run once."""
     return trained.copied_to(tmp_path)
 
 
 def first_run(desk: Desk) -> dict[str, Any]:
-    """The document of the run that made a trained desk; its paths are those of the desk that was copied."""
+    """Return the document of the first run of a trained desk; its paths are those of the original desk."""
     document: dict[str, Any] = json.loads((desk.folder / "document.json").read_text())
     return document
 
 
 def _made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """A copy for this worker of a folder that the first worker to ask for it makes."""
-    own = factory.getbasetemp()
-    session = own.parent if own.name.startswith("popen-") else own
+    """Return this worker's copy of a folder that the first worker builds."""
+    base = factory.getbasetemp()
+    session = base.parent if base.name.startswith("popen-") else base
     folder = session / f"shared-{name}"
     with FileLock(session / f"{name}.lock"):
         if not (folder / "made").exists():

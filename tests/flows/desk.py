@@ -16,7 +16,7 @@ from deskloop.store.zones import allow_raw
 from tasks import stages
 
 LOG = Path(__file__).parents[2] / "examples" / "support" / "log"
-MEASURED = 40  # rows that scrub's recall is measured on, a good half of what it would cost otherwise
+MEASURED = 40  # rows for the measurement of scrub's recall; fewer than by default, for speed
 STEPS: list[Any] = [
     {
         "ingest": {
@@ -40,16 +40,16 @@ MODELS = ("base", "finetune", "evaluate", "promote")
 
 
 def example_lines(count: int, start: int = 0) -> list[bytes]:
-    """Lines of the example log, as they are."""
+    """Return lines of the example log, unchanged."""
     lines = [line for path in sorted(LOG.glob("*.gz")) for line in gzip.decompress(path.read_bytes()).splitlines()]
     return lines[start : start + count]
 
 
 class Desk:
-    """A pipeline in a folder, run again and again."""
+    """A pipeline in a folder, for repeated runs."""
 
     def __init__(self, folder: Path, lines: Sequence[bytes] | None, workers: int = 1) -> None:
-        """Write the log of a new folder; with `lines` None, take a folder that already has one."""
+        """Write the log to a new folder; with `lines` None, use a folder that already has one."""
         self.folder, self.workers = folder, workers
         self.steps = json.loads(json.dumps(STEPS))
         self.extra: dict[str, Any] = {}
@@ -58,7 +58,7 @@ class Desk:
             self.write(lines)
 
     def copied_to(self, folder: Path) -> "Desk":
-        """The same pipeline, log and store in another folder: what was published there is reused."""
+        """Copy pipeline, log and store to another folder, where published versions are reused."""
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
         copy = Desk(folder, None, self.workers)
         copy.steps, copy.extra = json.loads(json.dumps(self.steps)), json.loads(json.dumps(self.extra))
@@ -78,7 +78,7 @@ class Desk:
         self.file.write_text(json.dumps({**settings, "steps": [*self.steps, *models]}))
 
     def prepare(self, *overrides: str, rebuild: bool = False, refit: Sequence[str] = ()) -> Run:
-        """Run all data steps; the returned run is closed, its entries tell what happened."""
+        """Run all data steps; the returned run is closed, and its entries record the decisions and versions."""
         self.save()
         pipeline = load_pipeline(self.file, stages(), overrides)
         with open_run(pipeline, lambda line: None, refit, rebuild) as run:
@@ -111,5 +111,5 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     loaded = load_pipeline(folder / "pipeline.yaml", stages())
     with open_run(loaded, print) as opened:
-        for one in loaded.steps:
-            run_step(opened, one)
+        for step in loaded.steps:
+            run_step(opened, step)

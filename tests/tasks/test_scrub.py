@@ -27,7 +27,7 @@ PLANTED = [
 
 
 def frame(*dialogues: list[str], **columns: object) -> pd.DataFrame:
-    """One conversation for each list of texts; customer and agent take turns."""
+    """Return one conversation per list of texts, alternating between customer and agent."""
     return conversations(
         [
             {"conversation_id": f"c{number}", "turns": turns(texts)}
@@ -104,7 +104,7 @@ def test_a_whole_conversation() -> None:
         ("4111\u200b1111\u200b1111\u200b1111", "<CREDIT_CARD_1>"),
     ],
 )
-def test_what_is_found(text: str, expected: str) -> None:
+def test_personal_values_are_replaced(text: str, expected: str) -> None:
     assert one(text) == [expected]
 
 
@@ -116,11 +116,11 @@ def test_what_is_found(text: str, expected: str) -> None:
         "react@18.2.0 needs node 20.11.1; see section 4.2, 90 days, 100 % of 1,000,000",
     ],
 )
-def test_what_is_left(text: str) -> None:
+def test_other_texts_are_unchanged(text: str) -> None:
     assert one(text) == [text]
 
 
-def test_known_values_are_found_however_they_are_written() -> None:
+def test_known_values_are_found_in_any_spelling() -> None:
     said = one(
         "i am ann-marie o'neil, MARIE for short; phone 2125550187; order hd 4711 x; mail ann.oneil at home",
         "Ms O’Neil, Anna is not Ann. 212 555 01 87? annoneil@x.example",
@@ -135,12 +135,12 @@ def test_known_values_are_found_however_they_are_written() -> None:
     ]
 
 
-def test_words_that_only_add_up_to_a_value_stay() -> None:
+def test_words_that_only_join_to_a_value_stay() -> None:
     text = "in a way, i man the desk; 12 34; jan e"
     assert one(text, PERSON=["Ina", "Iman", "Jane"], PIN=["1234"]) == [text]
 
 
-def test_a_name_that_is_a_word_needs_its_capital() -> None:
+def test_a_name_that_is_a_word_needs_a_capital_letter() -> None:
     assert one("my bill: will you mark it, BIll?", PERSON=["Bill Marsh"]) == ["my bill: will you mark it, <PERSON_1>?"]
     assert one("my bill", PERSON=["Bill"]) == ["my <PERSON_1>"]
 
@@ -159,22 +159,22 @@ def test_the_same_value_is_the_same_placeholder_in_any_turn() -> None:
     ]
 
 
-def test_what_stands_around_a_value_is_decoded_again() -> None:
+def test_text_around_a_value_is_decoded_again() -> None:
     assert one("👩👩\u200d👧 Jane\u0338!", ICON=["👩👩"], PERSON=["Jane"]) == ["<ICON_1>👧 <PERSON_1>!"]
 
 
-def test_numbers_go_on_after_those_that_are_there() -> None:
+def test_numbering_continues_after_existing_placeholders() -> None:
     assert one("<EMAIL_ADDRESS_4> wrote to a@b.example") == ["<EMAIL_ADDRESS_4> wrote to <EMAIL_ADDRESS_5>"]
     forged = f"<PERSON_{'9' * 5_000}>"
     assert one(f"{forged} and Jane", PERSON=["Jane"]) == [f"{forged} and <PERSON_1>"]
 
 
-def test_nothing_that_was_found_stays_where_findings_overlap() -> None:
+def test_overlapping_findings_are_replaced_completely() -> None:
     config = ScrubConfig(patterns={"ORDER_ID": r"order \d+", "SHOP_ID": r"\d+ at shop \w+"})
     assert one("my order 17 at shop A is late", config=config) == ["my <SHOP_ID_1> is late"]
 
 
-def test_own_patterns_and_deny_lists() -> None:
+def test_configured_patterns_and_deny_lists() -> None:
     config = ScrubConfig(patterns={"ORDER_ID": r"\bHD-\d{6}\b"}, deny={"PERSON": ("Rosalind Franklin",)})
     assert one("hd-123456 for rosalind franklin, dear Franklin", config=config) == [
         "<ORDER_ID_1> for <PERSON_1>, dear <PERSON_1>"
@@ -188,7 +188,7 @@ def test_a_pattern_that_takes_too_long_stops_the_step(monkeypatch: pytest.Monkey
         one("a" * 60 + "! 7", config=config)
 
 
-def test_weird_rows() -> None:
+def test_unusual_rows() -> None:
     raw = frame(["", ""], [], ["x" * 50_000 + " a@b.example " + "1 " * 2_000])
     raw.at[0, "turns"][0]["text"] = None
     raw.at[0, "turns"][1]["text"] = "\x00\ud800 &#0; <b"
@@ -279,18 +279,18 @@ def test_batches_and_order_do_not_matter(dialogues: list[list[str]], random: obj
         ({"threshold": 2}, "less than or equal"),
     ],
 )
-def test_bad_configs_are_refused(bad: dict[str, object], message: str) -> None:
+def test_invalid_configs_are_rejected(bad: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         ScrubConfig.model_validate(bad)
 
 
-def test_the_stage_is_the_way_out_of_the_raw_zone() -> None:
+def test_the_stage_leads_from_the_raw_to_the_clean_zone() -> None:
     assert (STAGE.name, STAGE.dataset, STAGE.zone, STAGE.run) == ("scrub", "scrubbed", ("raw", "clean"), scrub)
     assert "known" not in STAGE.schema.names
 
 
-def test_what_is_certain_keeps_its_name_inside_a_guess() -> None:
-    """A guess of where an address ends may run over a known value beside it, and a title may stand before a name."""
+def test_a_certain_finding_keeps_its_type_inside_an_uncertain_one() -> None:
+    """An uncertain address may overlap a known value next to it, and a title may precede a name."""
     known = {"REF": ["555 0187"], "PERSON": ["Doe"]}
     conversation = Conversation(["ship to 12 Elm Street, 555 0187 for Ms Doe"], known)
     made = replacement((), b"")

@@ -1,4 +1,4 @@
-"""User names and passwords by their shape, in a conversation about an account."""
+"""Detection of user names and passwords by their shape in conversations about an account."""
 
 import pytest
 
@@ -33,11 +33,11 @@ def test_a_credential_is_found_by_its_shape(text: str, expected: str, role: str)
     ["My iphone14 and windows11", "it costs usd120", "see room 204", "covid19", "h264 and mp3", "in may2024",
      "WH1000XM4", "http://a.example/page12", "jane12@mail.example", "a2", "order NV-200091", "v1.2.30"],
 )  # fmt: skip
-def test_products_links_and_dates_are_none(text: str) -> None:
+def test_products_links_and_dates_are_not_credentials(text: str) -> None:
     assert list(find_credentials(text)) == []
 
 
-def test_elsewhere_the_shape_means_little() -> None:
+def test_shapes_do_not_count_in_other_conversations() -> None:
     assert is_about_accounts(["My password is wrong"])
     assert not is_about_accounts(["Where is my parcel?"])
     assert found("The label says nimvo41", ("customer", "Where is my parcel?")) == []

@@ -181,7 +181,7 @@ def test_bare_numbers_by_length_shape_and_place(text: str, expected: Found) -> N
         ("gmail.com is down", None),
     ],
 )
-def test_emails_without_their_marks(text: str, expected: str | None) -> None:
+def test_emails_without_signs(text: str, expected: str | None) -> None:
     assert found(text) == ([(expected, "EMAIL_ADDRESS")] if expected else [])
 
 
@@ -198,7 +198,7 @@ def test_emails_without_their_marks(text: str, expected: str | None) -> None:
         ("speaking to bots is odd", None),
     ],
 )
-def test_names_behind_strong_cues(text: str, expected: str | None) -> None:
+def test_names_after_strong_cues(text: str, expected: str | None) -> None:
     assert found(text) == ([(expected, "PERSON")] if expected else [])
 
 
@@ -219,14 +219,14 @@ def test_nothing_is_found_around_placeholders(text: str) -> None:
 
 
 @given(st.lists(TEXTS, max_size=6))
-def test_a_text_is_found_in_alike_in_any_batch(texts: list[str]) -> None:
+def test_spans_do_not_depend_on_the_batch(texts: list[str]) -> None:
     alone = [cue([text])[0] for text in texts]
     assert cue(texts) == alone
     assert cue(texts[::-1]) == alone[::-1]
 
 
 @given(TEXTS)
-def test_spans_are_ordered_lie_in_the_text_and_touch_no_placeholder(text: str) -> None:
+def test_spans_are_ordered_inside_the_text_and_clear_of_placeholders(text: str) -> None:
     spans = cue([text])[0]
     assert spans == sorted(spans)
     covered = {place for match in PLACEHOLDER.finditer(text) for place in range(*match.span())}
@@ -238,7 +238,7 @@ def test_spans_are_ordered_lie_in_the_text_and_touch_no_placeholder(text: str) -
 
 
 @given(TEXTS)
-def test_what_is_found_goes_quiet_once_it_is_replaced(text: str) -> None:
+def test_replaced_findings_are_not_found_again(text: str) -> None:
     for _ in range(6):
         spans = cue([text])[0]
         if not spans:
@@ -251,7 +251,7 @@ def test_what_is_found_goes_quiet_once_it_is_replaced(text: str) -> None:
     assert not cue([text])[0]
 
 
-@pytest.mark.long  # tests/tasks/test_scrub_hostile.py looks at the whole of scrub in the quick ones
+@pytest.mark.long  # tests/tasks/test_scrub_hostile.py covers all of scrub in the quick tests
 @pytest.mark.parametrize(
     "unit",
     [
@@ -272,7 +272,7 @@ def test_what_is_found_goes_quiet_once_it_is_replaced(text: str) -> None:
         "x 1234 and ac ",
     ],
 )
-def test_time_grows_with_the_length_alone(unit: str) -> None:
+def test_time_is_linear(unit: str) -> None:
     def seconds(length: int) -> float:
         text = unit * (length // len(unit)) + " ssn 1 at gmail dot com password is year St"
         began = time.process_time()
@@ -295,6 +295,6 @@ def test_time_grows_with_the_length_alone(unit: str) -> None:
         ("the phone costs 451 598 dollars", None),
     ],
 )
-def test_telephone_numbers_after_their_word(text: str, expected: str | None) -> None:
+def test_phone_numbers_after_a_cue_word(text: str, expected: str | None) -> None:
     found = [text[span.start : span.end] for span in cue([text])[0] if span.type == "PHONE_NUMBER"]
     assert found == ([expected] if expected else [])

@@ -54,7 +54,7 @@ TEXTS = st.one_of(st.lists(FRAGMENTS, max_size=25).map("".join), st.text(max_siz
         ("4\ufffc1\ufdd01\uffff1\U0001d1731\U0001bca01 4\u28001", "411111 4 1"),
         ("٤١١١ ۴۱۱۱ ४१११ ๔๑๑๑", "4111 4111 4111 4111"),
         ("jаne@ехample.com ОK рaypal Αlice οk", "jane@example.com OK paypal Alice ok"),
-        ("хорошо АВС ОК, Αθήνα; eжеvика 5μm", "хорошо АВС ОК, Αθήνα; eжеvика 5μm"),  # not one word of Latin letters
+        ("хорошо АВС ОК, Αθήνα; eжеvика 5μm", "хорошо АВС ОК, Αθήνα; eжеvика 5μm"),  # no word of Latin letters only
         ("‘a’ “b” «c» 5′ x–y — don`t", "‘a’ “b” «c» 5′ x–y — don`t"),  # typography is not an encoding
     ],
 )
@@ -87,12 +87,12 @@ def test_plain_characters_map_to_themselves(text: str) -> None:
     decoded = decode(text)
     for character, start in zip(decoded.text, decoded.starts, strict=True):
         if character in "QWXYZ":
-            assert text[start] == character  # what follows may have become a mark on it
+            assert text[start] == character  # the next character may have been combined with it
 
 
 @settings(max_examples=300, deadline=None)
 @given(TEXTS, TEXTS)
-def test_a_value_maps_back_to_where_it_stands(before: str, after: str) -> None:
+def test_a_value_maps_back_to_its_place(before: str, after: str) -> None:
     text = f"{before} Q&#64;<b>W</b> {after}"
     decoded = decode(text)
     for found in range(len(decoded.text) - 2):
@@ -103,7 +103,7 @@ def test_a_value_maps_back_to_where_it_stands(before: str, after: str) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs", "Cn", "Co"], exclude_characters="<&"), max_size=30))
-def test_nfkc_is_unicodes(text: str) -> None:
+def test_nfkc_equals_unicodedata(text: str) -> None:
     decoded = decode(text).text
     spacing = [character for character in decoded if len(unicodedata.normalize("NFKC", character)) > 1]
     assert unicodedata.is_normalized("NFKC", decoded) or spacing
@@ -119,19 +119,19 @@ def test_nfkc_is_unicodes(text: str) -> None:
         "jane" + "&#37;2540" * 3 + "a" + r"\u00" * 9 + "5c" * 9 + "u0025" + "40x",
     ],
 )
-def test_layers_without_end_are_blanked(text: str) -> None:
+def test_unlimited_layers_are_blanked(text: str) -> None:
     once = decode(text).text
     assert decode(once).text == once
     assert ("<PERSON_1>" in once) == ("<PERSON_1>" in text)
 
 
-def test_an_identity_costs_no_lists() -> None:
+def test_an_identity_creates_no_lists() -> None:
     decoded = decode("plain text")
     assert (decoded.starts, decoded.ends) == (range(10), range(1, 11))
     assert resolve(decoded) is decoded
 
 
-def test_edits_keep_the_way_back() -> None:
+def test_edits_keep_the_map() -> None:
     decoded = decode("a&lt;b c")
     edited = decoded.edit([(2, 3, "<X_1>")])
     assert (decoded.text, edited.text) == ("a<b c", "a<<X_1> c")

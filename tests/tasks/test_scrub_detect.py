@@ -20,7 +20,7 @@ from tasks.scrub.span import Span
 CONFIG = ScrubConfig(detector="patterns")
 
 
-def test_predefined_names_are_presidios() -> None:
+def test_predefined_names_match_presidio() -> None:
     for entity in PREDEFINED:
         recognizer = predefined(entity)
         assert (recognizer.supported_entities, recognizer.supported_language) == ([entity], "en")
@@ -34,13 +34,13 @@ def test_predefined_names_are_presidios() -> None:
         st.text("abcdefABC:.- @", max_size=40),
     )
 )
-def test_a_text_that_fails_the_needs_holds_nothing(text: str) -> None:
+def test_a_text_that_fails_the_needs_has_no_match(text: str) -> None:
     for rule in build(CONFIG.entities).patterns._rules:
         if len(text) < rule.needs.width or not rule.needs.met(tally(text), has_inner_dot(text)):
             assert rule.scan(text) == []
 
 
-def test_every_default_entity_needs_something() -> None:
+def test_every_default_entity_has_needs() -> None:
     assert all(any(rule.needs.counts) for rule in build(CONFIG.entities).patterns._rules)
 
 
@@ -58,7 +58,7 @@ def test_each_distinct_text_is_analysed_once(monkeypatch: pytest.MonkeyPatch) ->
 @given(
     st.one_of(st.text("ab.@-!_1 \n/", max_size=60), st.from_regex(r"[a.!]{0,5}@a-?\.b.{0,5}@?b?\.a", fullmatch=True))
 )
-def test_mail_is_found_where_presidios_pattern_finds_it(text: str) -> None:
+def test_emails_match_presidios_pattern(text: str) -> None:
     recognizer = predefined("EMAIL_ADDRESS")
     (pattern,) = recognizer.patterns
     matches = regex.compile(pattern.regex, flags=recognizer.global_regex_flags).finditer(text)
@@ -74,7 +74,7 @@ def test_ibans_in_any_case_before_any_word(name: str) -> None:
     assert all(span.type != "IBAN_CODE" for span in detect([f"to {wrong} please"], CONFIG)[0])
 
 
-def test_what_is_kept_stays_unless_it_is_denied() -> None:
+def test_kept_text_stays_unless_it_is_on_a_deny_list() -> None:
     config = ScrubConfig(
         detector="patterns",
         keep=(r"part no\. [\d-]+",),
@@ -98,8 +98,8 @@ def test_a_kept_pattern_that_takes_too_long_stops_the_step(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_time_grows_with_the_length_only(kind: str) -> None:
-    """Four times the text, four times the seconds: twelve times would be more than any noise."""
+def test_time_is_linear(kind: str) -> None:
+    """Four times the text may take at most twelve times as long, a margin above any noise."""
     once, again = (min(_seconds(KINDS[kind](length)) for _ in range(2)) for length in (8_000, 32_000))
     assert again < 12 * once + 0.1
 
@@ -116,7 +116,7 @@ def test_placeholders_are_shielded_and_carry_no_context() -> None:
     assert len(shield("a <PHONE_NUMBER_1> z")) == len("a <PHONE_NUMBER_1> z")
 
 
-def test_a_long_text_is_found_in_as_a_short_one() -> None:
+def test_long_texts_have_the_findings_of_short_ones() -> None:
     values = [f"u{number}@example.com" for number in range(2_000)]
     text = " and ".join(values)
     (spans,) = detect([text], CONFIG)
@@ -151,7 +151,7 @@ def test_overlaps(spans: list[Span], expected: list[Span]) -> None:
 
 
 @pytest.mark.parametrize("number", ["PT50 0002 0123 1234 5678 9015 4", "qa58dohb00001234567890abcdefg"])
-def test_ibans_of_countries_that_presidio_has_too_short(number: str) -> None:
-    """The registry's own examples."""
+def test_ibans_of_countries_with_too_short_formats_in_presidio(number: str) -> None:
+    """The examples of the SWIFT registry."""
     (spans,) = detect([f"pay to {number}, please"], ScrubConfig(detector="patterns"))
     assert Span(7, 7 + len(number), "IBAN_CODE", 1.0) in spans

@@ -13,7 +13,7 @@ Found = list[tuple[str, str]]
 
 
 def ask(*said: str) -> list[Found]:
-    """Agent and customer in turn, the agent first: what is found in each of the customer's turns, as (type, text)."""
+    """Return (type, text) of the findings in each customer turn; agent and customer alternate, the agent first."""
     turns = [((AGENT, CUSTOMER)[index % 2], text) for index, text in enumerate(said)]
     found = answers(turns)
     assert not any(found[::2])
@@ -56,7 +56,7 @@ def ask(*said: str) -> list[Found]:
         ("For how many people?", ()),
     ],
 )
-def test_what_a_turn_asks_for(text: str, kinds: tuple[str, ...]) -> None:
+def test_requests_of_a_turn(text: str, kinds: tuple[str, ...]) -> None:
     asked = [kind for kind in request(text).kinds if kind != "SSN"]
     assert tuple(asked) == kinds
 
@@ -96,7 +96,7 @@ def test_what_a_turn_asks_for(text: str, kinds: tuple[str, ...]) -> None:
         ("Last four digits of the card?", "ends in 9921", [("CREDIT_CARD", "9921")]),
     ],
 )
-def test_what_answers_it(question: str, answer: str, found: Found) -> None:
+def test_answers_to_a_request(question: str, answer: str, found: Found) -> None:
     assert ask(question, answer) == [found]
 
 
@@ -117,7 +117,7 @@ def test_what_answers_it(question: str, answer: str, found: Found) -> None:
         "i'm trying to pay",
     ],
 )
-def test_what_is_no_answer(answer: str) -> None:
+def test_texts_that_are_no_answer(answer: str) -> None:
     question = "May I have your full name, PIN, password, address and the answer to your security question?"
     assert ask(question, answer) == [[]]
 
@@ -168,7 +168,7 @@ def test_an_answer_may_come_later_and_again() -> None:
         ("I pinned 4821 notes for $4821", []),
     ],
 )
-def test_what_customers_say_unasked(text: str, found: Found) -> None:
+def test_values_that_customers_name_unasked(text: str, found: Found) -> None:
     assert ask("Hello!", text) == [found]
 
 
@@ -185,11 +185,11 @@ def test_what_customers_say_unasked(text: str, found: Found) -> None:
         ("Your address?", "<ADDRESS_1> flat 22 b"),
     ],
 )
-def test_what_is_left_around_placeholders_is_quiet(question: str, answer: str) -> None:
+def test_nothing_is_found_around_placeholders(question: str, answer: str) -> None:
     assert ask(question, answer, "Thanks.", "Great") == [[], []]
 
 
-def test_only_customers_answer_and_anyone_else_asks() -> None:
+def test_only_customers_answer_and_other_roles_ask() -> None:
     assert answers([("customer", "Your name?"), ("agent", "Sam Poe")]) == [[], []]
     assert len(answers([("system", "Please enter your name:"), ("customer", "Sam Poe")])[1]) == 1
 
@@ -204,7 +204,7 @@ text = st.lists(words, max_size=12).map(" ".join) | st.text(max_size=40)
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["agent", "customer", "system"]), text), max_size=6))
-def test_spans_are_inside_their_text_and_touch_no_placeholder(turns: list[tuple[str, str]]) -> None:
+def test_spans_are_inside_the_text_and_clear_of_placeholders(turns: list[tuple[str, str]]) -> None:
     found = answers(turns)
     assert found == answers(turns)
     for (role, said), spans in zip(turns, found, strict=True):
@@ -228,5 +228,5 @@ def test_time_is_linear(unit: str) -> None:
         return time.process_time() - began
 
     seconds(1_000)
-    # The least of two: a garbage collection in the middle is nobody's fault.
+    # The minimum of two runs, because a garbage collection may interrupt one.
     assert min(seconds(200_000) for _ in range(3)) < 8 * max(seconds(50_000), 0.05)

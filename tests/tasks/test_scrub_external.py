@@ -1,4 +1,4 @@
-"""Larger detectors, with tiny models made here: what counts of their findings, and what is refused."""
+"""Larger detectors, tested with tiny models: which findings count, and which detectors are rejected."""
 
 import itertools
 import json
@@ -104,7 +104,7 @@ def make_bert(folder: Path, labels: tuple[str, ...] = ("O", "B-PER", "I-PER", "B
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the models `ner` (spaCy) and `bert`."""
+    """Return a folder with the models `ner` (spaCy) and `bert`."""
     folder = tmp_path_factory.mktemp("models")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOKENIZERS_PARALLELISM", "false")
@@ -133,7 +133,7 @@ def test_names_are_found_and_places_only_in_an_address(detector: Any) -> None:
     assert span.score == round(span.score, 3)
 
 
-def test_placeholders_are_left_alone(detector: Any) -> None:
+def test_placeholders_are_unchanged(detector: Any) -> None:
     texts = ["my name is <PERSON_1> thanks", "hello <PERSON_1> how are you", "<PERSON_1>"]
     assert detector(texts) == [[], [], []]
 
@@ -161,7 +161,7 @@ def test_a_model_is_loaded_once(models: Path) -> None:
     assert load("transformers:bert", str(models)) is load("transformers:bert", str(models))
 
 
-def test_other_files_are_other_equipment(models: Path, tmp_path: Path) -> None:
+def test_equipment_depends_on_the_files(models: Path, tmp_path: Path) -> None:
     for name, file in (("spacy:ner", "ner/ner/model"), ("transformers:bert", "bert/model.safetensors")):
         folder = tmp_path / name.partition(":")[2]
         shutil.copytree(models / folder.name, folder)
@@ -180,17 +180,17 @@ def test_other_files_are_other_equipment(models: Path, tmp_path: Path) -> None:
         ("spacy:", "expected spacy:NAME"),
         ("spacy:en_core_web_trf", "python -m spacy download en_core_web_trf"),
         ("spacy:./nowhere", "neither a folder nor an installed package"),
-        ("spacy:empty", r"its meta\.json cannot be read"),
-        ("spacy:tagger", "finds no entities"),
-        ("spacy:money", "says something personal: MONEY, ORG"),
+        ("spacy:empty", r"its meta\.json is missing or unreadable"),
+        ("spacy:tagger", "detects no entities"),
+        ("spacy:money", "stands for personal values: MONEY, ORG"),
         ("transformers:nobody/model", "hf download nobody/model"),
         ("transformers:empty", r"holds no config\.json"),
         ("transformers:odd", "cannot be read"),
-        ("transformers:encoder", "no token classifier"),
-        ("transformers:chunks", "no label of 'chunks' says something personal"),
+        ("transformers:encoder", "is not a token classifier"),
+        ("transformers:chunks", "no label of 'chunks' stands for personal values"),
     ],
 )
-def test_what_cannot_be_had_is_refused(
+def test_unavailable_detectors_are_rejected(
     detector: str, message: str, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
@@ -228,7 +228,7 @@ def picked(text: str, *found: tuple[str, str]) -> list[str]:
     return [text[one.start : one.end] for one in chosen(text, spans)]
 
 
-def test_what_counts_of_the_findings() -> None:
+def test_selection_of_the_findings() -> None:
     place = "LOCATION"
     assert picked("the flight to Boston in May", ("Boston", place)) == []
     assert picked("at 12 Elm Row, Kresk, Ulmstad now", ("Elm Row", place), ("Kresk", place), ("Ulmstad", place)) == [

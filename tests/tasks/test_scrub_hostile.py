@@ -1,4 +1,4 @@
-"""Scrub on what nobody writes in good faith: it ends, in linear time, and still takes out what is personal."""
+"""Scrub on hostile texts: it finishes in linear time and still replaces personal values."""
 
 import json
 import random
@@ -21,22 +21,22 @@ KNOWN = {"PERSON": ["Mia Lopez"], "PHONE_NUMBER": ["+12125550187"], "ORDER": ["H
 
 
 def said(text: str, asked: str = ASKED) -> str:
-    """The customer's answer, scrubbed."""
+    """Return the customer's answer, scrubbed."""
     turns = [{"role": "agent", "text": asked}, {"role": "customer", "text": text}]
-    # Not by way of Arrow, which takes no lone surrogate.
+    # Not through Arrow, which rejects lone surrogates.
     raw = pd.DataFrame({"conversation_id": ["c"], "turns": [turns], "metadata": [{}], "known": [KNOWN]})
     return str(scrub(raw, ScrubConfig(), Context("scrub"))["turns"][0][1]["text"])
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_any_text_of_any_kind_is_scrubbed(kind: str) -> None:
-    """Short ones, so that all are tried; `python -m benchmarks.scrub --sizes --whole` measures the long ones."""
+    """Short texts of every kind; `python -m benchmarks.scrub --sizes --whole` measures long ones."""
     out = said(f"mail jane.doe@mailbox.org {KINDS[kind](1_500)}\nmail jane.doe@mailbox.org, phone 212-555-0187 Mia")
     assert "jane.doe" not in out
     assert "555-0187" not in out
 
 
-# The texts that took the square of their length or more before.
+# Texts that once took quadratic time or more.
 @pytest.mark.parametrize("kind", ["a whole name", "one name", "Chinese", "letters and digits", "hexadecimal"])
 def test_time_is_linear(kind: str) -> None:
     def seconds(length: int) -> float:
@@ -50,7 +50,7 @@ def test_time_is_linear(kind: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_characters_at_random_break_nothing(seed: int) -> None:
+def test_random_characters_cause_no_error(seed: int) -> None:
     draw = random.Random(seed)
     alphabet = [*map(chr, range(32)), "\x7f", "\u0301", "\u200d", "\ufeff", "\U0001f468", *"<>&#;@%\\u0PERSON_1 ab.-"]
     alphabet += ["\ud800", "\udfff", "\U000e0041", "&#x0;", "&#xd800;", "&#1114112;", "<PERSON_1>", "jane@mailbox.org"]
@@ -93,7 +93,7 @@ def test_other_scripts(text: str) -> None:
     assert not any(map(str.isdigit, PLACEHOLDER.sub("", out)))
 
 
-def test_a_very_long_value_is_found_as_it_is_written() -> None:
+def test_a_very_long_value_is_found_as_written() -> None:
     long = "Zeta9 " * (LONGEST // 6 + 1)
     (found,) = find_known([f"so {long.lower()} it is"], [Value("NOTE", long.strip(), key(long))])
     assert [(span.start, span.end) for span in found] == [(3, 3 + len(long.strip()))]

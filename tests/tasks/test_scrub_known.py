@@ -43,7 +43,7 @@ def test_short_names_that_are_words_need_their_capital() -> None:
     "text",
     ["12/05/1980", "5/12/80", "12.5.80", "May 12 1980", "may 12th, 1980", "12th of may 80", "12051980", "1980-05-12"],
 )
-def test_a_birth_date_however_it_is_written(text: str) -> None:
+def test_birth_dates_in_any_notation(text: str) -> None:
     assert found(f"born {text}!", date_of_birth=["1980-05-12"]) == [text]
 
 
@@ -83,7 +83,7 @@ def test_long_numbers_with_one_digit_wrong_but_no_other_order() -> None:
     assert found("hunter3x hunter2 xhunter", password=["xhunter2"], PIN=["12345678"]) == []
 
 
-def test_exact_matches_are_surer_and_all_have_the_key_of_their_value() -> None:
+def test_exact_matches_score_higher_and_all_have_the_key_of_their_value() -> None:
     (spans,) = find_values(["raghavan, raghvan, priya ragavan"], known_values({"PERSON": ["Priya Raghavan"]}))
     assert [(span.score, key) for span, key in spans] == [
         (SCORE, "priyaraghavan"),
@@ -119,7 +119,7 @@ def test_every_single_edit_is_found(word: str, at: int, letter: str, edit: str) 
 
 @settings(max_examples=200, deadline=None)
 @given(letters, letters)
-def test_what_is_further_off_is_not(one: str, other: str) -> None:
+def test_more_than_one_edit_is_not_found(one: str, other: str) -> None:
     changed = Near([one]).word(other)
     assert changed == other or one_edit(one, other)
 
@@ -135,7 +135,7 @@ def test_time_is_linear(unit: str) -> None:
         return time.process_time() - began
 
     seconds(1_000)
-    # The least of two: a garbage collection in the middle is nobody's fault.
+    # The minimum of two runs, because a garbage collection may interrupt one.
     assert min(seconds(200_000) for _ in range(3)) < 8 * max(seconds(50_000), 0.05)
 
 

@@ -1,4 +1,4 @@
-"""The engine against the real Presidio: the same findings in every text."""
+"""The engine has the same findings as Presidio in every text."""
 
 from functools import cache
 from typing import Any
@@ -77,7 +77,7 @@ def test_context_words_at_every_distance() -> None:
     assert scores == [0.4] * 8 + [0.05] * 2
 
 
-def test_the_comparison_sees_what_differs() -> None:
+def test_the_comparison_detects_differences() -> None:
     batch, engine = both(True)
     text = "my card number is 4111 1111 1111 1111"
     expected, (found,) = batch.analyze_iterator([text], language="en"), engine.analyze([text])

@@ -41,14 +41,14 @@ def test_recognizers_of_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("recognizers: [", "it is no YAML"),
+        ("recognizers: [", "it is not valid YAML"),
         ("[]", "expected a mapping"),
         ("recognizers: []", "expected a mapping"),
         ("recognizers: [{name: CreditCardRecognizer, type: predefined}]", "number 1 has neither"),
-        ("recognizers: [{supported_entity: A, name: n, deny_list: Rosalind}]", "number 1 is refused by Presidio"),
+        ("recognizers: [{supported_entity: A, name: n, deny_list: Rosalind}]", "number 1 is rejected by Presidio"),
         (
             "recognizers: [{supported_entity: A, name: n, patterns: [{name: Rosalind, regex: '(', score: 1}]}]",
-            "refused",
+            "rejected",
         ),
         ("recognizers: [{supported_entity: A, name: n, patterns: [{name: p, regex: 'b*', score: 1}]}]", "empty text"),
     ],

@@ -1,4 +1,4 @@
-"""Our detector inside a real AnalyzerEngine."""
+"""Our detector in a real AnalyzerEngine."""
 
 import logging
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tasks.scrub.presidio import recognizer, supported
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """Presidio's engine logs what it is given."""
+    """Silence Presidio's engine, which logs its input."""
     logger = logging.getLogger("presidio-analyzer")
     level, logger.level = logger.level, logging.CRITICAL
     yield
@@ -20,7 +20,7 @@ def quiet() -> Iterator[None]:
 
 
 def engine(config: ScrubConfig | None = None) -> Any:
-    """An AnalyzerEngine with a blank language and no recognizer but ours."""
+    """Return an AnalyzerEngine with a blank language and only our recognizer."""
     import spacy
     from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
     from presidio_analyzer.nlp_engine import SpacyNlpEngine
@@ -34,7 +34,7 @@ def engine(config: ScrubConfig | None = None) -> Any:
 TEXT = "card 4111 1111<b> 1111</b> 1111, mail jane&#64;example.com"
 
 
-def test_an_engine_finds_what_scrub_finds() -> None:
+def test_an_engine_has_the_findings_of_scrub() -> None:
     found = engine().analyze(TEXT, language="en")
     values = {(TEXT[one.start : one.end], one.entity_type) for one in found}
     assert {("4111 1111<b> 1111</b> 1111", "CREDIT_CARD"), ("jane&#64;example.com", "EMAIL_ADDRESS")} <= values
@@ -42,12 +42,12 @@ def test_an_engine_finds_what_scrub_finds() -> None:
     assert all(0 <= one.score <= 1 for one in found)
 
 
-def test_an_engine_asks_for_types() -> None:
+def test_an_engine_may_request_types() -> None:
     found = engine().analyze(TEXT, language="en", entities=["EMAIL_ADDRESS"])
     assert [one.entity_type for one in found] == ["EMAIL_ADDRESS"]
 
 
-def test_own_types_are_supported() -> None:
+def test_configured_types_are_supported() -> None:
     config = ScrubConfig(patterns={"ORDER_ID": r"\bHD-\d{6}\b"}, deny={"PROJECT": ("Blue Moon",)})
     assert {"ORDER_ID", "PROJECT", "PERSON", "US_SSN"} <= set(supported(config))
     text = "hd-123456 for blue moon"
@@ -58,7 +58,7 @@ def test_own_types_are_supported() -> None:
     ]
 
 
-def test_it_stands_beside_the_recognizers_of_presidio() -> None:
+def test_it_works_together_with_presidios_recognizers() -> None:
     from presidio_analyzer.predefined_recognizers import UrlRecognizer
 
     made = engine()

@@ -1,4 +1,4 @@
-"""What scrub promises, of whatever text: planted values go, a second scrubbing finds nothing."""
+"""Properties of scrub on any text: planted values are replaced, and scrubbing is idempotent."""
 
 import random
 import re
@@ -23,7 +23,7 @@ from tasks.scrub.stream import scrub_lines
 CONTEXT = Context("scrub", key=b"k" * 32)
 Said = list[tuple[str, str]]  # (role, text)
 
-# Type -> values; sentences that they stand in; the question that they answer.
+# Type -> values; sentences with them; the question that they answer.
 PLANTED: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "e-mail": (
         ("jane.doe@mailbox.org", "pkowalski_82@firma.pl"),
@@ -118,7 +118,7 @@ def texts(result: pd.DataFrame) -> list[list[str]]:
 
 @st.composite
 def planted(draw: st.DrawFn) -> tuple[str, Said]:
-    """A value, and a dialogue that says it: in a sentence, as an answer, or said and repeated by the agent."""
+    """Draw a value, and a dialogue with it: in a sentence, as an answer, or repeated by the agent."""
     values, sentences, question = PLANTED[draw(st.sampled_from(sorted(PLANTED)))]
     value = draw(st.sampled_from(values))
     decorated = draw(st.sampled_from(DECORATED))(value)
@@ -211,8 +211,8 @@ def test_few_rounds_are_enough(dialogue: Said, known: dict[str, list[str]]) -> N
     assert rounds < placeholders.ROUNDS / 2
 
 
-def test_numbers_asked_for_in_a_long_answer_go_in_few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each round shortens the text: a look at its beginning alone would find more in every round."""
+def test_requested_numbers_in_a_long_answer_are_replaced_in_few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each round shortens the text, so reading only its beginning would find more values in every round."""
     rounds: list[int] = []
     monkeypatch.setattr(placeholders, "detect", lambda *given: rounds.append(1) or detect(*given))
     said: Said = [("agent", "What is your account number?"), ("customer", "a1" * 40_000)]
@@ -222,7 +222,7 @@ def test_numbers_asked_for_in_a_long_answer_go_in_few_rounds(monkeypatch: pytest
 
 @settings(max_examples=60, deadline=None)
 @given(DIALOGUE, KNOWN)
-def test_spans_are_places_of_the_input(dialogue: Said, known: dict[str, list[str]]) -> None:
+def test_spans_are_offsets_of_the_input(dialogue: Said, known: dict[str, list[str]]) -> None:
     line = {"id": 1, "turns": [{"role": role, "text": text} for role, text in dialogue], "known": known}
     (result,) = map(orjson.loads, scrub_lines([orjson.dumps(line)], ScrubConfig()))
     for number, (_, text) in enumerate(dialogue):

@@ -1,4 +1,4 @@
-"""Measured recall: values are planted where they should be, counted rightly, and a crippled detector stops a run."""
+"""Measured recall: values are planted and counted correctly, and a crippled detector stops a run."""
 
 import re
 from collections import Counter
@@ -37,7 +37,7 @@ def rows(number: int) -> pd.DataFrame:
 
 
 class Detector:
-    """Stands in for `deskloop scrub`, and takes out what `spans` says of (line, turn, text)."""
+    """Replace `deskloop scrub` by a function that scrubs what `spans` returns for (line, turn, text)."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, spans: Any) -> None:
         self.lines: list[dict[str, Any]] = []
@@ -65,12 +65,12 @@ def everything(text: str) -> list[tuple[int, int]]:
 
 
 def all_but_the_last(text: str) -> list[tuple[int, int]]:
-    """All, but the last letter or digit."""
+    """Return the span without its last letter or digit."""
     found = [match.start() for match in re.finditer(r"[^\W_]", text)]
     return [(0, found[-1])] if found else []
 
 
-def test_what_is_found_whole_counts_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_completely_replaced_values_count(monkeypatch: pytest.MonkeyPatch) -> None:
     Detector(monkeypatch, nothing)
     missed = measure(rows(30), ScrubConfig(), CONTEXT)
     assert (missed["found"], missed["disturbed"]) == (0, 0.0)
@@ -87,10 +87,10 @@ def test_what_is_found_whole_counts_and_nothing_else(monkeypatch: pytest.MonkeyP
         assert sum(cell["planted"] for cell in found[part].values()) == 240
     Detector(monkeypatch, all_but_the_last)
     nearly = measure(rows(30), ScrubConfig(), CONTEXT)
-    assert 0 < nearly["found"] < 240  # a value counts where words of the sentence stand behind it
+    assert 0 < nearly["found"] < 240  # only values before more words of the sentence count
 
 
-def test_what_else_was_scrubbed_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_changed_findings_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: Counter[bool] = Counter()
 
     def eager(text: str) -> list[tuple[int, int]]:
@@ -103,7 +103,7 @@ def test_what_else_was_scrubbed_is_noticed(monkeypatch: pytest.MonkeyPatch) -> N
     assert 0.5 < disturbed <= 1.0
 
 
-def test_values_stand_where_they_are_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_planted_values_are_at_their_recorded_places(monkeypatch: pytest.MonkeyPatch) -> None:
     detector = Detector(monkeypatch, nothing)
     measure(rows(3), ScrubConfig(), CONTEXT)
     before, after = detector.lines[:3], detector.lines[3:]
@@ -142,10 +142,10 @@ def test_no_rows_and_rows_without_turns() -> None:
     empty = measure(rows(3).iloc[:0], ScrubConfig(), CONTEXT)
     assert (empty["planted"], empty["found"], empty["recall"]) == (0, 0, {})
     bare = pd.DataFrame({"row_id": ["a"], "turns": [None], "known": [None], "metadata": [None]})
-    assert measure(bare, ScrubConfig(), CONTEXT)["planted"] == 8  # asked for, and answered
+    assert measure(bare, ScrubConfig(), CONTEXT)["planted"] == 8  # as answers to questions
 
 
-def test_only_what_scrub_claims_to_find_is_planted() -> None:
+def test_only_types_that_scrub_detects_are_planted() -> None:
     assert set(planted_types(ScrubConfig())) == set(MAKERS)
     fewer = ScrubConfig(entities=("EMAIL_ADDRESS",))
     assert "CREDIT_CARD" not in planted_types(fewer)
@@ -154,7 +154,7 @@ def test_only_what_scrub_claims_to_find_is_planted() -> None:
     assert planted_types(ScrubConfig(replace={"default": "keep", "PERSON": "mask"})) == ["PERSON"]
 
 
-def test_every_type_can_be_said_and_asked_for() -> None:
+def test_every_type_has_sentences_and_questions() -> None:
     assert set(SAID) == set(ASKED) == set(MAKERS)
     options = [*(one for each in SAID.values() for one in each), *(one[1] for each in ASKED.values() for one in each)]
     assert all(option.count("{}") == 1 for option in options)
@@ -190,7 +190,7 @@ def test_numbers_carry_the_checksums_of_real_ones() -> None:
 
 @settings(deadline=None)
 @given(st.integers(0, 400), st.integers(1, 400))
-def test_the_interval_is_wilsons(found: int, more: int) -> None:
+def test_the_interval_is_a_wilson_interval(found: int, more: int) -> None:
     from scipy.stats import binomtest
 
     planted = found + more
@@ -198,7 +198,7 @@ def test_the_interval_is_wilsons(found: int, more: int) -> None:
     assert wilson(found, planted) == pytest.approx((expected.low, expected.high), abs=1e-6)
 
 
-def test_the_interval_of_nothing() -> None:
+def test_the_interval_without_values() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
 
 
@@ -212,7 +212,7 @@ def test_a_crippled_detector_stops_the_run_and_the_types_are_named(tmp_path: Pat
 
 
 def test_a_type_below_its_floor_is_counted_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All but PASSWORD are found: over all types that is well above `min_recall`."""
+    """All types but PASSWORD are found, so the total is well above `min_recall`."""
     planted: Counter[str] = Counter()
     gone = quality._gone
 
@@ -233,7 +233,7 @@ def test_a_type_below_its_floor_is_counted_and_named(monkeypatch: pytest.MonkeyP
 
 
 def test_few_values_are_judged_by_their_interval() -> None:
-    """Of five, two found is 40%, and no proof of less than 60%; of fifty, twenty is."""
+    """Two of five is compatible with a recall of 60%; twenty of fifty is not."""
     types = [("PIN", "as_written"), ("AGE", "as_written")]
     figures = quality._figures(
         Counter(dict(zip(types, (5, 50), strict=True))), Counter({types[0]: 2, types[1]: 20}), ScrubConfig()
@@ -253,12 +253,12 @@ def test_few_values_are_judged_by_their_interval() -> None:
         ({"replace": {"EMAIL": "mask"}}, "did you mean EMAIL_ADDRESS"),
     ],
 )
-def test_an_option_that_names_no_type_is_refused(options: dict[str, Any], problem: str) -> None:
+def test_options_with_unknown_types_are_rejected(options: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         ScrubConfig.model_validate(options)
 
 
-def test_types_of_ones_own_may_be_replaced() -> None:
+def test_types_of_the_source_may_be_replaced() -> None:
     config = ScrubConfig(replace={"ORDER_ID": "mask", "PERSNO": "hash"}, deny={"PERSNO": ("x1",)})
     assert config.floor("PIN") == 0.6
 
@@ -266,7 +266,7 @@ def test_types_of_ones_own_may_be_replaced() -> None:
 @pytest.mark.parametrize(
     ("entity", "value"), [("PHONE_NUMBER", "+1 617 255-0100"), ("PIN", "4411"), ("US_SSN", "123-45-6789")]
 )
-def test_numbers_are_planted_as_they_are_said(entity: str, value: str) -> None:
+def test_planted_numbers_are_spelled_out(entity: str, value: str) -> None:
     _, said, _ = FORMS["spoken"](("a ", value, " b"), entity, np.random.default_rng(1))
     assert not any(map(str.isdigit, said))
     assert FORMS["spoken"](("A ", "Jane", " B"), "PERSON", np.random.default_rng(1)) == ("a ", "jane", " b")

@@ -1,4 +1,4 @@
-"""What stands in place of values: the same for the same value and key, like it in shape, and nobody's."""
+"""Replacements: the same for the same value and key, of a similar shape, and from reserved ranges."""
 
 import re
 from pathlib import Path
@@ -42,7 +42,7 @@ def made(entity: str, value: str, whole: str = "") -> str:
 
 
 @pytest.mark.parametrize("entity", VALUES)
-def test_a_pseudonym_depends_on_key_type_and_value_alone(entity: str) -> None:
+def test_a_pseudonym_depends_on_key_type_and_value_only(entity: str) -> None:
     value = VALUES[entity]
     pseudonym = made(entity, value)
     assert Replacement({"default": "pseudonym"}, KEY).text(entity, value, 7) == pseudonym
@@ -53,7 +53,7 @@ def test_a_pseudonym_depends_on_key_type_and_value_alone(entity: str) -> None:
 
 
 def test_pseudonyms_are_pinned() -> None:
-    """A change of these changes the data of everyone who uses pseudonyms."""
+    """Changing these values changes the data of every pipeline with pseudonyms."""
     assert {entity: made(entity, value) for entity, value in VALUES.items()} == {
         "PERSON": "Mercedes Tran",
         "EMAIL_ADDRESS": "zachary.sellers5839@example.net",
@@ -96,7 +96,7 @@ def test_parts_of_a_name_are_parts_of_its_pseudonym() -> None:
     assert [made("PERSON", part, whole) for part in ("Marie", "ann", "O’Neil", "Neil")] == [
         first, first.lower(), last, last,
     ]  # fmt: skip
-    assert made("PERSON", "Jane") != given  # alone, it may be another Jane
+    assert made("PERSON", "Jane") != given  # on its own, it may be another Jane
 
 
 @settings(max_examples=300, deadline=None)
@@ -114,7 +114,7 @@ def test_no_word_or_number_of_a_value_is_in_its_pseudonym(value: str, entity: st
 
 
 def test_a_drawn_name_that_is_the_value_is_drawn_again() -> None:
-    """The first names that the seed gives are the person's own."""
+    """The seed first draws the person's own names."""
     first = person("Xy Zw", "Xy Zw", lambda attempt: attempt)
     assert person(first, first, lambda attempt: attempt) == person("Xy Zw", "Xy Zw", lambda attempt: attempt + 1)
 
@@ -124,7 +124,7 @@ NUMBERS = st.text("0123456789", min_size=16, max_size=16)
 
 @settings(max_examples=25, deadline=None)
 @given(NUMBERS)
-def test_numbers_of_nobody_are_not_found_again(digits: str) -> None:
+def test_pseudonyms_of_numbers_are_not_found_again(digits: str) -> None:
     texts = [
         f"my card is {made('CREDIT_CARD', digits)}",
         f"my iban is {made('IBAN_CODE', 'DE89' + digits)}",
@@ -145,7 +145,7 @@ def test_an_address_that_is_a_pseudonym_stays() -> None:
     assert made("EMAIL_ADDRESS", "jane.doe1234@example.com") != "jane.doe1234@example.com"
 
 
-def test_masks_tell_no_length() -> None:
+def test_masks_do_not_reveal_the_length() -> None:
     mask = Replacement({"default": "mask"}, b"")
     assert {mask.text(entity, value, 1) for entity, value in VALUES.items() if entity != "CREDIT_CARD"} == {"****"}
     assert mask.text("CREDIT_CARD", "4111 1111 1111 1234", 1) == "****1234"
@@ -162,15 +162,14 @@ def test_hashes_are_placeholders_that_conversations_share() -> None:
     assert len({hashed.text("PIN", str(number), 1) for number in range(2_000)}) == 2_000
 
 
-def test_modes_go_by_type() -> None:
+def test_modes_depend_on_the_type() -> None:
     modes = Replacement({"default": "mask", "PERSON": "placeholder", "DATE_TIME": "keep"}, b"")
     assert [modes.text(entity, "x y", 3) for entity in ("PERSON", "DATE_TIME", "PIN")] == ["<PERSON_3>", "x y", "****"]
-    assert (Replacement({}, b"").plain, Replacement({"PIN": "keep"}, b"").plain, modes.plain) == (True, True, False)
     assert replacement((("PIN", "mask"),), b"") is replacement((("PIN", "mask"),), b"")
 
 
 @pytest.mark.parametrize("mode", ["pseudonym", "hash"])
-def test_a_secret_is_needed(mode: str) -> None:
+def test_a_key_is_required(mode: str) -> None:
     with pytest.raises(ConfigError, match="need the key of a store"):
         Replacement({"PIN": mode}, b"")
 
@@ -228,8 +227,8 @@ PIECES = st.sampled_from(
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.lists(PIECES, min_size=1, max_size=5), min_size=1, max_size=4), st.randoms(use_true_random=False))
-def test_neither_order_nor_company_matter(conversations: list[list[str]], random: object) -> None:
-    """Pseudonyms and hashes of a text are the same whatever else is in its conversation, batch, or before it."""
+def test_neither_order_nor_batch_matter(conversations: list[list[str]], random: object) -> None:
+    """Pseudonyms and hashes do not depend on other texts of the conversation or batch, or on earlier batches."""
     texts = [", ".join(pieces) for pieces in conversations]
     alone = [scrubbed(text)[0] for text in texts]
     assert scrubbed(*texts) == alone
@@ -245,7 +244,7 @@ def test_another_key_gives_other_values() -> None:
         assert one != other
 
 
-def test_nothing_is_written_about_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_values_are_not_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Jane" not in repr(PSEUDONYMS)
     with pytest.raises(ConfigError) as refused:
         Replacement({"default": "hash"}, b"").text("PERSON", "Jane", 1)

@@ -1,4 +1,4 @@
-"""Numbers and addresses said in words: read as they would be written, found with every layer, covered whole."""
+"""Spelled-out numbers and addresses: converted to figures, detected by every layer, and replaced completely."""
 
 import time
 
@@ -40,7 +40,7 @@ def scrubbed(text: str, known: dict[str, list[str]] | None = None) -> str:
         ("o'brien underscore x at mail.com", "o'brien_x@mail.com"),
     ],
 )
-def test_what_is_said_is_read_as_it_would_be_written(text: str, expected: str) -> None:
+def test_spelled_out_values_are_converted(text: str, expected: str) -> None:
     assert plain(text) == expected
 
 
@@ -58,7 +58,7 @@ def test_what_is_said_is_read_as_it_would_be_written(text: str, expected: str) -
         "I am a B C fan",
     ],
 )
-def test_ordinary_words_are_left_alone(text: str) -> None:
+def test_ordinary_words_are_unchanged(text: str) -> None:
     assert written(text) is None
 
 
@@ -91,7 +91,7 @@ def test_a_finding_covers_the_words_of_its_number() -> None:
         "niamh dot morgan98 @ oak dot example",
     ],
 )
-def test_a_known_value_is_found_however_it_is_said(text: str) -> None:
+def test_a_known_value_is_found_in_any_spoken_form(text: str) -> None:
     left = PLACEHOLDER.sub("", scrubbed(text, KNOWN)).lower()
     for word in (
         "six",
@@ -112,7 +112,7 @@ def test_a_known_value_is_found_however_it_is_said(text: str) -> None:
         assert word not in left.split(), left
 
 
-def test_one_number_typed_and_said_is_one_placeholder() -> None:
+def test_a_number_typed_and_spelled_out_has_one_placeholder() -> None:
     out = scrubbed("NV-663149, that is N V dash six six three one four nine", KNOWN)
     assert out == "<ORDER_ID_1>, that is <ORDER_ID_1>"
 
@@ -127,11 +127,11 @@ def test_one_number_typed_and_said_is_one_placeholder() -> None:
         ("write to jane dot doe seven four at inbox dot example", "write to"),
     ],
 )
-def test_what_nobody_declared_is_found_too(text: str, left: str) -> None:
+def test_undeclared_values_are_found_as_well(text: str, left: str) -> None:
     assert PLACEHOLDER.sub("", scrubbed(text)).strip() == left
 
 
-def test_what_is_asked_for_may_be_said() -> None:
+def test_requested_values_may_be_spelled_out() -> None:
     turns = [{"role": "agent", "text": "Your PIN, please?"}, {"role": "customer", "text": "two four one oh"}]
     (line,) = scrub_lines([orjson.dumps({"turns": turns})], ScrubConfig())
     assert orjson.loads(line)["turns"][1]["text"] == "<PIN_1>"

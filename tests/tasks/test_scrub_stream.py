@@ -82,7 +82,7 @@ def test_more_lines_than_a_batch_in_their_order() -> None:
     ]
 
 
-def test_lines_are_read_no_further_than_a_batch() -> None:
+def test_no_more_than_a_batch_is_read_ahead() -> None:
     read = []
 
     def lines() -> object:
@@ -94,8 +94,8 @@ def test_lines_are_read_no_further_than_a_batch() -> None:
     assert len(read) == BATCH
 
 
-def test_lines_go_out_as_they_come() -> None:
-    """A pipe that stays open: what it holds is not kept back until a batch is full."""
+def test_lines_are_written_as_they_arrive() -> None:
+    """A pipe that stays open: its lines are processed before a batch is full."""
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as source, os.fdopen(writer, "wb", buffering=0) as sink:
         out = scrub_stream(source, ScrubConfig())
@@ -108,14 +108,14 @@ def test_lines_go_out_as_they_come() -> None:
         assert [orjson.loads(line)["id"] for line in out] == [3]
 
 
-def test_what_was_done_is_counted() -> None:
+def test_lines_errors_and_findings_are_counted() -> None:
     tally: Counter[str] = Counter()
     lines = [b'{"id": 1, "text": "a@b.example, c@d.example"}', b"", b"no"]
     assert len(list(scrub_lines(lines, ScrubConfig(), tally=tally))) == 2
     assert tally == {"lines": 2, "errors": 1, "EMAIL_ADDRESS": 2}
 
 
-def test_a_line_without_end_is_an_error_in_bounded_memory() -> None:
+def test_an_endless_line_is_an_error_in_bounded_memory() -> None:
     content = b'{"id": 1, "text": "' + b"x" * 25_000_000 + b'"}\n{"id": 2, "text": "hi"}\n' + b"y" * 12_000_000
     lines = [orjson.loads(line) for line in scrub_stream(io.BufferedReader(io.BytesIO(content)), ScrubConfig())]
     assert [line.get("error") for line in lines] == ["line_too_long", None, "line_too_long"]
@@ -158,7 +158,7 @@ def test_an_identifier_that_is_personal_is_hashed_whole(identifier: str) -> None
     assert other[0]["customer_id"] != first
 
 
-def test_identifiers_are_hashed_where_that_is_asked_for() -> None:
+def test_identifiers_are_hashed_on_request() -> None:
     lines = lines_of({"id": 7, "customer_id": "C-9", "at": "2026-03-01"}, identifiers=Identifiers(b"key", always=True))
     again = lines_of({"id": "7", "customer_id": "C-8"}, identifiers=Identifiers(b"key", always=True))
     assert lines[0]["id"] == again[0]["id"] != 7
@@ -174,7 +174,7 @@ def test_the_identifier_of_an_error_is_treated_like_any_other() -> None:
     assert re.fullmatch("[0-9a-f]{32}", hidden["id"])  # type: ignore[index]
 
 
-def test_another_value_in_one_word_is_replaced_whole_or_not_at_all() -> None:
+def test_single_words_in_metadata_are_replaced_whole_or_not_at_all() -> None:
     lines = lines_of(
         {"device": "a00e7c4821947", "phone": "2125550187", "account": "wei36", "known": {"PERSON": ["wei36"]}}
     )

@@ -1,4 +1,4 @@
-"""The tagger: names and addresses in proper and careless English, nothing else, and the same in any batch."""
+"""The tagger finds names and addresses in proper and careless English, and nothing else, in any batch."""
 
 import hashlib
 import random
@@ -118,7 +118,7 @@ def test_a_text_gets_the_same_spans_in_any_batch(texts: list[str], shuffler: ran
     assert tag(order * 3)[len(order) :] == [alone[text] for text in order] * 2
 
 
-def test_scores_do_not_depend_on_the_cut_into_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_do_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = pieces(["my name is priya raghavan and i live at 12 oak street leeds", "ok"] * 60)
     whole = Tagger().scores(tokens)
     for size in (1, 7, 64):
@@ -129,7 +129,7 @@ def test_scores_do_not_depend_on_the_cut_into_blocks(monkeypatch: pytest.MonkeyP
     assert max(max(taps) for taps in TAPS) <= GAP
 
 
-def test_vectors_are_whole_numbers_so_that_sums_are_exact() -> None:
+def test_embeddings_are_integers_so_that_sums_are_exact() -> None:
     tagger = Tagger()
     tagger.scores(pieces(["hello priya 12 <PERSON_1> é"]))
     for weight, _, _ in tagger.layers:
@@ -138,14 +138,14 @@ def test_vectors_are_whole_numbers_so_that_sums_are_exact() -> None:
     assert np.array_equal(tagger.rows, np.rint(tagger.rows))
 
 
-def test_forgetting_vectors_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clearing_the_cache_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"hi im priya{chr(97 + number)} raghavan" for number in range(26)]
     before = tag(texts)
     monkeypatch.setattr("tasks.scrub.tagger.model.KEPT", 12)
     tagger = Tagger()
     monkeypatch.setattr("tasks.scrub.tagger._tagger", lambda: tagger)
     assert [tag([text])[0] for text in texts] == before
-    assert len(tagger.known) <= 12
+    assert len(tagger.row_of) <= 12
 
 
 @settings(max_examples=100, deadline=None)
@@ -245,6 +245,6 @@ def test_held_out_frames_and_locales_are_never_trained_on() -> None:
         ("it is maria haverclough", "maria"),
     ],
 )
-def test_a_rare_name_behind_a_name_belongs_to_it(text: str, expected: str) -> None:
+def test_a_rare_name_after_a_name_belongs_to_it(text: str, expected: str) -> None:
     whole = whole_name(text, Span(6, 11, "PERSON", 0.9))
     assert text[whole.start : whole.end] == expected

@@ -1,6 +1,6 @@
-"""Cues: personal values that no checksum proves, found by the words around them and the grammar they follow.
+"""Detect values that have no checksum by their grammar and by cue words around them.
 
-By the text alone; what an agent asked for is the business of the dialogue rules.
+These rules see one text at a time; the dialogue rules handle answers to an agent's questions.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,15 +23,15 @@ __all__ = ["cue"]
 
 
 def cue(texts: Sequence[str]) -> list[list[Span]]:
-    """Find what grammar and cue words give away in a batch of texts.
+    """Detect values by grammar and cue words in a batch of texts.
 
     Args:
-        texts: n decoded texts; not modified. Placeholders in them are never matched, inside or across.
+        texts: n decoded texts; not modified. No finding overlaps a placeholder.
     Returns:
         n lists of spans, ordered by start; spans of one text may overlap.
     """
-    found: dict[str, list[Span]] = {}
-    return [found[text] if text in found else found.setdefault(text, _cue(text)) for text in texts]
+    spans = {text: _cue(text) for text in dict.fromkeys(texts)}
+    return [spans[text] for text in texts]
 
 
 def _cue(text: str) -> list[Span]:
@@ -48,16 +48,16 @@ def _cue(text: str) -> list[Span]:
 
 
 def _outer(spans: set[Span]) -> list[Span]:
-    """The spans that lie in no other: of two of the same place, the surer one."""
-    kept: list[Span] = []
+    """Return the spans that lie in no other, and of equal spans the one with the highest score."""
+    outer: list[Span] = []
     for span in sorted(spans, key=lambda span: (span.start, -span.end, -span.score, span.type)):
         if (
-            not kept
-            or span.end > kept[-1].end
-            or ((span.start, span.end) != kept[-1][:2] and span.score > kept[-1].score)
+            not outer
+            or span.end > outer[-1].end
+            or ((span.start, span.end) != outer[-1][:2] and span.score > outer[-1].score)
         ):
-            kept.append(span)
-    return kept
+            outer.append(span)
+    return outer
 
 
 def _run(words: Tokens, wanted: int) -> Iterator[Span]:

@@ -1,14 +1,14 @@
-"""Addresses by a small grammar: each word becomes one letter for its part of speech in an address, each rule is a
-regular expression over those letters.
+"""Detect addresses with a small grammar.
 
-The letters are those of `parts`.
+Each word becomes one letter for its part of speech in an address (see `parts`), and the rules are regular expressions
+over those letters.
 """
 
 import re
 from collections.abc import Iterator
 
 from tasks.scrub.cues import streets
-from tasks.scrub.cues.lexicon import COUNTED
+from tasks.scrub.cues.lexicon import COUNTED, listed
 from tasks.scrub.cues.parts import ADDRESS_WORDS, BEGUN, KNOWN, NEXT_CUES, STREET_WORDS, spelled
 from tasks.scrub.cues.tokens import Tokens
 from tasks.scrub.span import Span
@@ -40,7 +40,7 @@ _WHOLE = re.compile(
     rf"|{_NUM}))?(?:{_UNIT}{{1,2}}(?:{_CODED}|{_LANDED}|{_FOLLOWED})?"
     rf"|{_CODED}|{_EUROPE}|{_LANDED}|{_FOLLOWED})?"
 )
-# A name and a number alone need a unit or a postcode behind them.
+# A name with a number counts only before a unit or a postcode.
 _LOOSE = re.compile(
     rf"(?:h?#?{_NUM},?){{1,2}}(?:[WDCRsSFv][.'-]?){{1,5}}?(?:{_NUM}?(?:W{{1,2}}[Ss])?"
     rf"(?:{_UNIT}{{1,2}}(?:{_CODED}|{_LANDED}|{_FOLLOWED})?|{_CODED})|{_NUM}{_GAP}{_TOWN}[,/]{{1,3}}W?C)"
@@ -57,21 +57,22 @@ _BARE_STREET = re.compile(r"(?:W[.-]?){1,3}[Ss]\.?|P\.?D{0,2}(?:W[.-]?){1,3}|F")
 _NAME_NUMBER = re.compile(rf"(?:(?:[WD][.-]?){{1,3}}&)?{_FRONT}(?:[WD][.'-]?){{0,3}}W(?:mn|{_NUM})")
 _CHAT_TAIL = re.compile(r"(?:[WRCsSi]){0,5}(?:[nmzfy]|U[nm]?)?(?![nmfzl])")
 
-# What every address has one of: a number behind a capitalised word or a fused street, a long number, a word of streets.
+# Every address has one of these: a number after a capitalised word or a fused street, a long number, a street word.
 _MAYBE = re.compile(
     rf"[^\W\d_a-z][^\W\d_]{{1,40}}+[.,]?[ \n]\d|(?:{'|'.join(sorted(streets.FUSED))})[ ]\d|\d{{4}}|{'|'.join(BEGUN)}"
 )
 SAID = frozenset(word for word, part in KNOWN.items() if part in "SsPUBM") | ADDRESS_WORDS | {"corner"} - {"u"}
+_BEFORE_PLACE = listed("at to on is : and with in following ? of by")
+_AFTER_CUE = {"\n", *listed("is was : = to at now - be will line")}
 
 
 def addresses(words: Tokens, said: bool) -> list[Span]:
-    """Every address, whole where its pieces stand together, each place once; `said`: the text holds one of `SAID`."""
+    """Return every address once, with adjacent pieces merged; `said`: whether the text contains one of `SAID`."""
     if not said and not _MAYBE.search(words.text):
         return []
     letters = spelled(words)
-    found = sorted([*_by_grammar(words, letters), *_by_cue(words, letters)])
     merged: list[tuple[int, int, float]] = []
-    for first, end, score in found:
+    for first, end, score in sorted([*_by_grammar(words, letters), *_by_cue(words, letters)]):
         if merged and first < merged[-1][1]:
             before = merged.pop()
             first, end, score = before[0], max(before[1], end), max(before[2], score)
@@ -102,16 +103,13 @@ def _by_grammar(words: Tokens, letters: str) -> Iterator[tuple[int, int, float]]
         if _bare(words, match):
             yield *match.span(), 0.5
     if words.chat and len(words.low) < 10:
-        said = letters.rstrip("/x")
-        if re.search("[WsR]S|SW", said) and not re.search("[wxv&o]", said):
-            yield 0, len(said), 0.5
-
-
-_CORNER = re.compile(r"(?:\bthe )?\bcorner of |\b(?:north|south|east|west) side of ", re.IGNORECASE)
+        message = letters.rstrip("/x")
+        if re.search("[WsR]S|SW", message) and not re.search("[wxv&o]", message):
+            yield 0, len(message), 0.5
 
 
 def _bare(words: Tokens, match: re.Match[str]) -> bool:
-    """Whether a street without a number is one: by its suffix, its ending, or the corner it stands at."""
+    """Check whether a street without a number is a street, by its suffix or its ending."""
     last, before = words.low[match.end() - 1], match.end() - 2
     if match[0] == "F":
         return len(last) > 7 and last.endswith(tuple(streets.FUSED_ALONE))
@@ -122,7 +120,7 @@ def _bare(words: Tokens, match: re.Match[str]) -> bool:
 
 
 def _plausible(words: Tokens, letters: str, first: int, end: int) -> bool:
-    """Whether a match is more than a count of things ("2 Park Tickets"), a date or a sum of money."""
+    """Reject matches that are counts of things ("2 Park Tickets"), dates or sums of money."""
     piece = letters[first:end]
     strong = any(letter in piece for letter in "SFPBM")
     house = re.match("h?f", piece) and words.low[first][:2] not in ("19", "20")
@@ -143,26 +141,13 @@ def _plausible(words: Tokens, letters: str, first: int, end: int) -> bool:
 
 
 def _by_cue(words: Tokens, letters: str) -> Iterator[tuple[int, int, float]]:
-    """What a cue announces: after "address" up to the next cue, at a corner, and a name with a number after "at"."""
+    """Yield what follows "address" up to the next cue, corners of streets, and names with a number after "at"."""
     for index, word in enumerate(words.low):
         if word in ADDRESS_WORDS:
             yield from _after_address(words, letters, index + 1)
         elif word == "corner" and index + 1 < len(words.low) and words.low[index + 1] == "of":
             yield from _corner(words, letters, index)
-        elif not words.chat and word in (
-            "at",
-            "to",
-            "on",
-            "is",
-            ":",
-            "and",
-            "with",
-            "in",
-            "following",
-            "?",
-            "of",
-            "by",
-        ):
+        elif not words.chat and word in _BEFORE_PLACE:
             match = _NAME_NUMBER.match(letters, index + 1)
             if match and _plausible(words, letters, *match.span()) and not _dated(words, match.end()):
                 yield *match.span(), 0.5
@@ -174,20 +159,7 @@ def _dated(words: Tokens, end: int) -> bool:
 
 def _after_address(words: Tokens, letters: str, index: int) -> Iterator[tuple[int, int, float]]:
     low = words.low
-    while index < len(low) and low[index] in (
-        "is",
-        "was",
-        ":",
-        "=",
-        "to",
-        "at",
-        "now",
-        "\n",
-        "-",
-        "be",
-        "will",
-        "line",
-    ):
+    while index < len(low) and low[index] in _AFTER_CUE:
         index += 1
     end = index
     while (
@@ -213,7 +185,7 @@ def _after_address(words: Tokens, letters: str, index: int) -> Iterator[tuple[in
 
 
 def _corner(words: Tokens, letters: str, index: int) -> Iterator[tuple[int, int, float]]:
-    """Two streets of at most five words each, joined by "and"."""
+    """Yield two street names joined by "and"."""
     match = re.compile(r"(?:[WDRCsSPFUBnmfzlo][.'-]?){1,8}&(?:[WDRCsSPFUBnmfzlo][.'-]?){1,7}").match(letters, index + 2)
     if match:
         first = index - 1 if index and words.low[index - 1] == "the" else index

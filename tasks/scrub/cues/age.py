@@ -1,4 +1,4 @@
-"""Ages: "I am 34", "aged 34", "34 y/o", "this 20 year old", "turned 40"; never "30 days old" or "2 years ago"."""
+"""Detect ages: "I am 34", "aged 34", "34 y/o", "this 20 year old", "turned 40"; not "30 days old" or "2 years ago"."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _NOT_AGE = (
     r"|cm|kg|lb"
     r"|st\b|nd\b|rd\b|th\b|on|in line|out|short|late|x\b|star|points|degrees|minutes|for)(?![^\W_]))"
 )
-# English phrases in which a number can only be somebody's age; `is`, `was`, `am` need a person before them.
+# English phrases in which a number can only be a person's age; `is`, `was`, `am` need a person before them.
 _RULES = [
     re.compile(rule, re.IGNORECASE)
     for rule in (
@@ -54,7 +54,7 @@ AGE_WORDS = listed("old")
 
 
 def ages(words: Tokens) -> Iterator[Span]:
-    """Every number of years that somebody has lived."""
+    """Yield every age of a person, in figures or words."""
     low = words.text.lower()
     if not _SIGN.search(low):
         return

@@ -1,4 +1,4 @@
-"""E-mail addresses that lost their marks: "jane dot doe at gmail dot com", "janedoegmailcom", "jane 12 gmailcom"."""
+"""Detect e-mail addresses without signs: "jane dot doe at gmail dot com", "janedoegmailcom", "jane 12 gmailcom"."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from tasks.scrub.cues.lexicon import COUNTED, STOP, listed
 from tasks.scrub.cues.tokens import Tokens
 from tasks.scrub.span import Span
 
-# The free mail services of the world by size, with the slips people make in their names; written for this.
+# The largest free mail services, with common typos in their names; written for this module.
 _SERVICES = (
     "gmail|googlemail|gamil|gmai|gmial|gmal|gmil|gail|ymail|yahoo|yaho|hotmail|hotmal|hotmai|outlook|outlok|live|msn"
     "|aol|icloud"
@@ -21,7 +21,7 @@ _GLUED = re.compile(
     rf"|uk))(?![^\W_])",
     re.IGNORECASE,
 )
-_WEAK = listed("live web me mail email proton gail")  # words of their own, too
+_WEAK = listed("live web me mail email proton gail")  # these are also ordinary words
 _MARK = r"(?:[ ]?[\[({<]?[ ]?(?:@|\bat\b|\(at\)|\[at\])[ ]?[\])}>]?[ ]?)"
 _DOT = r"(?:\.(?=\S)|[ ]\.[ ]|[ ]?[\[({]?[ ]?\b(?:dot|punto)\b[ ]?[\])}]?[ ]?)"
 _JOIN = rf"(?:{_DOT}|[ ]?(?:\bunderscore\b|\bdash\b|\bhyphen\b|_|-)[ ]?)"
@@ -42,13 +42,13 @@ EMAIL_SIGN = re.compile(
     r"|live)\b"
 )
 _DIGITS_BEFORE = re.compile(r"(?<!\d)\d{1,4} $")
-# An answer of one word that ends like a domain, as stripped chat leaves an address of any other service.
+# An answer of one word that ends like a domain: an address of another service in chat without punctuation.
 _WORD = re.compile(r"\s*([a-z][a-z0-9]{6,60}(?:com|net))\s*", re.IGNORECASE)
-_REACH = 120  # characters before a mark in which the local part may lie
+_REACH = 120  # characters before a mark that are searched for the local part
 
 
 def emails(words: Tokens) -> Iterator[Span]:
-    """Every address that is spelled out, or stripped of its `@` and dots."""
+    """Yield every address that is spelled out, or lacks its `@` and dots."""
     low = words.text.lower()
     if "com" in low or "net" in low or "org" in low or "co" in low:
         yield from _glued(words.text)
@@ -63,7 +63,7 @@ def _glued(text: str) -> Iterator[Span]:
     for match in _GLUED.finditer(text):
         local, service = match["local"] or "", match["service"].lower()
         if "." in match["dot"] and not local:
-            continue  # a web site's own name
+            continue  # the name of a web site
         start = match.start()
         if local and not local.isdigit() and _DIGITS_BEFORE.search(text, max(0, start - 8), start):
             start = _local_before(text, start)
@@ -77,7 +77,7 @@ def _glued(text: str) -> Iterator[Span]:
 
 
 def _local_before(text: str, end: int) -> int:
-    """Where the local part starts that stands before `end`: digits, and the word before them."""
+    """Return the start of the local part before `end`: digits, and the word before them."""
     pieces = list(_PIECE.finditer(text, max(0, end - _REACH), end))
     start = end
     for piece in reversed(pieces[-3:]):
@@ -105,7 +105,7 @@ def _spelled(text: str) -> Iterator[Span]:
 
 
 def _words_before(text: str, start: int) -> int:
-    """Back over one more word of the local part ("jane doe at gmail"), unless it is a word of the sentence."""
+    """Extend the local part to the left ("jane doe at gmail"), up to a word of the sentence."""
     pieces = list(_PIECE.finditer(text, max(0, start - _REACH), start))
     for piece in reversed(pieces[-2:]):
         if text[piece.end() : start] != " " or piece[0].lower() in STOP or piece[0].lower() in COUNTED:

@@ -1,4 +1,4 @@
-"""The cheap look at a text that says which rules could find anything in it: most messages stop here."""
+"""Select the rules that can match in a text by a cheap check, which rules out most messages."""
 
 import re
 
@@ -16,9 +16,9 @@ from tasks.scrub.cues.telephones import PHONE_WORDS
 NUMBERS, STREETS, EMAILS, NAMES, SECRETS, SPOKEN, SAID_WORDS, IDENTIFIERS, BORN, POST, PHONES = (
     1 << place for place in range(11)
 )
-_BESIDE = SAID_WORDS | IDENTIFIERS | BORN | POST | PHONES  # these count beside a digit only
+_BESIDE = SAID_WORDS | IDENTIFIERS | BORN | POST | PHONES  # only in texts with a digit
 
-# Every match of EMAIL_SIGN holds one of these: finding a fixed string is far quicker than trying an expression.
+# Every match of EMAIL_SIGN contains one of these; searching for fixed strings is far faster than the expression.
 _EMAIL_HINTS = (
     *("@", "com", "mail", "net", "yahoo", "org", "con", "coin", "couk", " dot ", "co in", "co uk", "at)", "at]"),
     *("at outlook", "at icloud", "at live"),
@@ -44,7 +44,7 @@ _CUES_ALONE = frozenset(word for word, rule in _RULES.items() if rule & ~_BESIDE
 
 
 def rules(text: str) -> int:
-    """Which rules to run on a text, as bits; 0 for a text that cannot hold anything."""
+    """Return the rules to run on a text, as bits; 0 if none can match."""
     low = text.lower()
     words = _WORD.findall(low)
     if _DIGIT.search(low):

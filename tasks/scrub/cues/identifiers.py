@@ -1,4 +1,4 @@
-"""Numbers and codes after the word that names them: "my ssn is 1234", "Policy no.: AB-12345", "5687 ssn"."""
+"""Detect numbers and codes next to the word that names them: "my ssn is 1234", "Policy no.: AB-12345", "5687 ssn"."""
 
 import re
 from collections.abc import Iterator
@@ -10,9 +10,14 @@ from tasks.scrub.span import Span
 
 
 class Cue(NamedTuple):
-    """What may stand after a cue: `digits` at least, of how many at most; `letters` whether a code may hold some.
+    """What may follow a cue.
 
-    `linked`: a word such as "number" or "is" must stand between, because the cue alone says too little.
+    Attributes:
+        type: the entity type.
+        digits: minimum number of digits.
+        most: maximum number of digits.
+        letters: whether the value may contain letters.
+        linked: whether a word such as "number" or "is" must come first, because the cue alone is too weak.
     """
 
     type: str
@@ -40,7 +45,7 @@ def _member(name: str) -> Cue:
     return Cue(name, 3, 20, letters=True, linked=True)
 
 
-# Written for this: what support customers call their own numbers. The longest phrase wins.
+# What support customers call their own numbers, written for this module. The longest phrase wins.
 _PHRASES = {
     SSN: "ssn, social security, social, socal security, ssn no, ssno, ss",
     ACCOUNT: "account, accounts, acct, acc, ac, a / c, accout, acount, bank account, checking, savings, iban",
@@ -66,10 +71,10 @@ for _cue, _phrases in _PHRASES.items():
     for _phrase in _phrases.split(", "):
         _words = tuple(_phrase.split())
         _CUES.setdefault(_words[0], []).append((_words, _cue))
-for _found in _CUES.values():
-    _found.sort(key=lambda item: -len(item[0]))
+for _entries in _CUES.values():
+    _entries.sort(key=lambda item: -len(item[0]))
 
-CUE_WORDS = frozenset(_CUES) - {"a"}  # "a/c" is looked for by its slash
+CUE_WORDS = frozenset(_CUES) - {"a"}  # the slash of "a/c" selects these rules
 _LINKS = listed(
     """
     is are was : = # no number nr num numbers id ids numer numbr nos ending ends end si could might may would
@@ -94,7 +99,7 @@ _COUNTING = COUNTED - {"points", "limit", "update", "issue", "error", "report", 
 
 
 def identifiers(words: Tokens) -> Iterator[Span]:
-    """Every value that stands after its cue word, or right before it."""
+    """Yield every value after its cue word or directly before it."""
     for index, word in enumerate(words.low):
         if word not in _CUES:
             continue
@@ -107,7 +112,7 @@ def identifiers(words: Tokens) -> Iterator[Span]:
 
 
 def _after(words: Tokens, index: int, cue: Cue) -> Iterator[Span]:
-    """The value after a cue and its fillers; several in a row ("either 0314 or 9431") where they look alike."""
+    """Yield the value after a cue and its fillers, and a second one after "or" ("either 0314 or 9431")."""
     low, linked = words.low, False
     stop = min(index + _FREE, len(low))
     while index < stop:
@@ -130,7 +135,7 @@ def _after(words: Tokens, index: int, cue: Cue) -> Iterator[Span]:
 
 
 def _of_four(low: list[str], index: int) -> bool:
-    """Whether this is the 4 of "last 4 digits" and not a value."""
+    """Check for the 4 of "last 4 digits", which is not a value."""
     return len(low[index]) == 1 and low[index].isdigit() and index > 0 and low[index - 1] == "last"
 
 
@@ -141,13 +146,13 @@ def _token_at(words: Tokens, index: int, end: int) -> int:
 
 
 def _value_end(words: Tokens, index: int, cue: Cue, linked: bool) -> int:
-    """Where the value ends that starts with this token; 0 where there is none."""
+    """Return the end of the value that starts with a token; 0 if there is none."""
     text, start = words.text, words.starts[index]
     first = words.low[index]
     match = None
     if first[0].isdigit():
-        found = [_GROUPS.match(text, start), _CODE.match(text, start) if cue.letters else None]
-        match = max((one for one in found if one), key=lambda one: one.end(), default=None)
+        matches = [_GROUPS.match(text, start), _CODE.match(text, start) if cue.letters else None]
+        match = max(filter(None, matches), key=lambda match: match.end(), default=None)
         if match is not None and match[0].isdigit() and cue.letters and words.chat and len(match[0]) < 9:
             match = _split(text, start) or match
     elif cue.letters and first.isalpha() and _may_begin(words, index):
@@ -170,7 +175,7 @@ def _value_end(words: Tokens, index: int, cue: Cue, linked: bool) -> int:
 
 
 def _may_begin(words: Tokens, index: int) -> bool:
-    """Whether a code may begin with these letters: no word of English, unless digits are glued to it."""
+    """Check whether a code may begin with a token of letters: not with an English word, unless digits follow it."""
     first = words.low[index]
     return (
         first not in STOP or (words.chat and len(first) == 1) or (index + 1 < len(words.low) and words.glued(index + 1))
@@ -178,7 +183,7 @@ def _may_begin(words: Tokens, index: int) -> bool:
 
 
 def _split(text: str, start: int) -> re.Match[str] | None:
-    """A code that lost its shape, such as "a 5 df 32": short letters and digits in turns, no word of English."""
+    """Match a code that was split into pieces, such as "a 5 df 32": short groups of letters and digits, no words."""
     match = _SPLIT.match(text, start)
     if match is None:
         return None
@@ -190,14 +195,14 @@ def _split(text: str, start: int) -> re.Match[str] | None:
             break
     while keep and keep < len(pieces) and pieces[keep - 1].isalpha():
         keep -= 1
-    kept = " ".join(pieces[:keep])
-    if keep < 2 or not any(map(str.isdigit, kept)) or not any(map(str.isalpha, kept)):
+    code = " ".join(pieces[:keep])
+    if keep < 2 or not any(map(str.isdigit, code)) or not any(map(str.isalpha, code)):
         return None
-    return re.compile(re.escape(kept)).match(text, start)
+    return re.compile(re.escape(code)).match(text, start)
 
 
 def _before(words: Tokens, index: int, cue: Cue) -> Iterator[Span]:
-    """The number right before a cue: "5687 ssn", "1111 is my pin"."""
+    """Yield the number directly before a cue: "5687 ssn", "1111 is my pin"."""
     low, place = words.low, index - 1
     while place >= 0 and low[place] in _BEFORE and index - place < 5:
         place -= 1
@@ -214,7 +219,7 @@ def _before(words: Tokens, index: int, cue: Cue) -> Iterator[Span]:
 
 
 def _counted(words: Tokens, index: int, end: int) -> bool:
-    """Whether a sign of money stands before the value, or a unit after it."""
+    """Check for a currency sign before the value or a unit after it."""
     if index and words.low[index - 1] in MONEY_SIGNS:
         return True
     after = _token_at(words, index, end)

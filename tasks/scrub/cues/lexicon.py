@@ -1,8 +1,8 @@
-"""Words that decide what a number or a name is: common English words, money, units, months; all written for this."""
+"""Word lists to tell numbers and names apart: common English words, money, units, months; written for this package."""
 
 
 def listed(words: str) -> frozenset[str]:
-    """The words of a list written with spaces between them."""
+    """Return the words of a list that are separated by white space."""
     return frozenset(words.split())
 
 
@@ -50,7 +50,7 @@ MONTHS = listed(
     """
 )
 
-# A number beside one of these is an amount, a size, a version, a calculation or a moment, and nobody's.
+# A number next to one of these is an amount, a size, a version, a calculation or a time, and not personal.
 COUNTED = MONTHS | listed(
     """
     $ € £ ¥ ₹ % + * = dollar dollars usd eur euro euros gbp pound pounds quid pence cent cents yen yuan rupee

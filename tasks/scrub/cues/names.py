@@ -1,4 +1,4 @@
-"""Names where a phrase leaves no doubt: "my name is ...", "Name: ...", "this is ... speaking"."""
+"""Detect names by unambiguous phrases: "my name is ...", "Name: ...", "this is ... speaking"."""
 
 import re
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ NAME_WORDS = listed(
 
 
 def names(words: Tokens) -> Iterator[Span]:
-    """Every name of one to four words behind a phrase that only names follow."""
+    """Yield every name of one to four words after a phrase that only names follow."""
     text = words.text
     for match in _CUE.finditer(text):
         if words.chat and (match["title"] or "").lower() in ("dr", "prof", "miss"):
@@ -61,7 +61,7 @@ def names(words: Tokens) -> Iterator[Span]:
 
 
 def _end(text: str, start: int, chat: bool, most: int) -> int:
-    """Where the name ends that starts here: capitals go on with capitals, small letters up to a word of English."""
+    """Return the end of a name: a capitalised one continues with capitals, any other up to an English word."""
     end, place, capital = start, start, text[start : start + 1].isupper() and not chat
     for _ in range(most):
         part = _PART.match(text, place)

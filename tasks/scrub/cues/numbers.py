@@ -1,4 +1,4 @@
-"""Bare numbers of a chat that are nobody's price: long runs of digits, short answers, spoken ones."""
+"""Detect bare numbers in a chat that are not amounts: long digit runs, short answers, spelled-out numbers."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from tasks.scrub.cues.tokens import Tokens
 from tasks.scrub.shield import SHIELD
 from tasks.scrub.span import Span
 
-LONG = 7  # digits: from here on a bare number belongs to somebody, below it only as the answer itself
+LONG = 7  # minimum digits of a bare number that is personal; a shorter one only counts as an answer
 _GROUPS = re.compile(
     r"(?<![\w.,/#-])(?<![$€£¥₹+-][ ])"
     r"(?:1[ -](?=\d{10}(?!\d)|\d{3}[ -]\d{3}))?\d{2,30}(?:(?P<sep>[ -])\d{2,12}(?:(?P=sep)\d{2,12}){0,4})?"
@@ -37,7 +37,7 @@ _FREE = listed(
     code zip zipcode sorry
     """
 )
-_SHORT_WORDS, _SHORT_LENGTH = 3, 48  # name-like words, characters
+_SHORT_WORDS, _SHORT_LENGTH = 3, 48  # maximum name-like words and characters of an answer
 _DATED = listed(
     """
     date dated on time timing dates travel travelling depart departing departure charged used
@@ -45,11 +45,11 @@ _DATED = listed(
 )
 _SPOKEN_WORD = "|".join(sorted(DIGITS, key=lambda word: (-len(word), word)))
 _SPOKEN = re.compile(rf"\b(?:{_SPOKEN_WORD}|\d)(?:[ ,-]{{1,2}}(?:{_SPOKEN_WORD}|\d)){{6,40}}+(?![^\W_])", re.IGNORECASE)
-_SPOKEN_ENOUGH = 4  # digit words before the pattern is worth running
+_SPOKEN_ENOUGH = 4  # minimum digit words in a text for the pattern to run
 
 
 def numbers(words: Tokens) -> Iterator[Span]:
-    """Every number whose length, shape or place says that it is an account, a card, a phone or a secret."""
+    """Yield every number that is an account, a card, a phone or a secret by its length, shape or place."""
     text = words.text
     if not _ENOUGH.search(text):
         return
@@ -72,23 +72,23 @@ def numbers(words: Tokens) -> Iterator[Span]:
 
 
 def _grouped(text: str, match: re.Match[str], sizes: tuple[int, ...], answer: bool) -> Iterator[Span]:
-    """A number in groups of digits where its shape is known, at either end too; else each group by itself."""
+    """Yield a grouped number if its shape, or a part of it, is usual; else each group on its own."""
     pieces = [(match.start() + piece.start(), match.start() + piece.end()) for piece in re.finditer(r"\d+", match[0])]
     ends = [
         (0, len(sizes)),
         *((0, keep) for keep in range(len(sizes) - 1, 2, -1)),
         *((drop, len(sizes)) for drop in (1, 2)),
     ]
-    known = next((place for place in ends if sizes[slice(*place)] in _SHAPES), None)
-    if sizes == (3, 4) and "-" in match[0]:  # with a space it is as often two numbers
-        known = (0, 2)
-    first, last = known or (0, 0)
-    if known:
+    shape = next((place for place in ends if sizes[slice(*place)] in _SHAPES), None)
+    if sizes == (3, 4) and "-" in match[0]:  # with a space, it is two numbers as often
+        shape = (0, 2)
+    first, last = shape or (0, 0)
+    if shape:
         start, end = pieces[first][0], pieces[last - 1][1]
         if sum(sizes[first:last]) >= LONG and not _counted(text, start, end):
             yield Span(start, end, kind(sum(sizes[first:last])), 0.6)
     for place, (start, end) in enumerate(pieces):
-        if not known or not first <= place < last:
+        if not shape or not first <= place < last:
             yield from _single(text, start, text[start:end], answer)
 
 
@@ -115,7 +115,7 @@ def _single(text: str, start: int, value: str, answer: bool) -> Iterator[Span]:
 
 
 def kind(digits: int) -> str:
-    """The type of a bare number of so many digits, the likeliest in a support chat."""
+    """Return the most likely type of a bare number in a support chat, by its number of digits."""
     if digits <= 4:
         return "PIN"
     if digits <= 6:
@@ -128,7 +128,7 @@ def kind(digits: int) -> str:
 
 
 def _is_answer(words: Tokens) -> bool:
-    """Whether the text is an answer of a few name-like words and numbers, with nothing counted in it."""
+    """Check whether the text is an answer of a few name-like words and numbers, without amounts or dates."""
     if len(words.text) > _SHORT_LENGTH:
         return False
     named = 0
@@ -150,7 +150,7 @@ _WORD_AFTER = re.compile(r"[ ]?([^\W\d_]+|[^\w\s])")
 
 
 def _counted(text: str, start: int, end: int) -> bool:
-    """Whether a word or sign beside the number makes it an amount, a size, a version or a calculation."""
+    """Check whether a word or sign next to the number makes it an amount, a size, a version or a calculation."""
     before = _WORD_BEFORE.search(text, max(0, start - 40), start)
     after = _WORD_AFTER.match(text, end)
     left, right = before[1].lower() if before else "", after[1].lower() if after else ""
@@ -162,7 +162,7 @@ _COUNTED_AFTER = COUNTED - listed("* = case transfer charge charged credits")
 
 
 def _is_date(value: str) -> bool:
-    """Whether five to eight digits can be a day, a month and a year of this century, in one of the usual orders."""
+    """Check whether five to eight digits can be a date of this century, in one of the usual orders."""
     if not _COMPACT.fullmatch(value):
         return False
     if len(value) == 8 and value.startswith("20") and _day_month(value[4:]):
@@ -174,14 +174,14 @@ def _is_date(value: str) -> bool:
 def _day_month(digits: str) -> bool:
     pairs = [(digits[:cut], digits[cut:]) for cut in range(1, len(digits))]
     return any(
-        (1 <= int(one) <= 12 and 1 <= int(two) <= 31) or (1 <= int(two) <= 12 and 1 <= int(one) <= 31)
-        for one, two in pairs
-        if len(one) <= 2 and len(two) <= 2
+        (1 <= int(first) <= 12 and 1 <= int(second) <= 31) or (1 <= int(second) <= 12 and 1 <= int(first) <= 31)
+        for first, second in pairs
+        if len(first) <= 2 and len(second) <= 2
     )
 
 
 def spoken(words: Tokens) -> Iterator[Span]:
-    """Numbers said aloud: seven or more digits in words ("zero six six nine double four ...")."""
+    """Yield spelled-out numbers of seven or more digits ("zero six six nine double four ...")."""
     if sum(word in DIGITS for word in words.low) < _SPOKEN_ENOUGH:
         return
     for match in _SPOKEN.finditer(words.text):

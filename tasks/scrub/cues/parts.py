@@ -1,10 +1,11 @@
-"""Parts of speech of an address: one letter for each word, so that a grammar can be read as a regular expression.
+"""Parts of speech of an address: one letter per word, so that a grammar is a regular expression.
 
 * `n m f z` a number of one or two, three, four, five or six digits, `y` of nine, `x` any other, and any other mark
 * `S s` a street suffix and a weaker one, `P` a word before a street's name, `F` a name and its street in one word
 * `U` a unit, `B` a box, `M` a military post office, `R` a region, `i` one that is also a word of English, `C` a country
-* `D` a particle, `W` a word that may belong to a name, `q` a short small one, `v` a longer one, `w` a word of English
-* `o` the end of an ordinal, `l` one letter right behind a digit, `h` "no" and "number", `&` "and"
+* `D` a particle, `W` a word that may belong to a name, `q` a short one in lower case, `v` a longer one, `w` an English
+  word
+* `o` the end of an ordinal, `l` one letter directly after a digit, `h` "no" and "number", `&` "and"
 * `# , . - / ( )` themselves, where `/` is a line break and `-` also a slash
 """
 
@@ -21,7 +22,7 @@ STREET_WORDS = listed(
     """
 )
 ADDRESS_WORDS = listed("address adress addres addresss adders addrs addess")
-# The words that begin the next thing said behind an address.
+# Words that begin the next statement after an address.
 NEXT_CUES = listed(
     """
     phone ph contact mobile cell tel email mail ssn ac account acc name my please pls thanks thank you ok number
@@ -31,7 +32,7 @@ NEXT_CUES = listed(
 
 
 def spelled(words: Tokens) -> str:
-    """One letter for each token."""
+    """Return one letter for each token."""
     return "".join([_letter(words, index) for index in range(len(words.low))])
 
 
@@ -91,23 +92,23 @@ def _letter(words: Tokens, index: int) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def _part_of_speech(word: str, capital: bool, shout: bool, chat: bool) -> str:
-    known = KNOWN.get(word)
-    if known == "P" and not capital:
+    part = KNOWN.get(word)
+    if part == "P" and not capital:
         return "w" if word in streets.CAPITAL_PREFIX else "P"
     if word in _NAMING and capital:
         return "W"
-    if known in ("S", "s"):
+    if part in ("S", "s"):
         if chat and word in ("u", "sok", "cad", "tee"):
             return "W"
-        return known if capital or word in _SMALL_SUFFIX or (known == "S" and len(word) > 3) else "w"
-    if known in ("U", "M", "D", "&", "B") or (known == "h" and not shout):
-        return known
+        return part if capital or word in _SMALL_SUFFIX or (part == "S" and len(word) > 3) else "w"
+    if part in ("U", "M", "D", "&", "B") or (part == "h" and not shout):
+        return part
     if shout:
         return "R"
-    if known == "R" and len(word) == 2:
+    if part == "R" and len(word) == 2:
         return "w" if not chat else "i" if word in STOP else "R"
-    if known in ("R", "C", "P") and capital:
-        return known
+    if part in ("R", "C", "P") and capital:
+        return part
     if word in STOP or word in COUNTED or word in NEXT_CUES:
         return "w"
     if chat and len(word) > 8 and word.startswith(BEGUN):

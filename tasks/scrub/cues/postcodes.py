@@ -1,4 +1,4 @@
-"""Postcodes: after a word that names them, after a place, and where their form leaves no doubt (UK, CA, NL)."""
+"""Detect postcodes after a cue word, after a place, and by an unambiguous form (UK, CA, NL)."""
 
 import re
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from tasks.scrub.cues.lexicon import listed
 from tasks.scrub.cues.tokens import Tokens
 from tasks.scrub.span import Span
 
-# The forms: https://en.wikipedia.org/wiki/Postcodes_in_the_United_Kingdom#Validation, Canada Post's A1A 1A1 without the
-# letters it never uses, PostNL's 1234 AB.
+# The forms: https://en.wikipedia.org/wiki/Postcodes_in_the_United_Kingdom#Validation, Canada Post's A1A 1A1 without
+# unused letters, PostNL's 1234 AB.
 _FORMS = re.compile(
     r"(?<![\w-])(?:(?:[A-PR-UWYZ][A-HK-Y]?[0-9][0-9A-HJKMNP-Y]?|GIR) ?[0-9][ABD-HJLNP-UW-Z]{2}"
     r"|[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z][ -]?\d[ABCEGHJ-NPRSTV-Z]\d"
@@ -43,7 +43,7 @@ _UNITS = re.compile(r"[ ]?(?:dollars?|usd|eur|euros?|pounds?|miles?|km|people|po
 
 
 def postcodes(words: Tokens, named: bool) -> Iterator[Span]:
-    """Every postcode that a word (`named`: the text holds one), a place or its form gives away."""
+    """Yield every postcode with a cue word (`named`: whether the text contains one), a place or a distinct form."""
     text = words.text
     for match in _FORMS.finditer(text) if _LETTERED.search(text) else ():
         if not _YEAR.match(match[0]):

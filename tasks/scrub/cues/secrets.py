@@ -1,4 +1,4 @@
-"""Passwords, user names and birth dates after the word that names them."""
+"""Detect passwords, user names and birth dates after the word that names them."""
 
 import re
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ BORN_WORDS = listed("dob birthday birthdate birth born d b")
 
 
 def secrets(words: Tokens) -> Iterator[Span]:
-    """Passwords and user names: one run of characters after "password is", in chat also the word or digits after it."""
+    """Yield passwords and user names: the characters after "password is", in chat also the next word or digits."""
     text = words.text
     for match in _SECRET.finditer(text):
         start, end = match.span("value")
@@ -81,7 +81,7 @@ def secrets(words: Tokens) -> Iterator[Span]:
 
 
 def births(words: Tokens, born: bool) -> Iterator[Span]:
-    """Birth dates: after a cue (`born`: the text holds one), and a message that is one date of long ago."""
+    """Yield birth dates after a cue (`born`: whether the text has one), and a message that is a single past date."""
     for match in _BORN.finditer(words.text) if born else ():
         yield Span(*match.span("value"), "DATE_OF_BIRTH", 0.85)
     alone = _ALONE.fullmatch(words.text.strip()) if len(words.text) < 24 else None

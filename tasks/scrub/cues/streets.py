@@ -1,12 +1,12 @@
-"""Words of addresses: suffixes, prefixes and word endings that mean a street, units, regions and countries.
+"""Word lists of addresses: suffixes, prefixes and endings of street names, units, regions and countries.
 
 Sources: the suffixes are USPS Publication 28, appendix C1 (public domain), shortened and full forms; regions are the
-ISO 3166-2 codes of the United States, Canada and Australia; the other languages' words were written for this.
+ISO 3166-2 codes of the United States, Canada and Australia; the words of other languages were written for this module.
 """
 
 from tasks.scrub.cues.lexicon import listed
 
-# Suffixes that mean a street by themselves; the rest of appendix C1 also means other things.
+# Suffixes that always mean a street; the rest of appendix C1 has other meanings as well.
 STREET = listed(
     """
     street st str strt ave avenue av aven avenu road rd blvd boulevard boul boulv lane ln drive dr drv terrace
@@ -44,7 +44,7 @@ PREFIX = listed(
     gang lorong ulitza straße strasse rúa carrer nábřeží třída tř cesta trg kralja πλατεία μητροπολίτη
     """
 )
-# What a fused street word ends in, in Germanic, Nordic, Baltic, Hungarian and Slavic spelling.
+# Endings of fused street names in Germanic, Nordic, Baltic, Hungarian and Slavic spelling.
 FUSED = listed(
     """
     straat laan gracht kade plein dijk weg steeg singel hof straße strasse gasse allee platz damm gatan vägen
@@ -59,7 +59,7 @@ UNIT = listed(
     house hno shop dept appartement app wohnung piso depto oficina interno lgh leilighet kv byt
     """
 )
-# Fused words that are a street even where no number follows.
+# Endings of fused words that are a street even without a number.
 FUSED_ALONE = listed("straat gracht straße strasse gatan vägen gade katu vej")
 BOX = listed("box postbox postboks postfach apartado postbus casilla pobox")
 MILITARY = listed("apo fpo dpo")
@@ -74,7 +74,7 @@ REGIONS = listed(
     quebec alberta manitoba saskatchewan
     """
 )
-# One-word English names of countries (ISO 3166-1), and the last words of longer ones.
+# English one-word names of countries (ISO 3166-1), and the last words of longer names.
 COUNTRIES = listed(
     """
     usa uk uae us america england scotland wales afghanistan albania algeria andorra angola argentina armenia
@@ -99,11 +99,9 @@ PARTICLES = listed(
     von vom zur zum of el los las al och nad pod
     """
 )
-NUMBERED = listed("no nr num number door # № house")
-
-# Prefixes that are also words of English, or names: they count with a capital only.
+# Prefixes that are also English words or names: they count only with a capital letter.
 CAPITAL_PREFIX = listed("via cl pl corso largo camino plaza route strada str cap av")
-# Words with which a number is a place inside something, no street.
+# Words that turn a number into a place inside something else, not a street.
 NO_STREET = listed(
     """
     terminal gate platform level phase section chapter page version windows iphone ipad galaxy pixel playstation

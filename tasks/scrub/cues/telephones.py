@@ -1,4 +1,4 @@
-"""Telephone numbers after the word that names them, in groups that are no country's plan, such as 451 5986."""
+"""Detect phone numbers after a cue word, in groupings that belong to no numbering plan, such as 451 5986."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from tasks.scrub.cues.lexicon import listed
 from tasks.scrub.cues.tokens import Tokens
 from tasks.scrub.span import Span
 
-DIGITS = range(6, 16)  # of a subscriber's number with all before it (ITU-T E.164)
+DIGITS = range(6, 16)  # of a phone number with all prefixes (ITU-T E.164)
 _VALUE = re.compile(r"\+?\(?\d(?:[ ().\-\u2013/]{0,2}\d){5,14}(?![\w%]|[.,:]\d)")
 _LEAD = re.compile(
     r"\b(?:(?:tele)?phone|tel|mobile|cell(?:phone)?|fax|whatsapp|call(?:ed|ing)?|dial(?:led)?|ring|reach(?:ed)?|text"
@@ -16,7 +16,7 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _MONEY = re.compile(r"[$€£¥₹]\s?$")
-BEFORE = 60  # characters before a number that are looked at
+BEFORE = 60  # characters before a number that are searched for a cue
 
 PHONE_WORDS = listed(
     """
@@ -27,7 +27,7 @@ PHONE_WORDS = listed(
 
 
 def telephones(words: Tokens) -> Iterator[Span]:
-    """Every number of six digits or more right after such a word."""
+    """Yield every number of six to fifteen digits directly after a cue word."""
     text = words.text
     for match in _VALUE.finditer(text):
         size = sum(map(str.isdigit, match[0]))

@@ -1,20 +1,20 @@
-"""Words, numbers and marks of a text with their places: what the rules of this folder read in place of characters."""
+"""Tokens of a text with their offsets, on which the rules of this package work."""
 
 import re
 from functools import cached_property
 
 from tasks.scrub.shield import SHIELD
 
-_LETTER = r"[^\W\d_]|\u2206"  # the increment sign stands for a capital delta in much Greek text
+_LETTER = r"[^\W\d_]|\u2206"  # Greek texts often use the increment sign as a capital delta
 _TOKEN = re.compile(rf"(?:{_LETTER})++(?:['\u2019](?:{_LETTER})++)*+|\d++|\n|{SHIELD}++|[^\w\s]|_")
 
 
 class Tokens:
-    """A text cut up; white space other than a line break is no token. The cutting waits until a rule asks for it.
+    """The words, numbers, marks and line breaks of a text, computed on first use.
 
     Attributes:
-        text: the text, its placeholders covered.
-        chat: whether the text has no capital letter or nothing else, so that capitals tell nothing.
+        text: the text, with its placeholders covered.
+        chat: whether the text is all lower or all upper case, so that capital letters carry no information.
     """
 
     def __init__(self, shielded: str) -> None:
@@ -27,19 +27,19 @@ class Tokens:
 
     @cached_property
     def low(self) -> list[str]:
-        """The tokens in lower case."""
+        """The tokens, in lower case."""
         return [match[0].lower() for match in self._matches]
 
     @cached_property
     def starts(self) -> list[int]:
-        """Their first characters."""
+        """The start offset of each token."""
         return [match.start() for match in self._matches]
 
     @cached_property
     def ends(self) -> list[int]:
-        """The characters after their last ones."""
+        """The end offset of each token."""
         return [match.end() for match in self._matches]
 
     def glued(self, index: int) -> bool:
-        """Whether nothing stands between this token and the one before it."""
+        """Check whether a token directly follows the one before it."""
         return index > 0 and self.starts[index] == self.ends[index - 1]

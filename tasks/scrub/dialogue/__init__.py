@@ -1,8 +1,8 @@
-"""Dialogue: what the agent asked for is what the customer's next turns hold.
+"""Dialogue rules: detect values in the customer's turns from what the agent asked for.
 
-A one-word answer is a name because the turn before it asks for a name; a text alone does not tell. Read here: what
-each turn of an agent (or form) requests, what of it the customer's next turns answer, and what customers call their
-PIN, security answer or birth date by themselves.
+A one-word answer is a name because the turn before it asks for one; the text alone does not say so. These rules read
+what each turn of an agent (or a form) requests, find the answers in the customer's next turns, and detect values that
+customers name themselves, such as their PIN, security answer or birth date.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,40 +20,40 @@ from tasks.scrub.span import Span
 __all__ = ["answers"]
 
 CUSTOMER = "customer"
-TURNS = 3  # of the customer, in which an answer may come
-LONG = 2000  # characters: an answer in words is looked for in the first ones of a turn, one in figures anywhere
+TURNS = 3  # of the customer in which an answer may occur
+LONG = 2000  # characters at the start of a turn that are searched for answers in words; figures are detected anywhere
 
 
 def answers(turns: Sequence[tuple[str, str]]) -> list[list[Span]]:
-    """Find the values that a conversation asked for, and those that its customer names or that look like credentials.
+    """Detect requested values, values that the customer names, and texts that look like credentials.
 
     Args:
         turns: n turns of one conversation as (role, decoded text), roles as in the schema; not modified.
     Returns:
-        n lists of spans, ordered by start; in a turn that is not the customer's, user names and passwords alone. Spans
-        of one turn may overlap.
+        n lists of spans, ordered by start; only user names and passwords in turns of other roles than the customer's.
+        Spans of one turn may overlap.
     """
-    found: list[list[Span]] = []
+    result: list[list[Span]] = []
     asked = _Asked()
     shapes = credentials([shield(text) for _, text in turns])
     for (role, text), shaped in zip(turns, shapes, strict=True):
         if role != CUSTOMER:
             asked.hear(text)
-            found.append(shaped)
+            result.append(shaped)
             continue
         shielded = shield(text)
         spans = {*find_statements(shielded), *shaped}
         if asked.waiting:
             spans.update(asked.answer(text, spans))
-        found.append(sorted(span for span in spans if SHIELD not in shielded[span.start : span.end]))
-    return found
+        result.append(sorted(span for span in spans if SHIELD not in shielded[span.start : span.end]))
+    return result
 
 
 class _Asked:
-    """What has been asked for and not been answered yet.
+    """Requests that have not been answered yet.
 
     Attributes:
-        waiting: kind -> the customer's turns that are left to answer it.
+        waiting: kind -> remaining turns of the customer in which an answer may occur.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class _Asked:
         self._about = "ACCOUNT_NUMBER"
 
     def hear(self, text: str) -> None:
-        """Take in a turn of anyone but the customer."""
+        """Record the requests in a turn of another role than the customer's."""
         asked = request(text)
         self._verifying = self._verifying or asked.verifies
         kinds = dict.fromkeys(
@@ -73,7 +73,7 @@ class _Asked:
             if kind != "FAVOURITE" or self._verifying
         )
         if kinds:
-            numbers = {kind: left for kind, left in self.waiting.items() if kind in FIGURES}
+            numbers = {kind: turns for kind, turns in self.waiting.items() if kind in FIGURES}
             self._last, self._fresh, self._about = dict.fromkeys(kinds, TURNS), True, asked.about
             self.waiting = {**numbers, **self._last}
         elif self._last and asked.again:
@@ -82,7 +82,7 @@ class _Asked:
             self._fresh = False
 
     def answer(self, text: str, stated: set[Span]) -> list[Span]:
-        """The values in a customer's turn besides those stated; what has been answered waits no longer."""
+        """Return the requested values in a customer's turn besides those stated, and drop the answered requests."""
         replaced = [entity_type(match[0]) for match in PLACEHOLDER.finditer(text)]
         fresh = self._fresh and not replaced
         text = shield(text)
@@ -90,26 +90,26 @@ class _Asked:
         text = text[:LONG]
         early = [span for span in [*spans, *stated] if span.start < LONG]
         for kind in (kind for kind in self.waiting if kind not in replaced):
-            left = _masked(text, [span for span in early if (span.type, kind) != ("PERSON", "PERSON")])
-            found: list[Span] = []
+            masked = _masked(text, [span for span in early if (span.type, kind) != ("PERSON", "PERSON")])
+            values: list[Span] = []
             if kind == "PERSON":
-                found = find_names(left, fresh)
+                values = find_names(masked, fresh)
             elif kind == "SECURITY_ANSWER":
-                found = find_answers(left, fresh)
+                values = find_answers(masked, fresh)
             elif kind in ("USERNAME", "PASSWORD") and not replaced:
-                found = find_credential(left, kind)
+                values = find_credential(masked, kind)
             elif kind == "ADDRESS" and not replaced:
-                found = find_address(left)
-            spans += found
-            early += found
+                values = find_address(masked)
+            spans += values
+            early += values
         self._count_down([span.type for span in {*spans, *stated}] + replaced)
         return spans
 
-    def _count_down(self, found: list[str]) -> None:
-        """Take away what was answered, also by a value of another type: a checksum may know better what it is."""
-        others = sum(kind not in self.waiting for kind in found)
-        open_ = [kind for kind in self.waiting if kind not in found]
-        self.waiting = {kind: self.waiting[kind] - 1 for kind in open_[others:] if self.waiting[kind] > 1}
+    def _count_down(self, types: list[str]) -> None:
+        """Drop the answered requests; a value of another type counts as an answer, because a checksum may decide it."""
+        others = sum(kind not in self.waiting for kind in types)
+        unanswered = [kind for kind in self.waiting if kind not in types]
+        self.waiting = {kind: self.waiting[kind] - 1 for kind in unanswered[others:] if self.waiting[kind] > 1}
 
 
 def _masked(text: str, spans: Sequence[Span]) -> str:

@@ -1,4 +1,4 @@
-"""A turn in its clauses, each without the small talk before it."""
+"""Split a turn into clauses without leading small talk."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from tasks.scrub.dialogue.words import CLAUSE, FILLER
 
 
 def clauses(text: str) -> Iterator[tuple[int, int]]:
-    """(start, end) of each clause without the fillers before it."""
+    """Yield (start, end) of each clause without its leading fillers."""
     start = 0
     for mark in CLAUSE.finditer(text):
         yield without_fillers(text, start, mark.start())
@@ -15,7 +15,7 @@ def clauses(text: str) -> Iterator[tuple[int, int]]:
 
 
 def without_fillers(text: str, start: int, end: int) -> tuple[int, int]:
-    """`[start, end)` without "sure, it is fine, " and the like at its start; empty where nothing else is left."""
+    """Return `[start, end)` without leading fillers such as "sure, "; empty if there is nothing else."""
     while start < end and text[start] in " \t\"'“‘-—*":
         start += 1
     filler = FILLER.match(text, start, end)

@@ -1,7 +1,7 @@
-"""User names and passwords by their shape, in a conversation that is about an account: `wexdo_54`, `Maple_6400#`.
+"""Detect user names and passwords by their shape in conversations about an account: `wexdo_54`, `Maple_6400#`.
 
-Nobody says "my user name is" every time: an agent asks "Is the account wexdo_54?", a customer "Is Maple_6400# a good
-one?". A word with figures behind it means little in a talk about parcels, and a credential in one about logging in.
+Credentials are not always announced: an agent asks "Is the account wexdo_54?", a customer "Is Maple_6400# a good one?".
+A word followed by figures is likely a credential in a conversation about logging in, but not in one about parcels.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from tasks.scrub.cues.lexicon import COUNTED, MONTHS, STOP, listed
 from tasks.scrub.span import Span
 
-SCORE = 0.5  # a shape alone: whatever knows better what it is, wins
+SCORE = 0.5  # low, because any finding with better evidence takes precedence over a shape
 
 _TOPIC = re.compile(
     r"\b(?:user(?: ?(?:name|id))?|log(?:ged|ging|s)?[ -]?(?:in|on|into)|sign(?:ed|ing)?[ -]?(?:in|on)|account|profile"
@@ -21,7 +21,7 @@ _SHAPE = re.compile(
     r"(?<![\w@$#/&.\\-])(?P<word>[A-Za-z]['a-z]{2,24})(?:[._-][a-z]{1,24})?(?P<joint>[._!#%&*-]{0,2})"
     r"\d{2,4}(?P<sign>[!#$%&*]{0,2})(?![\w@/\\]|[.,:-]\w)"
 )
-# Words that figures follow in the name of a product, a place in a list, a time or a file.
+# Words that precede figures in names of products and files, positions in a list, and times.
 _NUMBERED = (
     COUNTED
     | MONTHS
@@ -41,14 +41,17 @@ _NUMBERED = (
 
 
 def is_about_accounts(texts: Iterable[str]) -> bool:
-    """Whether anybody in a conversation speaks of an account, of logging in, or of a password."""
+    """Check whether a conversation mentions an account, logging in, or a password."""
     return any(_TOPIC.search(text) for text in texts)
 
 
 def find_credentials(text: str) -> Iterator[Span]:
-    """Each word with figures behind it that is no product, list or date; placeholders are shielded.
+    """Yield each word followed by figures that is not a product, a position in a list or a date.
 
-    A sign or a capital letter makes it a password: user names seldom have them.
+    With a sign or a capital letter, which user names rarely have, it is a password.
+
+    Args:
+        text: a turn, placeholders shielded.
     """
     for match in _SHAPE.finditer(text):
         word = match["word"].lower()
@@ -60,7 +63,7 @@ def find_credentials(text: str) -> Iterator[Span]:
 
 
 def credentials(texts: Sequence[str]) -> list[list[Span]]:
-    """The user names and passwords in all turns of a conversation, by their shape alone.
+    """Return the user names and passwords in all turns of a conversation, by their shape.
 
     Args:
         texts: n turns, placeholders shielded; not modified.

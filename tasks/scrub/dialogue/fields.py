@@ -1,4 +1,4 @@
-"""What agents and forms call the values that they ask for."""
+"""The names by which agents and forms ask for values."""
 
 import re
 
@@ -13,7 +13,7 @@ _NUMBER = (
     r"(?:'?s)? ?(?:reference |confirmation |identification )?"
     r"(?:number|numbers|no\b|num\b|nr\b|#|ids?\b|code|reference|ref\b|details)"
 )
-# Kind -> how it is named, in the order in which the names are tried at each place.
+# Kind -> its names, in the order in which they are tried at each position.
 _FIELDS = {
     "SECURITY_ANSWER": rf"maiden(?: name)?|(?:secret|security|verification|memorable|challenge) (?:question|answer"
     rf"|word|phrase)s?(?: (?:answer|\d))?"
@@ -68,7 +68,7 @@ _FIELDS = {
 FIELD = re.compile(
     r"(?<![\w-])(?:" + "|".join(f"(?P<{kind}>{names})" for kind, names in _FIELDS.items()) + r")(?!\w)", re.IGNORECASE
 )
-# One of these stands in every name of a field.
+# Every name of a field contains one of these.
 _WORDS_TEXT = """
     # address animal answer answers attend b birth birthdat birthdate birthday boss born call callback car card cards
     cat cell cellphone code codes contact crush cvc cvv cvv2 daytime details digit digits dob doctor dog email emails
@@ -80,7 +80,7 @@ _WORDS_TEXT = """
     whom zip zipcode
 """
 WORDS = frozenset(_WORDS_TEXT.split())
-# "Account no": one of these stands before the word, which is too common to look for.
+# "no" is too common a word to search for, so one of these must occur in the sentence: "account no".
 _NUMBERED_WORDS = """
     acc account acct booking card case claim client customer invoice member order phone policy reference reservation
     ticket tracking

@@ -1,4 +1,4 @@
-"""Values made of figures: numbers, dates of birth, e-mail addresses, postcodes, as customers type them in a chat."""
+"""Detect requested numbers, dates of birth, e-mail addresses and postcodes as customers type them in a chat."""
 
 import re
 from bisect import bisect_left
@@ -8,11 +8,11 @@ from tasks.scrub.dialogue.words import is_stop, is_usual
 from tasks.scrub.span import Span
 
 SCORE = 0.9
-NUMBER = 0.35  # a pattern with a checksum, where it matches the same, tells better which number it is
+NUMBER = 0.35  # low, because a pattern with a checksum decides better which number it is
 _SURE = frozenset(["PIN", "DATE_OF_BIRTH", "EMAIL_ADDRESS"])
 _BRIEF = frozenset(["PIN", "LAST_DIGITS", "CARD_EXPIRY"])
 FIGURES = {
-    # Kind -> least and most digits that it usually has; where nothing fits, any number is taken for what was asked.
+    # Kind -> its usual minimum and maximum of digits; if none fits, any number counts as the requested value.
     "PIN": (3, 6),
     "LAST_DIGITS": (3, 6),
     "CARD_EXPIRY": (3, 6),
@@ -33,9 +33,9 @@ FIGURES = {
 _LETTERED = frozenset(
     ["BOOKING_NUMBER", "ORDER_NUMBER", "POLICY_NUMBER", "CLAIM_NUMBER", "REFERENCE_NUMBER", "LICENSE_PLATE"]
 )
-SHORT = 60  # characters of a turn that is hardly more than its answer
-LEAST, LEAST_OF_MANY = 2, 4  # digits of any number that is taken for an answer
-LONG = 7  # digits: in an answer about oneself, a bare number this long is one's own
+SHORT = 60  # maximum characters of a turn that is little more than its answer
+LEAST, LEAST_OF_MANY = 2, 4  # minimum digits of a number to be an answer, in a short and in a longer turn
+LONG = 7  # minimum digits of a bare number to be personal if no number was requested
 
 _MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
@@ -54,7 +54,7 @@ _DIGIT_WORD = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|t
 _SPOKEN = re.compile(
     rf"\b(?:[a-z][ ,-]{{1,2}}){{0,4}}(?:{_DIGIT_WORD}[ ,-]{{1,2}}){{2,30}}{_DIGIT_WORD}\b", re.IGNORECASE
 )
-# Letters and digits with single separators; a placeholder's characters are none of them.
+# Letters and digits with single separators; the characters of a shielded placeholder do not match.
 _NUMBER = re.compile(
     r"(?<![\w$€£¥.@'’])(?:#\s?)?(?:[a-z]{1,5}[ -]?)?(?:[a-z]{0,6}\d[\da-z]*+)(?:[ ./-]?[a-z]{0,3}\d[\da-z]*+){0,40}+"
     r"(?-i:[ -][A-Z]{1,4}(?!\w))?(?![\w@])",
@@ -96,12 +96,12 @@ _NAMED = (
 
 
 def find_figures(text: str, kinds: Collection[str], about: str) -> list[Span]:
-    """The figures in an answer that fit what was asked for.
+    """Return the figures in an answer that fit the request.
 
     Args:
         text: a customer's turn, placeholders shielded.
-        kinds: the kinds asked for.
-        about: the type of last digits: whose they are.
+        kinds: the requested kinds.
+        about: the type of the number whose last digits are requested.
     Returns:
         Spans that do not overlap, in order.
     """
@@ -112,7 +112,8 @@ def find_figures(text: str, kinds: Collection[str], about: str) -> list[Span]:
         _add(spans, "DATE_OF_BIRTH", (match.span() for match in DATE.finditer(text)))
         if not spans:
             bare = (match.span() for match in _BARE_DATE.finditer(text))
-            _add(spans, "DATE_OF_BIRTH", (span for span in bare if _own(text, *span) and _is_date(text[slice(*span)])))
+            dates = (span for span in bare if _is_personal(text, *span) and _is_date(text[slice(*span)]))
+            _add(spans, "DATE_OF_BIRTH", dates)
     if "ZIP_CODE" in kinds:
         _add(spans, "ZIP_CODE", (match.span() for match in _POSTCODE.finditer(text)))
     asked = [kind for kind in kinds if kind in FIGURES]
@@ -132,7 +133,7 @@ def find_figures(text: str, kinds: Collection[str], about: str) -> list[Span]:
 
 
 def numbers(text: str, letters: bool = False) -> Iterator[tuple[int, int]]:
-    """Every number that is no price, quantity, date or time; `letters`: a short word before it may belong to it."""
+    """Yield every number that is not a price, quantity, date or time; `letters`: include a short word before it."""
     for match in _NUMBER.finditer(text):
         start, end = match.span()
         first = _WORD_FIRST.match(match[0])
@@ -141,26 +142,27 @@ def numbers(text: str, letters: bool = False) -> Iterator[tuple[int, int]]:
         ):
             start += first.end()  # "is 1234"
         for begin, stop in _apart(text, start, end):
-            if _own(text, begin, stop):
+            if _is_personal(text, begin, stop):
                 yield begin, stop
 
 
 def _apart(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """`85731890 1596` is two numbers, `4111 1111 1111 1111` is one."""
+    """Split adjacent numbers: `85731890 1596` is two numbers, `4111 1111 1111 1111` is one."""
     for space in _SPACE_AFTER.finditer(text, start, end):
         yield start, space.start()
         start = space.end()
     yield start, end
 
 
-def _own(text: str, start: int, end: int) -> bool:
+def _is_personal(text: str, start: int, end: int) -> bool:
+    """Check that a number is not a quantity, an amount, a time or a date."""
     return not (_QUANTITY.match(text, end) or _BEFORE.search(text, max(0, start - 20), start)) and not DATE.fullmatch(
         text, start, end
     )
 
 
 def _best(before: str, digits: int, asked: list[str], taken: Collection[str]) -> str:
-    """The kind that a number is: by the word before it, else the first asked for that fits and has no value yet."""
+    """Return the kind of a number: by the word before it, else the first requested one that fits and has no value."""
     if not asked:
         return "ACCOUNT_NUMBER"
     if digits >= FIGURES["PIN"][0]:
@@ -173,7 +175,7 @@ def _best(before: str, digits: int, asked: list[str], taken: Collection[str]) ->
 
 
 def _least(text: str, asked: list[str]) -> int:
-    """The digits that a number must have to count as an answer: in a long turn there are others besides."""
+    """Return the minimum digits of an answer, which is higher in a long turn, since that contains other numbers."""
     if not asked:
         return LONG
     if "LICENSE_PLATE" in asked:
@@ -182,12 +184,12 @@ def _least(text: str, asked: list[str]) -> int:
 
 
 def _is_date(digits: str) -> bool:
-    """Whether six or eight bare digits can be a date; what has separators, or is a year, can."""
+    """Check whether six or eight bare digits can be a date; a year or a text with separators always can."""
     if len(digits) not in (6, 8) or not digits.isdecimal():
         return True
     pairs = [int(digits[at : at + 2]) for at in range(0, len(digits), 2)]
     orders = (pairs[:2], pairs[-2:])
-    return any(0 < min(one, two) <= 12 and 0 < max(one, two) <= 31 for one, two in orders)
+    return any(0 < min(first, second) <= 12 and 0 < max(first, second) <= 31 for first, second in orders)
 
 
 def _emails(text: str) -> Iterator[tuple[int, int]]:
@@ -196,11 +198,11 @@ def _emails(text: str) -> Iterator[tuple[int, int]]:
         yield (local.start() if local else match.start()), match.end()
 
 
-def _add(spans: list[Span], kind: str, found: Iterable[tuple[int, int]]) -> bool:
-    """Add the places that are still free; whether there was one."""
+def _add(spans: list[Span], kind: str, places: Iterable[tuple[int, int]]) -> bool:
+    """Add the spans that do not overlap existing ones; return whether there was any."""
     before = len(spans)
-    for start, end in found:
-        # They are in order and do not overlap: those right before and after the place are the ones that could.
+    for start, end in places:
+        # The existing spans are in order and do not overlap, so only the two neighbours can overlap the new one.
         at = bisect_left(spans, (start,))
         if (not at or spans[at - 1].end <= start) and (at == len(spans) or end <= spans[at].start):
             spans.insert(at, Span(start, end, kind, SCORE if kind in _SURE else NUMBER))

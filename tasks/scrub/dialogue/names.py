@@ -1,4 +1,4 @@
-"""Names in the answers to a request for one, and where customers introduce themselves."""
+"""Detect names in answers to a request for one, and in introductions."""
 
 import re
 
@@ -8,13 +8,13 @@ from tasks.scrub.shield import SHIELD
 from tasks.scrub.span import Span
 
 SCORE = 0.9
-NAME_WORDS = 4
-NAMES = 3  # in one answer
+NAME_WORDS = 4  # maximum words of a name
+NAMES = 3  # maximum names in an answer
 
 _TITLE = re.compile(r"(?:mr|mrs|ms|miss|mx|dr|prof)\.?\s{1,3}", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
 _OWN = r"(?:my|the|her|his|their|our|your|it['’]?s)\s{1,3}"
-# What leads to a name: "my first name is", "I'm", "it's", "under the name of".
+# Phrases that lead to a name: "my first name is", "I'm", "it's", "under the name of".
 LEAD = re.compile(
     rf"(?:{_OWN})?(?:(?:full|first|last|middle|given|family|legal|complete|host|guest|customer|user)(?:['’]s)?\s{{1,3}})?"
     r"(?:and\s{1,3}(?:last|first)\s{1,3})?(?:sur)?(?:name|nmae|naem)s?(?:['’]?s)?\s{1,3}(?:of the \w{1,30}\s{1,3})?"
@@ -35,7 +35,7 @@ _IS_NAME = re.compile(r"\s{1,3}(?:here|speaking|is my (?:\w{1,30} )?name|is the 
 _NAME_IS = re.compile(r"\bnames?(?:['’]?s|\s{1,3}(?:is|was|of|should be|will be))?\s{0,3}:?\s{1,3}", re.IGNORECASE)
 _PARTICLES_WORDS = "al bin da de del della den der di dos du el ibn la le mac mc o san st van von"
 _PARTICLES = frozenset(_PARTICLES_WORDS.split())
-# What customers introduce themselves with; where it is not a word for a name, the name needs its capital letter.
+# Introductions; without a word such as "name", the name needs its capital letter.
 _INTRODUCTION = re.compile(
     r"\b(?P<sure>(?:my|the|his|her) (?:(?:full|first|last|legal|given|family) )?(?:sur)?name"
     r"(?:['’]?s| is| was|:)|(?:under )?the name of|name:|(?:my|the) (?:nmae|naem) is) *(?:is +)?"
@@ -59,23 +59,23 @@ _PEOPLES = frozenset(_PEOPLES_WORDS.split())
 
 
 def find_names(text: str, fresh: bool) -> list[Span]:
-    """The names in an answer to a request for one.
+    """Return the names in an answer to a request for one.
 
     Args:
         text: a customer's turn, placeholders shielded.
-        fresh: whether the request stands right before it; otherwise only what is said to be a name counts.
+        fresh: whether the request directly precedes it; otherwise only words that are called a name count.
     """
     spans: list[Span] = []
     first = True
     for start, end in clauses(text):
-        found = _name_in_clause(text, start, end, first and fresh)
-        if found is None and spans and spans[-1].end >= start - 3:
-            found = _alone(text, start, end)  # "Doe, Jane"
-        if found:
-            spans.append(Span(*found, "PERSON", SCORE))
+        name = _name_in_clause(text, start, end, first and fresh)
+        if name is None and spans and spans[-1].end >= start - 3:
+            name = _alone(text, start, end)  # "Doe, Jane"
+        if name:
+            spans.append(Span(*name, "PERSON", SCORE))
         words = TOKEN.findall(text, start, end)
-        asides = len(words) <= 4 and all(map(is_stop, words)) and SHIELD not in text[start:end]
-        first = first and not found and asides
+        aside = len(words) <= 4 and all(map(is_stop, words)) and SHIELD not in text[start:end]
+        first = first and not name and aside
     return spans[:NAMES]
 
 
@@ -102,13 +102,13 @@ def _name_in_clause(text: str, start: int, end: int, bare: bool) -> tuple[int, i
 
 
 def _foreign(clause: str) -> bool:
-    """Whether a clause is a few words with letters beyond ASCII, which no English word has."""
+    """Check whether a clause is a few words with non-ASCII letters, which English words do not have."""
     words = TOKEN.findall(clause)
     return 0 < len(words) <= NAME_WORDS and " ".join(words) == clause and not clause.isascii() and "’" not in clause
 
 
 def _run(text: str, start: int, end: int, most: int, loose: bool = False) -> tuple[int, int] | None:
-    """The words from `start` on that can be a name: up to a word that cannot be part of one, `most` at most."""
+    """Return the span of up to `most` words from `start` that can be a name."""
     title = _TITLE.match(text, start, end)
     position = title.end() if title else start
     last, count, capital = position, 0, False
@@ -133,7 +133,7 @@ def _run(text: str, start: int, end: int, most: int, loose: bool = False) -> tup
 
 
 def _goes_on(text: str, token: re.Match[str], end: int, loose: bool) -> bool:
-    """Whether a word in lower case is rather the next part of a sentence than the next part of a name."""
+    """Check whether a word in lower case continues the sentence rather than the name."""
     word = token[0]
     if not is_usual(word):
         return False
@@ -144,7 +144,7 @@ def _goes_on(text: str, token: re.Match[str], end: int, loose: bool) -> bool:
 
 
 def _likely(text: str, run: tuple[int, int], end: int, led: bool = False) -> bool:
-    """Whether words that nothing but the question calls a name are one."""
+    """Check whether words that only the question suggests to be a name are one."""
     rest = text[run[1] : end].strip()
     words = [word.lower() for word in TOKEN.findall(text, *run)]
     if text[run[0]].isupper():
@@ -156,7 +156,7 @@ def _likely(text: str, run: tuple[int, int], end: int, led: bool = False) -> boo
 
 
 def find_introductions(text: str) -> list[Span]:
-    """The names that customers give unasked: "my name is", "I'm Jane", "Jane here"."""
+    """Return the names in introductions: "my name is", "I'm Jane", "Jane here"."""
     spans = []
     for match in _INTRODUCTION.finditer(text):
         run = _run(text, match.end(), min(len(text), match.end() + 80), NAME_WORDS, loose=bool(match["sure"]))

@@ -1,4 +1,4 @@
-"""What a turn of an agent, or a form, asks the customer for."""
+"""Read which values a turn of an agent, or a form, asks the customer for."""
 
 import re
 from functools import lru_cache
@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from tasks.scrub.dialogue.fields import FIELD, NUMBERED, WORDS
 
-FORM = 150  # characters of a sentence that may be a list of fields
-LONG = 600  # characters of a text that is not worth keeping
+FORM = 150  # maximum characters of a sentence that may be a list of fields
+LONG = 600  # maximum characters of a text whose result is cached
 
 _SENTENCE = re.compile(r"[^.?!\n]++(?:\.(?=\w)[^.?!\n]*+)*+[.?!]*+")
 _ASKING = re.compile(
@@ -50,15 +50,15 @@ _VERIFYING = ("secur", "secret", "verif", "authentic", "identi", "maiden", " pin
 
 
 class Request(NamedTuple):
-    """What a turn asks.
+    """The requests in a turn.
 
     Attributes:
-        kinds: the entity types asked for, in order, each once; and `FAVOURITE` (a security question if the talk is of
-            verifying) and `LAST_DIGITS`.
-        about: the type of last digits: whose they are.
-        again: whether it says that an answer was not right, or not all.
-        verifies: whether it is about who the customer is.
-        question: whether it asks anything.
+        kinds: the requested entity types, in order, without duplicates, and `LAST_DIGITS` and `FAVOURITE` (a security
+            question if the conversation verifies the customer's identity).
+        about: the type of the number whose last digits are requested.
+        again: whether it says that an answer was wrong or incomplete.
+        verifies: whether it verifies the customer's identity.
+        question: whether it contains a question mark.
     """
 
     kinds: tuple[str, ...]
@@ -69,7 +69,7 @@ class Request(NamedTuple):
 
 
 def request(text: str) -> Request:
-    """What a turn of anyone but the customer asks for; decoded, placeholders in it are read over."""
+    """Return the requests in a decoded turn of another role than the customer's; placeholders are ignored."""
     return _cached(text) if len(text) <= LONG else _request(text)
 
 
@@ -105,7 +105,7 @@ def _requested(text: str) -> tuple[str, ...]:
 
 
 def _is_form(sentence: str, fields: list[tuple[int, int]]) -> bool:
-    """Whether a sentence is nothing but names of fields: "Full name, account number and PIN"."""
+    """Check whether a sentence consists of names of fields only: "Full name, account number and PIN"."""
     rest, position = [], 0
     for start, end in fields:
         rest.append(sentence[position:start])

@@ -1,4 +1,4 @@
-"""Answers to security questions, user names, passwords and addresses: any word may be one."""
+"""Detect answers to security questions, user names, passwords and addresses, which can be any words."""
 
 import re
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from tasks.scrub.dialogue.words import REFUSAL, TOKEN, is_stop, is_usual
 from tasks.scrub.span import Span
 
 SCORE = 0.9
-ANSWERS, ANSWER_WORDS = 4, 4
-CREDENTIAL = 3  # characters of a user name or a password at least
-ADDRESS = (6, 150)  # characters of an address
+ANSWERS, ANSWER_WORDS = 4, 4  # maximum answers in a turn, and words of an answer
+CREDENTIAL = 3  # minimum characters of a user name or a password
+ADDRESS = (6, 150)  # minimum and maximum characters of an address
 
 _JOINT = re.compile(r"\s{1,3}(?:or|and|but|no,?)\s{1,3}", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_][\w'’.-]*+")
@@ -46,19 +46,19 @@ _ADDRESS_END = re.compile(
 
 
 def find_answers(text: str, fresh: bool) -> list[Span]:
-    """The answers to security questions in a customer's turn: any word may be one, "blue" and "Ford" alike.
+    """Return the answers to security questions in a customer's turn, which can be any words, such as "blue" or "Ford".
 
     Args:
         text: the turn, placeholders shielded.
-        fresh: whether the question stands right before it; otherwise only what is said to be the answer counts.
+        fresh: whether the question directly precedes it; otherwise only words that are called the answer count.
     """
     spans: list[Span] = []
     bare = fresh
     for start, end in clauses(text):
         for begin, stop in _alternatives(text, start, end):
-            found = _answer(text, begin, stop, bare)
-            if found:
-                spans.append(Span(*found, "SECURITY_ANSWER", SCORE))
+            answer = _answer(text, begin, stop, bare)
+            if answer:
+                spans.append(Span(*answer, "SECURITY_ANSWER", SCORE))
         bare = bare and text[start:end].strip() == ""
     return spans[:ANSWERS]
 
@@ -99,7 +99,7 @@ def _first(text: str, run: tuple[int, int]) -> str:
 
 
 def _run(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """The words from `start` on that can be an answer, an article before them left out."""
+    """Return the span of the words from `start` that can be an answer, without a leading article."""
     article = _ARTICLE.match(text, start, end)
     start = article.end() if article else start
     last, count, position = start, 0, start
@@ -120,7 +120,7 @@ def _run(text: str, start: int, end: int) -> tuple[int, int] | None:
 
 
 def find_credential(text: str, kind: str) -> list[Span]:
-    """A user name or a password: what is said to be it, or what is hardly another word of the sentence."""
+    """Return the text that is called a user name or password, or that is unlikely to be a word of the sentence."""
     start, end = without_fillers(text, 0, len(text))
     lead = _CREDENTIAL_LEAD.search(text, start, end)
     token = _CREDENTIAL.match(text, lead.end() if lead else start, end)
@@ -136,7 +136,7 @@ def find_credential(text: str, kind: str) -> list[Span]:
 
 
 def find_address(text: str) -> list[Span]:
-    """The address in an answer to a request for one: what is said to be it, or starts the turn and has a number."""
+    """Return the address in an answer: the text that is called an address, or that starts the turn; with a number."""
     start, end = without_fillers(text, 0, len(text))
     lead = _ADDRESS_LEAD.search(text, start, end)
     begin = lead.end() if lead else start

@@ -1,4 +1,4 @@
-"""What customers say of themselves in their own turn, asked or not: PINs, security answers, birth dates, accounts."""
+"""Detect values that customers name in their turns, asked or not: PINs, security answers, birth dates, accounts."""
 
 import re
 from collections.abc import Iterator
@@ -9,17 +9,15 @@ from tasks.scrub.dialogue.words import is_stop, is_usual
 from tasks.scrub.span import Span
 
 SCORE = 0.9
-ACCOUNT = 0.3  # a pattern with a checksum tells better which account it is, if there is one
+ACCOUNT = 0.3  # low, because a pattern with a checksum decides better which account it is
 ACCOUNT_DIGITS, PIN_DIGITS = 5, range(3, 7)
 
-# One of these stands in every text that says any of it.
+# Every text with such a value contains one of these.
 # fmt: off
 _INTRODUCING = (
     "name", "i'm", "i’m", "i am", "im ", "nmae", "naem", "this is", "call me", "it's", "host", " here", "speaking",
     "under ", "my ", "our ", "guest", "hosted", "short for", "for ", "the name",
 )
-# fmt: on
-# fmt: off
 _STATING = (
     "pin", "p.i.n", "maiden", "pet", "answer", "secur", "secret", "birth", "dob", "d.o.b", "born", "bday", "acc",
     "a/c", "ac#", "memorable", "dog", "cat", "verif",
@@ -76,12 +74,10 @@ _SECRET_AFTER = re.compile(
 
 
 def find_statements(text: str) -> list[Span]:
-    """The values that a customer's turn names as what they are.
+    """Return the values that a customer's turn names; spans may overlap.
 
     Args:
         text: the turn, placeholders shielded.
-    Returns:
-        Spans, which may overlap.
     """
     lower = text.lower()
     spans = find_introductions(text) if any(cue in lower for cue in _INTRODUCING) else []
@@ -115,9 +111,9 @@ def _figures(text: str) -> Iterator[Span]:
 
 def _secrets(text: str) -> Iterator[Span]:
     for match in _SECRET.finditer(text):
-        said = match[0].lower()
-        linked = match["link"].strip() != "" or "maiden" in said or "childhood" in said or any(map(str.isdigit, said))
-        if _WEAK.fullmatch(said) and not text[match.end() : match.end() + 1].isupper():
+        cue = match[0].lower()
+        linked = match["link"].strip() != "" or "maiden" in cue or "childhood" in cue or any(map(str.isdigit, cue))
+        if _WEAK.fullmatch(cue) and not text[match.end() : match.end() + 1].isupper():
             continue  # "my dog is sick"
         words = _words(text, match.end()) if linked else []
         later = None if words else _LATER.match(text, match.end())
@@ -128,7 +124,7 @@ def _secrets(text: str) -> Iterator[Span]:
 
 
 def _words(text: str, start: int) -> list[Span]:
-    """The words from `start` on that are an answer: "o hara" is one, "rex or bella" are two."""
+    """Return the answers that begin at `start`: "o hara" is one, "rex or bella" are two."""
     token = _VALUE.match(text, start)
     if token is None or is_stop(token[1]):
         return []

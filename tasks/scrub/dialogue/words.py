@@ -1,14 +1,14 @@
-"""Words that are never a value: what people say around an answer, and how they decline to give one."""
+"""Words that are never values: fillers around an answer, and ways to refuse one."""
 
 import re
 from functools import lru_cache
 
 from tasks.normalize.english import dictionary
 
-EVERYDAY = 1500
-USUAL = 3000  # rank by frequency of an English word that is hardly a name where it stands in lower case
+EVERYDAY = 1500  # frequency rank below which an English word is among the most common ones
+USUAL = 3000  # frequency rank below which an English word in lower case is unlikely to be a name
 
-# Function words, the small talk of a chat, and the nouns of the next thing that is said.
+# Function words, small talk, and nouns that begin the next statement.
 _STOP_WORDS = """
     a about above access account accounts acct address after again ago ah all alright also always am an and another
     any anybody anyone anything anyway appointment are around arrive arrived as asap ask asked at aware away bank be
@@ -42,7 +42,7 @@ _STOP_WORDS = """
 STOP = frozenset(_STOP_WORDS.split())
 _PRONOUNS = frozenset(["i", "it", "she", "they", "we"])
 _CLITICS = frozenset(["d", "ll", "m", "re", "s", "t", "ve"])
-# What may be said before the value, any number of times.
+# Fillers before a value, any number of them.
 FILLER = re.compile(
     r"(?:(?:sure(?: thing)?|yes|yeah|yea|yep|yup|ya|ok(?:ay)?|of course|certainly|absolutely|no (?:problem|worries)"
     r"|hi(?: there)?|hello(?: there)?|hey(?: there)?|good (?:morning|day|afternoon|evening)|u+m+|u+h+|e+r+m*|h+m+|well"
@@ -54,7 +54,7 @@ FILLER = re.compile(
     r"(?![\w'’])[\s,.!:;…-]*+)++",
     re.IGNORECASE,
 )
-# A clause that gives nothing.
+# Words of a clause that gives no value.
 REFUSAL = re.compile(
     r"\b(?:do(?:es)? ?n[o'’]?t|did ?n[o'’]?t|can ?n?[o'’]?t|could ?n[o'’]?t|won[’']?t|not|idk|dunno|no (?:idea|clue|pin"
     r"|longer)|forg[eo]t\w*|remember|recall|lost|unsure|already|why|how come|what(?! a\b)|how|where|when|which|who|whom"
@@ -74,7 +74,7 @@ TOKEN = re.compile(r"[^\W\d_]++(?:['’.-][^\W\d_]++)*+")
 
 @lru_cache(maxsize=16384)
 def is_usual(word: str) -> bool:
-    """Whether a word in lower case is so common in English that it is no name by itself; a form in -ing or -ed too."""
+    """Check whether a word in lower case is too common in English to be a name; forms in -ing, -ed and -ly are."""
     ranks = dictionary().ranks
     if ranks.get(word, USUAL) < USUAL:
         return True
@@ -84,12 +84,12 @@ def is_usual(word: str) -> bool:
 
 @lru_cache(maxsize=16384)
 def is_everyday(word: str) -> bool:
-    """Whether a word in lower case is among the commonest of English, or an adverb or a form in -ing or -ed."""
+    """Check whether a word in lower case is among the most common of English, an adverb, or a form in -ing or -ed."""
     return dictionary().ranks.get(word, EVERYDAY) < EVERYDAY or (word.endswith(("ing", "ed", "ly")) and is_usual(word))
 
 
 def is_stop(word: str) -> bool:
-    """Whether a word in any case is never part of a value."""
+    """Check whether a word, in any case, is never part of a value."""
     folded = word.casefold().replace("’", "'")
     head, apostrophe, tail = folded.partition("'")
     return folded.replace("'", "") in STOP or (

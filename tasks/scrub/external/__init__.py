@@ -1,15 +1,15 @@
-"""Larger detectors of names and the like: a spaCy pipeline or a Hugging Face token classifier, by one line of YAML.
+"""Larger detectors for names and addresses: a spaCy pipeline or a Hugging Face token classifier.
 
     detector: spacy:en_core_web_trf              an installed package, or a folder
     detector: transformers:dslim/bert-base-NER   a folder, or an id in the local cache or on the hub
 
-Patterns and cues find what they find besides. People's names count as PERSON. A place counts only as part of an
-address: where a house number or a postcode stands beside it, or beside the place next to it; "the flight to Boston" is
-nobody's. Organisations, dates, amounts and whatever else a general model tags are not looked at. Any other label, as of
-a model made for personal data, is taken by its own name: EMAIL, GIVENNAME1, SSN.
+Patterns and cues run as well. Names of people become PERSON. A place counts only as part of an address, next to a house
+number or a postcode, or next to such a place; the "Boston" in "the flight to Boston" is not personal. Organisations,
+dates, amounts and other labels of general models are ignored. All other labels, such as those of models for personal
+data, keep their names: EMAIL, GIVENNAME1, SSN.
 
-A model may score a text otherwise when others share its batch, by some 1e-7: texts go to it in the order of their
-length, scores are rounded before they are compared.
+A model's scores change by about 1e-7 with the composition of the batch. Texts are therefore processed in order of
+length, and scores are rounded before they are compared.
 """
 
 import importlib.metadata
@@ -28,24 +28,25 @@ Detector = Callable[[Sequence[str]], list[list[Span]]]
 
 
 def load(detector: str, folder: str = ".") -> Detector:
-    """The function that finds the model's spans in decoded texts; loaded once per process.
+    """Load a model, once per process, as a function from decoded texts to spans.
 
     Args:
         detector: `spacy:NAME` or `transformers:NAME`.
-        folder: where a relative path starts: the pipeline file's.
+        folder: base of relative paths, the pipeline file's folder.
     Returns:
-        Texts -> for each its spans, ordered, not overlapping, none touching a placeholder; scores 0 to 1.
+        A function from texts to the spans of each, ordered, without overlaps among them or with placeholders; scores
+        are 0 to 1.
     Raises:
-        ConfigError: the model cannot be had, see `check`.
+        ConfigError: the model is not available.
     """
     return _loaded(find(detector, folder))
 
 
 def check(detector: str, folder: str = ".") -> None:
-    """Refuse a detector that cannot be had or finds nothing; does not load it.
+    """Check that a detector is available and detects personal values, without loading it.
 
     Raises:
-        ConfigError: names what to install.
+        ConfigError: it is not or does not; the message says what to install or to change.
     """
     if detector.startswith("transformers:"):
         require_extra("train", "detector")
@@ -53,19 +54,19 @@ def check(detector: str, folder: str = ".") -> None:
 
 
 def equipment(detector: str, folder: str = ".") -> dict[str, str | None]:
-    """What decides the findings besides the code: the model's version or digest, and its library's version."""
-    found = find(detector, folder)
-    return {f"detector {detector}": f"{found.version}, {found.kind} {importlib.metadata.version(found.kind)}"}
+    """Return what affects detection besides the code: the model's version or digest, and its library's version."""
+    model = find(detector, folder)
+    return {f"detector {detector}": f"{model.version}, {model.kind} {importlib.metadata.version(model.kind)}"}
 
 
 @lru_cache(maxsize=2)
-def _loaded(found: Found) -> Detector:
-    tag = spacy_tagger(found) if found.kind == "spacy" else token_tagger(found)
+def _loaded(model: Found) -> Detector:
+    tag = spacy_tagger(model) if model.kind == "spacy" else token_tagger(model)
 
     def detect(texts: Sequence[str]) -> list[list[Span]]:
-        """Each distinct text once, from the shortest to the longest."""
+        """Tag each distinct text once, from the shortest to the longest."""
         distinct = sorted({text for text in texts if any(map(str.isalnum, text))}, key=lambda text: (len(text), text))
-        spans = {text: chosen(text, found) for text, found in zip(distinct, tag(distinct), strict=True)}
+        spans = {text: chosen(text, tagged) for text, tagged in zip(distinct, tag(distinct), strict=True)}
         return [list(spans.get(text, ())) for text in texts]
 
     return detect

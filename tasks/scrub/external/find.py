@@ -1,4 +1,4 @@
-"""Where a larger detector is: a folder, an installed package, the local cache, the hub; told without loading it."""
+"""Locate a larger detector without loading it: a folder, an installed package, the local cache or the hub."""
 
 import hashlib
 import importlib.metadata
@@ -16,13 +16,13 @@ from tasks.scrub.external.findings import entity_of
 
 @dataclass(frozen=True)
 class Found:
-    """A detector that can be loaded.
+    """An available detector.
 
     Attributes:
         kind: `spacy` or `transformers`.
         source: a folder, a package or an id.
-        revision: commit of an id; None for anything else.
-        version: of the package, or the commit, or a digest of the folder's files.
+        revision: the commit of an id, else None.
+        version: the version of a package, the commit of an id, or a digest of a folder's files.
     """
 
     kind: str
@@ -32,10 +32,10 @@ class Found:
 
 
 def find(detector: str, folder: str) -> Found:
-    """Find a detector.
+    """Locate a detector.
 
     Raises:
-        ConfigError: it is nowhere, or it is nothing that finds personal values.
+        ConfigError: it is not available, or does not detect personal values.
     """
     kind, _, name = detector.partition(":")
     look = {"spacy": _find_spacy, "transformers": _find_transformers}.get(kind)
@@ -56,17 +56,19 @@ def _find_spacy(name: str, folder: str) -> Found:
         place = next(iter(sorted(place.glob("*/meta.json"))), place / "meta.json").parent
     else:
         raise ConfigError(
-            f"detector: spaCy pipeline {name!r} is neither a folder nor an installed package; give a folder (a "
-            f"relative one starts at the pipeline file), or install it: python -m spacy download {name}",
+            f"detector: spaCy pipeline {name!r} is neither a folder nor an installed package; use a folder (relative "
+            f"to the pipeline file), or install the package: python -m spacy download {name}",
             "scrub",
         )
     try:
         meta = orjson.loads((place / "meta.json").read_bytes())
         labels = [label for of in meta.get("labels", {}).values() for label in of]
     except (OSError, ValueError, AttributeError):
-        raise ConfigError(f"detector: {name!r} is no spaCy pipeline: its meta.json cannot be read", "scrub") from None
+        raise ConfigError(
+            f"detector: {name!r} is not a spaCy pipeline: its meta.json is missing or unreadable", "scrub"
+        ) from None
     if not {"ner", "entity_ruler", "span_ruler"} & set(meta.get("pipeline", ())):
-        raise ConfigError(f"detector: spaCy pipeline {name!r} finds no entities (it has no `ner`)", "scrub")
+        raise ConfigError(f"detector: spaCy pipeline {name!r} detects no entities (it has no `ner`)", "scrub")
     _check_labels(name, [label for label in labels if isinstance(label, str)])
     return Found("spacy", str(place if local.is_dir() else name), None, version)
 
@@ -77,27 +79,27 @@ def _find_transformers(name: str, folder: str) -> Found:
     from tasks.augment.generators.models import resolve
 
     try:
-        found = resolve(name, folder, "detector")
+        model = resolve(name, folder, "detector")
     except ConfigError as error:
         raise ConfigError(error.problems, "scrub") from None
-    if found.folder is not None:
+    if model.folder is not None:
         try:
             with quiet():
-                config = AutoConfig.from_pretrained(str(found.folder))
+                config = AutoConfig.from_pretrained(str(model.folder))
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"detector: the config.json of {name!r} cannot be read ({type(error).__name__})", "scrub"
             ) from None
-        if not any(one.endswith("ForTokenClassification") for one in config.architectures or ()):
-            raise ConfigError(f"detector: {name!r} is no token classifier, as dslim/bert-base-NER is", "scrub")
+        if not any(name.endswith("ForTokenClassification") for name in config.architectures or ()):
+            raise ConfigError(f"detector: {name!r} is not a token classifier such as dslim/bert-base-NER", "scrub")
         _check_labels(name, list(config.id2label.values()))
-    return Found("transformers", found.source, found.revision, found.version)
+    return Found("transformers", model.source, model.revision, model.version)
 
 
 def _check_labels(name: str, labels: Sequence[str]) -> None:
     if labels and not any(entity_of(label) for label in labels):
         shown = ", ".join(sorted(set(labels))[:8])
-        raise ConfigError(f"detector: no label of {name!r} says something personal: {shown}", "scrub")
+        raise ConfigError(f"detector: no label of {name!r} stands for personal values: {shown}", "scrub")
 
 
 @lru_cache(maxsize=64)

@@ -1,13 +1,13 @@
-"""Which of a model's findings count, and as what: its labels as our types, whole words, places only in an address."""
+"""Convert a model's findings to ours: labels to types, spans to whole words, places only as parts of an address."""
 
 import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from deskloop.contract.placeholders import PLACEHOLDER
+from tasks.scrub.known import entity_name
+from tasks.scrub.shield import SHIELD, shield
 from tasks.scrub.span import Span
 
-COVER = "\ue000"  # stands for a placeholder's characters
 PLACE = "LOCATION"
 _LABELS: dict[str, str | None] = {
     "PER": "PERSON", "PERSON": "PERSON", "LOC": PLACE, "GPE": PLACE, "FAC": PLACE, "LOCATION": PLACE,
@@ -18,36 +18,32 @@ _LABELS: dict[str, str | None] = {
 _NUMBER_BEFORE = re.compile(r"\b[0-9]{1,6}[A-Za-z]?[\s,]{1,2}\Z")
 _NUMBER_AFTER = re.compile(r"[\s,]{1,2}(?:[0-9]{4,6}(?:-[0-9]{4})?|[A-Z]{1,2}[0-9][A-Z0-9]?\s?[0-9][A-Z]{2})\b", re.I)
 _BETWEEN = re.compile(r"[\s,]{1,3}")
-_WINDOW = 24  # characters before a place in which a house number is looked for
+_WINDOW = 24  # characters before a place that are searched for a house number
 
 
 @lru_cache(maxsize=512)
 def entity_of(label: str) -> str | None:
-    """Our type for a model's label, its `B-` or `I-` taken off; None for what is not looked at."""
+    """Return our type for a model's label, without its `B-` or `I-`; None for ignored labels."""
     bare = re.sub(r"^[BIELSU]-", "", label.upper())
-    if bare in _LABELS:
-        return _LABELS[bare]
-    from tasks.scrub.known import entity_name  # here, since it needs the detection that may load this module
-
-    return entity_name(bare)
+    return _LABELS[bare] if bare in _LABELS else entity_name(bare)
 
 
 def chosen(text: str, spans: Sequence[Span]) -> list[Span]:
-    """Of a model's spans those that count: trimmed, whole words, clear of placeholders, places only in an address."""
-    covered = PLACEHOLDER.sub(lambda match: COVER * len(match[0]), text)
+    """Return the spans to use: trimmed to whole words, clear of placeholders, places only as parts of an address."""
+    covered = shield(text)
     whole: list[Span] = []
     for span in sorted(spans, key=lambda span: (span.start, -span.end)):
         if whole and span.start < whole[-1].end:
             continue
         start, end = _whole(text, span.start, span.end)
-        if start < end and COVER not in covered[start:end]:
+        if start < end and SHIELD not in covered[start:end]:
             whole.append(Span(start, end, span.type, span.score))
     address = _address_parts(text, whole)
     return [span for place, span in enumerate(whole) if span.type != PLACE or place in address]
 
 
 def _whole(text: str, start: int, end: int) -> tuple[int, int]:
-    """Grown to whole words, without what is no letter or digit at its ends."""
+    """Trim everything but letters and digits from the ends of a span, then extend it to whole words."""
     while start < end and not text[start].isalnum():
         start += 1
     while end > start and not text[end - 1].isalnum():
@@ -60,7 +56,7 @@ def _whole(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _address_parts(text: str, spans: Sequence[Span]) -> set[int]:
-    """Which of the spans are places of an address: with a number beside them, or beside one that is."""
+    """Return the indices of places that are parts of an address: next to a number, or next to another part."""
     parts = {
         place
         for place, span in enumerate(spans)

@@ -1,4 +1,4 @@
-"""Models as functions from texts to spans."""
+"""Load models as functions from texts to spans."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,17 +11,17 @@ from tasks.scrub.span import Span
 
 Tagger = Callable[[list[str]], list[list[Span]]]
 
-PIECE, MARGIN = 2000, 200  # characters that spaCy is given at once, and of overlap
+PIECE, MARGIN = 2000, 200  # characters per piece for spaCy, and of overlap between pieces
 STRIDE = 64  # tokens of overlap between two windows of a classifier
-LONGEST = 512  # tokens of a window, if the model takes as many
+LONGEST = 512  # maximum tokens of a window
 BATCH = 32  # windows
 DECIMALS = 3  # of a score
-SURE = 0.85  # what spaCy's findings score: its models do not say how sure they are
+SURE = 0.85  # score of spaCy's findings, whose models report no confidence
 UNUSED = ("parser", "lemmatizer", "attribute_ruler", "tagger", "morphologizer", "senter", "textcat")
 
 
 def spacy_tagger(detector: Found) -> Tagger:
-    """A spaCy pipeline as a function; texts of any length, in overlapping pieces."""
+    """Load a spaCy pipeline as a function; long texts are processed in overlapping pieces."""
     import spacy
 
     spacy.prefer_gpu()
@@ -30,28 +30,28 @@ def spacy_tagger(detector: Found) -> Tagger:
 
     def tag(texts: list[str]) -> list[list[Span]]:
         pieces = [(number, offset, piece) for number, text in enumerate(texts) for offset, piece in _pieces(text)]
-        found: list[list[Span]] = [[] for _ in texts]
+        spans: list[list[Span]] = [[] for _ in texts]
         documents = pipeline.pipe((piece for _, _, piece in pieces), batch_size=BATCH)
         for (number, offset, piece), document in zip(pieces, documents, strict=True):
             edge = offset + (MARGIN // 2 if offset else 0)
             last = offset + len(piece) - (MARGIN // 2 if offset + len(piece) < len(texts[number]) else 0)
-            for one in document.ents:
-                entity, start = entity_of(one.label_), offset + one.start_char
+            for mention in document.ents:
+                entity, start = entity_of(mention.label_), offset + mention.start_char
                 if entity and edge <= start < last:
-                    found[number].append(Span(start, offset + one.end_char, entity, SURE))
-        return found
+                    spans[number].append(Span(start, offset + mention.end_char, entity, SURE))
+        return spans
 
     return tag
 
 
 def _pieces(text: str) -> list[tuple[int, str]]:
-    """(offset, piece) that overlap by `MARGIN`; what begins in the middle of the overlap belongs to the later one."""
+    """Return (offset, piece); pieces overlap by `MARGIN`, and the middle of an overlap separates their findings."""
     step = PIECE - MARGIN
     return [(offset, text[offset : offset + PIECE]) for offset in range(0, max(1, len(text) - MARGIN), step)]
 
 
 def token_tagger(detector: Found) -> Tagger:
-    """A Hugging Face token classifier as a function, on the GPU if there is one.
+    """Load a Hugging Face token classifier as a function, on the GPU if there is one.
 
     Raises:
         ConfigError: it cannot be loaded.
@@ -87,7 +87,7 @@ def token_tagger(detector: Found) -> Tagger:
 def _classified(
     texts: list[str], tokenizer: Any, scores: Callable[[Any], Any], labels: Sequence[str], limit: int
 ) -> list[list[Span]]:
-    """The spans of each text: windows through the model, for each token the window in which it stands most central."""
+    """Return the spans of each text; each token takes its label from the window in which it is most central."""
     with quiet():
         encoded = tokenizer(
             texts, truncation=True, max_length=limit, stride=min(STRIDE, limit // 4), return_overflowing_tokens=True,
@@ -101,20 +101,20 @@ def _classified(
         probabilities = scores({name: [encoded[name][window] for window in batch] for name in names})
         for window, rows in zip(batch, probabilities, strict=True):
             tokens = encoded["offset_mapping"][window]
-            known = best[encoded["overflow_to_sample_mapping"][window]]
+            chosen = best[encoded["overflow_to_sample_mapping"][window]]
             rounded = (rows * 10**DECIMALS).round()
             for place, (begin, end) in enumerate(tokens):
                 margin = min(place, len(tokens) - 1 - place)
-                if begin < end and margin > known.get((begin, end), (-1, 0, 0.0))[0]:
+                if begin < end and margin > chosen.get((begin, end), (-1, 0, 0.0))[0]:
                     label = int(rounded[place].argmax())
-                    known[begin, end] = margin, label, float(rounded[place][label]) / 10**DECIMALS
-    return [_joined(text, found, labels) for text, found in zip(texts, best, strict=True)]
+                    chosen[begin, end] = margin, label, float(rounded[place][label]) / 10**DECIMALS
+    return [_joined(text, labelled, labels) for text, labelled in zip(texts, best, strict=True)]
 
 
-def _joined(text: str, found: dict[tuple[int, int], tuple[int, int, float]], labels: Sequence[str]) -> list[Span]:
-    """Tokens of one type that nothing but space parts as one span; a `B-` in a new word begins another."""
+def _joined(text: str, labelled: dict[tuple[int, int], tuple[int, int, float]], labels: Sequence[str]) -> list[Span]:
+    """Join tokens of one type that only white space separates; a `B-` in a new word begins another span."""
     spans: list[Span] = []
-    for (start, end), (_, label, score) in sorted(found.items()):
+    for (start, end), (_, label, score) in sorted(labelled.items()):
         entity = entity_of(labels[label])
         if entity is None:
             continue

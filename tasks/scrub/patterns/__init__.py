@@ -1,7 +1,7 @@
-"""Presidio's pattern recognizers, run over whole batches: the same findings, many times faster.
+"""Run Presidio's pattern recognizers over batches of texts: the same findings, many times faster.
 
-`Engine` takes recognizer objects as Presidio builds them (patterns, checksums, scores and context words stay there) and
-runs each only on the texts that can hold a match.
+`Engine` takes recognizer objects as Presidio builds them, with their patterns, checksums, scores and context words, and
+runs each only on texts that can contain a match.
 """
 
 from tasks.scrub.patterns.engine import Engine

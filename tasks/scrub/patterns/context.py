@@ -1,7 +1,7 @@
-"""Context words, as Presidio's `LemmaContextAwareEnhancer` counts them, on the tokens of a blank spaCy pipeline.
+"""Match context words like Presidio's `LemmaContextAwareEnhancer`, on the tokens of a blank spaCy pipeline.
 
-A blank pipeline has no lemmas: the words themselves stand in for them, or (`words=False`) nothing does, which is what
-Presidio makes of a blank pipeline as it comes, so that no context word is ever found.
+A blank pipeline has no lemmas, so the words themselves are used. With `words=False` no context word ever matches, which
+is Presidio's own behaviour with a blank pipeline.
 """
 
 import re
@@ -15,7 +15,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Context:
-    """Raises the score of a finding that stands near a context word."""
+    """Raises the scores of findings near context words."""
 
     def __init__(self, enhancer: Any, words: bool = True) -> None:
         self.words = words
@@ -25,15 +25,15 @@ class Context:
         self._most = enhancer.MAX_SCORE
 
     def raised(self, score: float) -> float:
-        """A score after a context word was found."""
+        """Return the score of a finding near a context word."""
         return float(min(max(score + self._factor, self._least), self._most))
 
     def may_support(self, lowered: str, context: Sequence[str]) -> bool:
-        """Whether a text, in lower case, holds one of the words (which are lower-cased) at all."""
+        """Check whether a lower-cased text contains any of the lower-cased words."""
         return self.words and any(word in lowered for word in context)
 
     def supported(self, tokens: "Tokens", start: int, context: Sequence[str]) -> bool:
-        """Whether one of the words stands near the finding that starts at `start`."""
+        """Check whether any of the words is near the finding that starts at `start`."""
         around = tokens.around(start, self._before, self._after)
         if self._whole:
             return not around.isdisjoint(context)
@@ -41,7 +41,7 @@ class Context:
 
 
 class Tokens:
-    """A text's tokens: where each ends, its lower-cased form, and whether that is one of the text's keywords."""
+    """The tokens of a text: their ends, their lower-cased forms, and which of these are keywords."""
 
     def __init__(self, text: str) -> None:
         from spacy.attrs import IDX, LENGTH
@@ -59,9 +59,9 @@ class Tokens:
         self._keywords = keywords
 
     def around(self, start: int, before: int, after: int) -> set[str]:
-        """The keywords near the token at an offset, that token included; more than `before` and `after` are passed."""
+        """Return the keyword at an offset with up to `before` keywords to its left and `after` to its right."""
         index = bisect_right(self._ends, start)
-        index = min(index, len(self._ends) - 1)  # behind the last word there is only a space
+        index = min(index, len(self._ends) - 1)  # only white space follows the last word
         return self._take(range(index, -1, -1), before + 1) | self._take(range(index, len(self._words)), after + 1)
 
     def _take(self, order: range, wanted: int) -> set[str]:
@@ -75,14 +75,14 @@ class Tokens:
 
 
 def forgetting() -> AbstractContextManager[Any]:
-    """A block after which spaCy forgets the words that it first saw in it, which it would keep otherwise."""
+    """Return a context manager that frees the words which spaCy adds to its vocabulary in the block."""
     zone: AbstractContextManager[Any] = _language()[0].memory_zone()
     return zone
 
 
 @cache
 def _language() -> tuple[Any, Any]:
-    """A blank English pipeline, and the test for a word that is neither a stop word nor punctuation."""
+    """Return a blank English pipeline, and a function that rejects stop words and punctuation."""
     import spacy
     from spacy.attrs import IS_PUNCT, IS_STOP
 

@@ -1,4 +1,4 @@
-"""The engine: Presidio's recognizers over a batch of texts, each on the texts that can hold what it looks for."""
+"""The engine that runs Presidio's recognizers, each only on texts that can contain a match."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ Scan = Callable[[str], list[Hit]]
 
 @dataclass(frozen=True)
 class Rule:
-    """One recognizer, or one pattern of one.
+    """A recognizer, or a single pattern of one.
 
     Attributes:
-        number: of its recognizer, in the registry's order.
-        needs: what a text must hold.
-        scan: text -> hits.
+        number: index of the recognizer.
+        needs: characters that a text must contain.
+        scan: function from a text to hits.
     """
 
     number: int
@@ -31,13 +31,13 @@ class Rule:
 
 
 class Engine:
-    """Presidio's recognizers, ready to run.
+    """Presidio's recognizers, compiled for fast runs.
 
     Args:
-        recognizers: Presidio's objects. One that has a method `scan(text) -> [(start, end, score)]` is asked that way.
+        recognizers: Presidio's objects; if one has a method `scan(text) -> [(start, end, score)]`, that is called.
         enhancer: a `LemmaContextAwareEnhancer`.
-        words: whether the words of a text stand in for the lemmas that a blank pipeline does not have.
-        seconds: for one pattern on one text; None: no limit.
+        words: whether words replace the lemmas that a blank pipeline does not have.
+        seconds: time limit of a pattern on a text; None: no limit.
     """
 
     def __init__(
@@ -56,22 +56,22 @@ class Engine:
         return bool(self._rules)
 
     def analyze(self, texts: Sequence[str]) -> list[list[Span]]:
-        """What `BatchAnalyzerEngine.analyze_iterator` finds in n texts, in its order: surest first."""
+        """Return the findings of `BatchAnalyzerEngine.analyze_iterator` in n texts, highest score first."""
         with forgetting():
-            found = {text: _distinct(self.find(text)) for text in dict.fromkeys(texts)}
-        return [found[text] for text in texts]
+            spans = {text: _distinct(self.find(text)) for text in dict.fromkeys(texts)}
+        return [spans[text] for text in texts]
 
     def find(self, text: str) -> list[Span]:
-        """Every finding in one text, duplicates of several recognizers included."""
+        """Return all findings in a text, including duplicates from different recognizers."""
         rules = self._that_may_match(text)
         if not rules:
             return []
         hits: dict[int, list[Hit]] = {}
         for rule in rules:
             if len(text) >= rule.needs.width:
-                found = rule.scan(text)
-                if found:
-                    hits.setdefault(rule.number, []).extend(found)
+                matches = rule.scan(text)
+                if matches:
+                    hits.setdefault(rule.number, []).extend(matches)
         return self._with_context(text, hits) if hits else []
 
     def _that_may_match(self, text: str) -> list[Rule]:
@@ -84,23 +84,23 @@ class Engine:
 
     def _with_context(self, text: str, hits: dict[int, list[Hit]]) -> list[Span]:
         near = _Near(text)
-        spans = []
-        for number, found in hits.items():
+        result = []
+        for number, matches in hits.items():
             entity, words = self._entities[number], self._words[number]
-            spans_of_one = _distinct([Span(start, end, entity, score) for start, end, score in found])
+            spans = _distinct([Span(start, end, entity, score) for start, end, score in matches])
             if words and self._context.may_support(near.lowered, words):
-                spans_of_one = [
+                spans = [
                     span._replace(score=self._context.raised(span.score))
                     if span.score < 1.0 and self._context.supported(near.tokens, span.start, words)
                     else span
-                    for span in spans_of_one
+                    for span in spans
                 ]
-            spans += spans_of_one
-        return spans
+            result += spans
+        return result
 
 
 class _Near:
-    """What a text's context is looked up in, made when it is first needed."""
+    """The forms of a text in which context words are searched, computed on first use."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -115,18 +115,18 @@ class _Near:
 
 
 def _distinct(spans: Sequence[Span]) -> list[Span]:
-    """Presidio's `remove_duplicates`: one inside another of its type goes, unless it is surer; the surest first."""
+    """Apply Presidio's `remove_duplicates`: remove spans inside others of their type, unless they score higher."""
     if len(spans) < 2:
         return list(spans)
     ordered = sorted(set(spans), key=lambda span: (span.type, span.start, span.start - span.end, -span.score))
-    kept: list[Span] = []
+    result: list[Span] = []
     active: list[Span] = []
     for span in ordered:
         active = [other for other in active if other.type == span.type and other.end >= span.start]
         if not any(span.end <= other.end and span.score <= other.score for other in active):
-            kept.append(span)
+            result.append(span)
             active.append(span)
-    return sorted(kept, key=lambda span: (-span.score, span.start, span.start - span.end))
+    return sorted(result, key=lambda span: (-span.score, span.start, span.start - span.end))
 
 
 def _rules(number: int, recognizer: Any, seconds: float | None) -> Iterator[Rule]:
@@ -159,7 +159,7 @@ def _phone_rule(number: int, recognizer: Any) -> Rule:
 
 
 def _pattern_scan(recognizer: Any, pattern: Any, seconds: float | None) -> Scan:
-    """`PatternRecognizer`'s way with one pattern: match, validate, invalidate."""
+    """Return `PatternRecognizer`'s procedure for one pattern: match, validate, invalidate."""
     import regex  # type: ignore[import-untyped]
     from presidio_analyzer import PatternRecognizer
 
@@ -171,8 +171,8 @@ def _pattern_scan(recognizer: Any, pattern: Any, seconds: float | None) -> Scan:
             return [match.span() for match in search(text, timeout=seconds)]
         except TimeoutError:
             raise DataError(
-                f"scrub: the pattern of {entity} took over {seconds} s on {len(text)} characters: simplify it, nested "
-                "repetitions such as (a+)+ are the usual cause"
+                f"scrub: the pattern of {entity} took over {seconds} s on {len(text)} characters; simplify it (nested "
+                "repetitions such as (a+)+ are the usual cause)"
             ) from None
 
     validate = recognizer.validate_result if kind.validate_result is not PatternRecognizer.validate_result else None
@@ -198,10 +198,10 @@ def _pattern_scan(recognizer: Any, pattern: Any, seconds: float | None) -> Scan:
 
 
 def _analyzed(recognizer: Any) -> Scan:
-    """A recognizer with a way of its own: asked as Presidio asks it."""
+    """Return a scan that calls the recognizer's own `analyze`."""
 
     def scan(text: str) -> list[Hit]:
-        found = recognizer.analyze(text, recognizer.supported_entities, None)
-        return [(result.start, result.end, result.score) for result in found]
+        results = recognizer.analyze(text, recognizer.supported_entities, None)
+        return [(result.start, result.end, result.score) for result in results]
 
     return scan

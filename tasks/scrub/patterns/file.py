@@ -1,4 +1,4 @@
-"""A pipeline's own recognizers: a YAML file in Presidio's format, read by Presidio's own code.
+"""Load your own recognizers from a YAML file in Presidio's format, with Presidio's code.
 
     recognizers:
       - name: Order number
@@ -9,7 +9,7 @@
         supported_entity: STAFF
         deny_list: [Mr. Example]
 
-Deny lists may name people: no error repeats what the file holds.
+Deny lists may name people, so no error message quotes the file.
 """
 
 import hashlib
@@ -21,29 +21,29 @@ from deskloop.contract.errors import ConfigError, InputError
 from deskloop.contract.files import read_small
 from deskloop.pipeline.yaml_file import load_yaml
 
-MAX_BYTES, MAX_VALUES = 5_000_000, 500_000  # deny lists may be long
+MAX_BYTES, MAX_VALUES = 5_000_000, 500_000  # of the file; deny lists may be long
 EXPECTED = "expected a mapping with a list `recognizers`, each with `supported_entity` and `patterns` or `deny_list`"
 
 
 def silence() -> None:
-    """Presidio logs the text of what it cannot check: its logger gets no record out of this process."""
+    """Silence Presidio's logger, which records texts that it cannot check."""
     logger = logging.getLogger("presidio-analyzer")
     logger.setLevel(logging.CRITICAL + 1)
     logger.propagate = False
 
 
 def check(file: str, folder: str = ".") -> None:
-    """Refuse a file that Presidio cannot load, or whose patterns match the empty text.
+    """Check that Presidio can load a file and that none of its patterns matches the empty text.
 
     Raises:
-        ConfigError: names the path and the number of the recognizer, and quotes nothing.
+        ConfigError: with the path and the number of the recognizer, without quoting the file.
     """
     if file:
         load_recognizers(str(Path(folder) / file))
 
 
 def equipment(file: str, folder: str = ".") -> dict[str, str | None]:
-    """What decides the findings besides the code: the file's digest; None where it is missing."""
+    """Return what affects detection besides the code: the digest of the file, None if it is missing."""
     if not file:
         return {}
     path = Path(folder) / file
@@ -51,14 +51,12 @@ def equipment(file: str, folder: str = ".") -> dict[str, str | None]:
 
 
 def load_recognizers(path: str) -> list[Any]:
-    """The recognizers of a file, in its order, for whatever language each says.
+    """Load the recognizers of a YAML file, in order, for all languages.
 
-    Args:
-        path: of the YAML file.
     Returns:
         `PatternRecognizer`s.
     Raises:
-        ConfigError: there is no such file, or it is no list of pattern and deny-list recognizers.
+        ConfigError: the file is missing, or is not a list of pattern and deny-list recognizers.
     """
     silence()
     import yaml
@@ -70,7 +68,7 @@ def load_recognizers(path: str) -> list[Any]:
     except OSError as error:
         raise ConfigError(f"scrub.recognizers: cannot read it ({type(error).__name__})", path) from None
     except (yaml.YAMLError, ValueError, RecursionError):  # some of them quote the file
-        raise ConfigError("scrub.recognizers: it is no YAML", path) from None
+        raise ConfigError("scrub.recognizers: it is not valid YAML", path) from None
     listed = content.get("recognizers") if isinstance(content, dict) else None
     if not isinstance(listed, list) or not listed:
         raise ConfigError(f"scrub.recognizers: {EXPECTED}", path)
@@ -86,7 +84,7 @@ def load_recognizers(path: str) -> list[Any]:
 
 
 def _load(entry: Any, content: dict[str, Any]) -> tuple[str, list[Any]]:
-    """What is wrong with one recognizer, and what Presidio makes of it."""
+    """Return the problem of an entry ("": none) and the recognizers that Presidio builds from it."""
     from presidio_analyzer.recognizer_registry import RecognizerRegistryProvider
 
     if not isinstance(entry, dict) or not (entry.get("patterns") or entry.get("deny_list")):
@@ -101,11 +99,11 @@ def _load(entry: Any, content: dict[str, Any]) -> tuple[str, list[Any]]:
         made = RecognizerRegistryProvider(registry_configuration=configuration).create_recognizer_registry().recognizers
         texts = [recognizer.analyze("", recognizer.supported_entities) for recognizer in made]
         empty = any(_matches_nothing(recognizer) for recognizer in made)
-    except Exception as error:  # whatever Presidio, Pydantic or `regex` raise: their messages quote the file
-        return f"is refused by Presidio ({type(error).__name__}): {EXPECTED}", []
+    except Exception as error:  # from Presidio, Pydantic or `regex`, whose messages quote the file
+        return f"is rejected by Presidio ({type(error).__name__}): {EXPECTED}", []
     if not made or len(texts) != len(made):
-        return f"gives no recognizer: {EXPECTED}", []
-    return ("has a pattern that matches the empty text: it would match everywhere" if empty else ""), made
+        return f"defines no recognizer: {EXPECTED}", []
+    return ("has a pattern that matches the empty text, so it would match everywhere" if empty else ""), made
 
 
 def _matches_nothing(recognizer: Any) -> bool:

@@ -1,7 +1,7 @@
-"""What a text must hold for a regular expression to match in it: conditions read off the expression itself.
+"""Derive from a regular expression which characters a text must contain for a match.
 
-Cheap and sound: a text that lacks them holds no match, a text that has them may hold one. Only characters without
-case are counted, because Presidio ignores case. An expression that cannot be analysed needs nothing.
+The conditions are necessary and cheap to check: a text that lacks them has no match, any other text may have one. Only
+characters without case are counted, because Presidio ignores case. An expression that cannot be analysed has no needs.
 """
 
 import re
@@ -14,8 +14,8 @@ from typing import Any
 
 import regex  # type: ignore[import-untyped]
 
-MARKS = ("@", ".", ":", "-", "/", ":-")  # characters that are counted besides digits; the last is either of two
-# Syntax of `regex` that `re` reads as something else: fuzzy matching, as in `(?:word){e<=1}`.
+MARKS = ("@", ".", ":", "-", "/", ":-")  # characters that are counted besides digits; the last item is either of two
+# Syntax of `regex` that `re` interprets differently: fuzzy matching, as in `(?:word){e<=1}`.
 _FUZZY = re.compile(r"\{[^{}]*[a-z:][^{}]*\}")
 _DIGITS = frozenset(range(ord("0"), ord("9") + 1))
 _KINDS = (_DIGITS, *(frozenset(map(ord, mark)) for mark in MARKS))
@@ -27,12 +27,12 @@ _INNER_DOT = re.compile(r"\.\S")
 
 @dataclass(frozen=True)
 class Needs:
-    """The least that a text must hold.
+    """The minimum that a text must contain.
 
     Attributes:
-        counts: how many digits, then how many of each of MARKS.
-        inner_dot: a full stop with something other than white space right after it.
-        width: characters.
+        counts: number of digits, then of each of MARKS.
+        inner_dot: whether it needs a full stop directly before a character other than white space.
+        width: number of characters.
     """
 
     counts: tuple[int, ...] = (0,) * (1 + len(MARKS))
@@ -40,11 +40,11 @@ class Needs:
     width: int = 0
 
     def met(self, counts: Sequence[int], inner_dot: bool) -> bool:
-        """Whether a text with these counts may match, its length aside."""
+        """Check whether a text with these counts may match, regardless of its length."""
         return all(map(int.__ge__, counts, self.counts)) and (inner_dot or not self.inner_dot)
 
     def either(self, other: "Needs") -> "Needs":
-        """What is needed where one of two expressions is to match."""
+        """Return the needs of an alternation of two expressions."""
         counts = tuple(map(min, self.counts, other.counts))
         return Needs(counts, self.inner_dot and other.inner_dot, min(self.width, other.width))
 
@@ -53,12 +53,12 @@ NOTHING = Needs()
 
 
 def needs(expression: str, flags: int) -> Needs:
-    """The needs of an expression of the module `regex`, with that module's flags."""
+    """Return the needs of an expression with flags, both of the module `regex`."""
     if flags & regex.VERBOSE or _FUZZY.search(expression):
         return NOTHING
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # a nested set is a warning in `re`, and another language in `regex`
+            warnings.simplefilter("error")  # a nested set gives a warning in `re` and has another meaning in `regex`
             tree = parser.parse(expression)
     except (re.error, RecursionError, OverflowError, Warning):
         return NOTHING
@@ -66,7 +66,7 @@ def needs(expression: str, flags: int) -> Needs:
 
 
 def tally(text: str) -> tuple[int, ...]:
-    """How many digits, then how many of each of MARKS, a text holds."""
+    """Count the digits of a text, then each of MARKS."""
     if text.isascii():
         digits = len(_ASCII_DIGIT.findall(text))
     else:
@@ -76,12 +76,12 @@ def tally(text: str) -> tuple[int, ...]:
 
 
 def has_inner_dot(text: str) -> bool:
-    """Whether a full stop stands right before something other than white space."""
+    """Check for a full stop directly before a character other than white space."""
     return _INNER_DOT.search(text) is not None
 
 
 def _count(tree: Any, wanted: frozenset[int]) -> int:
-    """The least number of characters out of `wanted` in any match."""
+    """Return the minimum number of characters from `wanted` in any match."""
     return sum(_count_one(code, value, wanted) for code, value in tree)
 
 
@@ -103,7 +103,7 @@ def _count_one(code: Any, value: Any, wanted: frozenset[int]) -> int:
 
 
 def _within(code: Any, value: Any, wanted: frozenset[int]) -> bool:
-    """Whether one item of a character set holds nothing outside `wanted`."""
+    """Check whether an item of a character set is a subset of `wanted`."""
     if code is op.LITERAL:
         return value in wanted
     if code is op.RANGE:
@@ -112,24 +112,24 @@ def _within(code: Any, value: Any, wanted: frozenset[int]) -> bool:
 
 
 def _has_inner_dot(tree: Any) -> bool:
-    """Whether every match holds a full stop and, right after it, something other than white space."""
+    """Check whether every match contains a full stop directly before a character other than white space."""
     items = list(tree)
     for index, (code, value) in enumerate(items):
         if code is op.LITERAL and value == ord("."):
-            held = _solid_start(items[index + 1 :])
+            required = _solid_start(items[index + 1 :])
         elif code is op.BRANCH:
-            held = all(map(_has_inner_dot, value[1]))
+            required = all(map(_has_inner_dot, value[1]))
         elif code is op.SUBPATTERN:
-            held = _has_inner_dot(value[3])
+            required = _has_inner_dot(value[3])
         else:
-            held = code in (op.MAX_REPEAT, op.MIN_REPEAT) and value[0] > 0 and _has_inner_dot(value[2])
-        if held:
+            required = code in (op.MAX_REPEAT, op.MIN_REPEAT) and value[0] > 0 and _has_inner_dot(value[2])
+        if required:
             return True
     return False
 
 
 def _solid_start(items: Sequence[Any]) -> bool:
-    """Whether these items begin with a character that is not white space, in every match."""
+    """Check whether every match of these items begins with a character other than white space."""
     if not items:
         return False
     code, value = items[0]

@@ -1,6 +1,6 @@
-"""What python-phonenumbers' metadata rule out at a glance: digits that are no number of a region, however parsed.
+"""Rule out digits that cannot be a phone number of a region, from python-phonenumbers' metadata, without parsing.
 
-Each rule is a necessary condition of `is_valid_number` after `parse`: whoever fails it would be refused there.
+Each rule is a necessary condition of `is_valid_number` after `parse`.
 """
 
 import re
@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 _DIGIT = re.compile(r"\d")
-_PLAIN = re.compile(r"[0-9 ().\[\]/-]+")  # nothing in it begins an extension
+_PLAIN = re.compile(r"[0-9 ().\[\]/-]+")  # no extension can begin with any of these
 _NOT_DIGIT = re.compile(r"[^0-9]+")
 _TYPES = (
     "fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost", "personal_number", "voip", "pager", "uan",
@@ -17,12 +17,12 @@ _TYPES = (
 
 
 class _Plan(NamedTuple):
-    """A region's numbering plan.
+    """The numbering plan of a region.
 
     Attributes:
-        abroad: what begins an international call.
-        national: a whole national number, of any region with the country code.
-        before: what may stand before it: the country code, national prefixes; None: anything.
+        abroad: matches the international prefix.
+        national: matches a national number of any region with the same country code.
+        before: matches what may precede it: the country code, national prefixes; None: anything.
     """
 
     abroad: re.Pattern[str]
@@ -31,10 +31,10 @@ class _Plan(NamedTuple):
 
 
 def may_be_valid(candidate: str, region: str) -> bool:
-    """Whether a candidate without a `+` may be a valid number for who is in a region.
+    """Check whether a candidate without a `+` may be a valid number when dialled in a region.
 
-    `parse` takes off the country code and the national prefix from the front, nothing else; what is left must match
-    one type of number of the region, or of another one with its country code.
+    `parse` only strips the country code and the national prefix; the rest must match one of the number types of the
+    region, or of another region with the same country code.
     """
     if not _PLAIN.fullmatch(candidate):
         return True
@@ -54,8 +54,8 @@ def _plan(region: str) -> _Plan:
     from phonenumbers import PhoneMetadata
     from phonenumbers.phonenumberutil import COUNTRY_CODE_TO_REGION_CODE
 
-    own: Any = PhoneMetadata.metadata_for_region(region)
-    code = own.country_code
+    metadata_of_region: Any = PhoneMetadata.metadata_for_region(region)
+    code = metadata_of_region.country_code
     main: Any = PhoneMetadata.metadata_for_region(COUNTRY_CODE_TO_REGION_CODE[code][0])
     patterns = {
         desc.national_number_pattern
@@ -63,17 +63,17 @@ def _plan(region: str) -> _Plan:
         for desc in (getattr(metadata, name) for name in _TYPES)
         if desc is not None and desc.national_number_pattern
     }
-    prefixes = {metadata.national_prefix_for_parsing for metadata in (own, main)} - {None}
+    prefixes = {metadata.national_prefix_for_parsing for metadata in (metadata_of_region, main)} - {None}
     before = None
-    if not own.national_prefix_transform_rule and not main.national_prefix_transform_rule:
+    if not metadata_of_region.national_prefix_transform_rule and not main.national_prefix_transform_rule:
         prefix = "|".join(f"(?:{prefix})" for prefix in sorted(prefixes)) or "(?!)"
         before = re.compile(rf"(?:{code})?(?:{prefix}){{0,2}}")
     national = "|".join(f"(?:{pattern})" for pattern in sorted(patterns))
-    return _Plan(re.compile(own.international_prefix), re.compile(national), before)
+    return _Plan(re.compile(metadata_of_region.international_prefix), re.compile(national), before)
 
 
 def _all(code: int) -> list[Any]:
-    """The metadata of every region with a country code."""
+    """Return the metadata of every region with a country code."""
     from phonenumbers import PhoneMetadata
     from phonenumbers.phonenumberutil import COUNTRY_CODE_TO_REGION_CODE
 
@@ -85,17 +85,17 @@ def _all(code: int) -> list[Any]:
 
 @cache
 def least_digits(region: str) -> int:
-    """Digits below which nothing is a valid number in a region, where it does not begin with `+`."""
+    """Return the minimum digits of a valid number in a region that does not begin with `+`."""
     from phonenumbers import PhoneMetadata
 
-    own: Any = PhoneMetadata.metadata_for_region(region)
-    prefix = 2  # of an international call: 00, 011
-    return min(_shortest_national(own.country_code), prefix + shortest_international())
+    metadata: Any = PhoneMetadata.metadata_for_region(region)
+    prefix = 2  # minimum digits of an international prefix: 00, 011
+    return min(_shortest_national(metadata.country_code), prefix + shortest_international())
 
 
 @cache
 def shortest_international() -> int:
-    """Digits below which nothing is a valid number anywhere, country code included."""
+    """Return the minimum digits of a valid number of any region, country code included."""
     from phonenumbers.phonenumberutil import COUNTRY_CODE_TO_REGION_CODE
 
     return min(len(str(code)) + _shortest_national(code) for code in COUNTRY_CODE_TO_REGION_CODE)
@@ -103,7 +103,7 @@ def shortest_international() -> int:
 
 @cache
 def _shortest_national(code: int) -> int:
-    """The shortest valid national number of a country code, less what a rule of the region may put before it."""
+    """Return the minimum digits of a national number of a country code, without those that a rule may prepend."""
     return min(
         min(metadata.general_desc.possible_length)
         - len(_DIGIT.findall(re.sub(r"\\\d", "", metadata.national_prefix_transform_rule or "")))

@@ -1,7 +1,7 @@
-"""Phone numbers as python-phonenumbers finds them in several regions, each candidate judged once.
+"""Find the phone numbers that python-phonenumbers finds in several regions, but check each candidate once.
 
-The candidates in a text do not depend on the region as long as none of them is a number, so one walk over the text
-collects them; another follows only for the regions in which one of them is valid.
+The candidates in a text do not depend on the region as long as none of them is valid. One pass over the text collects
+them; another pass follows only for regions in which one of them is valid.
 """
 
 import re
@@ -14,26 +14,26 @@ from tasks.scrub.patterns.numbering import least_digits, may_be_valid, shortest_
 Judge = Callable[[str], frozenset[str]]
 Found = list[tuple[int, int]]
 
-CANDIDATES = 4096  # verdicts that are remembered: the same number often stands in the next text, too
+CANDIDATES = 4096  # cached verdicts: the same number often occurs in the next text as well
 
 _DIGIT = re.compile(r"\d")
 _PLUS = re.compile("[+\uff0b]")
 
 
 def judge(regions: Sequence[str], leniency: int, least: int = 0) -> tuple[Judge, int]:
-    """What tells the regions in which a candidate is a number, and the digits below which nothing is one.
+    """Return a function from a candidate to the regions in which it is valid, and the minimum digits of a number.
 
     Args:
-        regions: such as `US`; the region that is assumed for a number without a country code.
+        regions: such as `US`; each is assumed in turn for numbers without a country code.
         leniency: of `phonenumbers.Leniency`, POSSIBLE or VALID.
-        least: digits below which a candidate is passed over, at will.
+        least: additional minimum of digits.
     """
     from phonenumbers import NumberParseException, parse
     from phonenumbers.phonenumbermatcher import _verify
 
     bounds = {region: max(least, least_digits(region) if leniency else 2) for region in regions}
 
-    unused: Any = None  # the matcher, which only stricter leniencies ask
+    unused: Any = None  # the matcher, which only stricter leniencies use
 
     def valid(candidate: str, region: str | None) -> bool | None:
         try:
@@ -48,7 +48,7 @@ def judge(regions: Sequence[str], leniency: int, least: int = 0) -> tuple[Judge,
         if digits < least:
             return frozenset()
         if _PLUS.search(candidate):
-            # Parsed without a region: the country code stands in it, so that every region gives the same.
+            # It contains its country code, so the result is the same for every region.
             anywhere = valid(candidate, None)
             if anywhere is not None:
                 return frozenset(regions if anywhere else ())
@@ -63,14 +63,14 @@ def judge(regions: Sequence[str], leniency: int, least: int = 0) -> tuple[Judge,
 
 
 def find(text: str, leniency: int, accepted: Judge) -> Found:
-    """The places of the numbers in a text, over all regions, each once, ordered."""
+    """Return the sorted spans of the numbers in a text, for all regions, without duplicates."""
     matcher = _matcher()
     seen: dict[tuple[int, str], tuple[frozenset[str], int]] = {}
     matcher(text, leniency, accepted, None, seen).places()
-    found: set[tuple[int, int]] = set()
+    spans: set[tuple[int, int]] = set()
     for region in frozenset().union(*(regions for regions, _ in seen.values())):
-        found.update(matcher(text, leniency, accepted, region, seen).places())
-    return sorted(found)
+        spans.update(matcher(text, leniency, accepted, region, seen).places())
+    return sorted(spans)
 
 
 @cache
@@ -79,13 +79,13 @@ def _matcher() -> Any:
     from phonenumbers.phonenumbermatcher import _LEAD_PATTERN, _MATCHING_BRACKETS, _PUB_PAGES, Leniency
 
     class Matcher(PhoneNumberMatcher):
-        """phonenumbers' matcher, with a verdict in place of parsing; what may stand around a number is as there.
+        """phonenumbers' matcher with cached verdicts instead of parsing; its rules for the surroundings still apply.
 
         Args:
-            accepted: candidate -> regions.
-            region: None: finds nothing, notes in `seen` what it meets: the regions of all that a stretch of text may
-                be read as, and the tries that it takes to fail there.
-            seen: (offset, stretch) -> regions and tries; a stretch without the region is passed over.
+            accepted: function from a candidate to its regions.
+            region: the region to match; None: match nothing, but record in `seen` the regions of all candidates in
+                each stretch of text, and the tries that failing there takes.
+            seen: (offset, stretch) -> regions and tries; stretches without the region are skipped.
         """
 
         def __init__(self, text: str, leniency: int, accepted: Judge, region: str | None, seen: dict[Any, Any]) -> None:

@@ -1,9 +1,9 @@
-"""Measured quality: how many personal values scrub finds, from values planted into a sample of its own conversations.
+"""Measure the recall of scrub with values planted into a sample of the step's own conversations.
 
-Nobody knows how many real values slip through: they would have been found. So identifiers are made up, put into
-sentences and answers, written as people write and as exports mangle them, and scrubbed with everything around them. A
-value counts as found when no letter or digit of it is left. Values, sentences and forms are kept apart from whatever
-the detector was built from; see `values`, `sentences` and `forms`.
+The number of missed real values is unknown. Therefore made-up identifiers are put into sentences and answers, written
+as people type them and as exports mangle them, and scrubbed together with the conversation. A value counts as found if
+none of its letters and digits remain. Values, sentences and forms are independent of the sources that the detector was
+built from; see `values`, `sentences` and `forms`.
 """
 
 from collections import Counter
@@ -21,16 +21,16 @@ from tasks.scrub.quality.sentences import ASKED, SAID
 from tasks.scrub.quality.values import MAKERS, make
 from tasks.scrub.recognizers import PREDEFINED
 
-CONVERSATIONS = 400  # copies with values in them; a smaller sample is used again, with other values
-ROUNDS = 2  # times at most
-VALUES = 4  # planted into each
-ANSWERS = 0.3  # of the values are answers to a question
-Z = 1.959964  # of the normal distribution, for 95%
+CONVERSATIONS = 400  # copies with planted values; a smaller sample is used again, with other values
+ROUNDS = 2  # maximum uses of a conversation
+VALUES = 4  # values planted into each copy
+ANSWERS = 0.3  # share of the values that are answers to a question
+Z = 1.959964  # quantile of the normal distribution for 95%
 
 
 @dataclass(frozen=True)
 class Plant:
-    """A planted value: the turn it is in, `[start, end)` of the turn's text, its type and form."""
+    """A planted value: its turn, `[start, end)` in the turn's text, type and form."""
 
     turn: int
     start: int
@@ -40,17 +40,17 @@ class Plant:
 
 
 def measure(conversations: pd.DataFrame, config: ScrubConfig, context: Context) -> dict[str, Any]:
-    """Plant values into conversations, scrub them, and count what was found.
+    """Plant values into conversations, scrub them, and count the values that were found.
 
     Args:
-        conversations: (n, raw schema), a sample; not modified. Takes seconds, whatever n is.
-        config: as the step's; what it looks for and does not keep is planted, and replacement is left aside.
-        context: for the step's seed: the same rows give the same figures, in any order.
+        conversations: (n, raw schema), a sample; not modified. The time is a few seconds for any n.
+        config: of the step; the types that it detects and does not keep are planted, and `replace` has no effect.
+        context: provides the step's seed; the same rows give the same figures, in any order.
     Returns:
         `recall`: {type: {`planted`, `found`, `low`, `high`}} with Wilson's 95% interval; `recall_by_form`: the same by
-        how it was written; the same four of all values at the top; `types_below`: how many types miss their floor;
-        `disturbed`: the share of conversations in which something else was scrubbed than without the values; `told`:
-        the counts in words, the types below their floor first, then the worst.
+        form; the same four figures of all values at the top level; `types_below`: number of types below their minimum;
+        `disturbed`: share of conversations whose other findings changed because of the planted values; `told`: the
+        counts in words, types below their minimum first, then by recall.
     """
     types = planted_types(config)
     config = config.model_copy(update={"replace": {}})
@@ -68,17 +68,17 @@ def measure(conversations: pd.DataFrame, config: ScrubConfig, context: Context) 
         for plant in plants:
             planted[plant.type, plant.form] += 1
             found[plant.type, plant.form] += _gone(plant, texts, covered)
-        own = {(turn, place) for turn, place in covered if _is_own(row, turn, place)}
-        disturbed += own != before[at % len(rows)]
+        original = {(turn, place) for turn, place in covered if _is_original(row, turn, place)}
+        disturbed += original != before[at % len(rows)]
     return _figures(planted, found, config) | {"disturbed": round(disturbed / max(len(copies), 1), 4)}
 
 
 def planted_types(config: ScrubConfig) -> list[str]:
-    """The types that the step claims to find: not those of Presidio's that it does not look for, nor those it keeps."""
-    kept = {entity for entity, mode in config.replace.items() if mode == "keep"}
-    kept |= set(MAKERS) - config.replace.keys() if "default" in kept else set()
-    left_out = set(PREDEFINED) - set(config.entities)
-    return sorted(set(MAKERS) - kept - left_out)
+    """Return the types that the step detects and replaces: without types of Presidio not in `entities`, or kept."""
+    unchanged = {entity for entity, mode in config.replace.items() if mode == "keep"}
+    unchanged |= set(MAKERS) - config.replace.keys() if "default" in unchanged else set()
+    undetected = set(PREDEFINED) - set(config.entities)
+    return sorted(set(MAKERS) - unchanged - undetected)
 
 
 def _turns(row: dict[str, Any]) -> list[dict[str, str]]:
@@ -89,7 +89,7 @@ def _turns(row: dict[str, Any]) -> list[dict[str, str]]:
 def _planted(
     row: dict[str, Any], types: list[str], number: int, context: Context
 ) -> tuple[list[dict[str, str]], list[Plant]]:
-    """A row's turns with values in them: behind what the customer says, and in answers at the end."""
+    """Return a row's turns with planted values: after what the customer says, and in additional answers at the end."""
     rng = context.rng("planted", row["row_id"], number)
     turns, plants = _turns(row), []
     free = [at for at, turn in enumerate(turns) if turn["role"] == "customer"]
@@ -112,7 +112,7 @@ def _planted(
 
 
 def _line(row: dict[str, Any], turns: list[dict[str, str]]) -> bytes:
-    """A conversation as `deskloop scrub` reads it: the very code of the stage, which tells where it found what."""
+    """Return a conversation as a line for `deskloop scrub`, which runs the stage's code and reports spans."""
     known, extra = row.get("known"), row.get("metadata")
     line = {"turns": turns, "metadata": dict(extra) if extra else {}}
     if isinstance(known, dict):
@@ -121,7 +121,7 @@ def _line(row: dict[str, Any], turns: list[dict[str, str]]) -> bytes:
 
 
 def _scrubbed(lines: list[bytes], config: ScrubConfig) -> list[set[tuple[int, int]]]:
-    """Of every conversation, the (turn, character) that were taken out."""
+    """Return the replaced (turn, character) positions of each conversation."""
     from tasks.scrub.stream import scrub_lines
 
     return [
@@ -135,15 +135,15 @@ def _gone(plant: Plant, texts: list[str], covered: set[tuple[int, int]]) -> bool
     return all((plant.turn, at) in covered for at in range(plant.start, plant.end) if text[at].isalnum())
 
 
-def _is_own(row: dict[str, Any], turn: int, place: int) -> bool:
-    """Whether a character was there before anything was planted."""
+def _is_original(row: dict[str, Any], turn: int, place: int) -> bool:
+    """Check whether a position belongs to the original conversation."""
     turns = row["turns"] if row["turns"] is not None else []
     return turn < len(turns) and place < len(turns[turn]["text"] or "")
 
 
 def _figures(planted: Counter[tuple[str, str]], found: Counter[tuple[str, str]], config: ScrubConfig) -> dict[str, Any]:
     by_type, by_form = (dict(_grouped(planted, found, part)) for part in (0, 1))
-    # The whole interval must lie below the floor: of five values, three found do not tell 60% from 80%.
+    # The entire interval must lie below the floor: three of five values do not distinguish a recall of 60% from 80%.
     below = {name for name, cell in by_type.items() if cell["high"] < config.floor(name)}
     worst = sorted(
         by_type, key=lambda name: (name not in below, by_type[name]["found"] / by_type[name]["planted"], name)
@@ -175,7 +175,7 @@ def _share(planted: int, found: int) -> dict[str, Any]:
 
 
 def wilson(found: int, planted: int) -> tuple[float, float]:
-    """The 95% score interval of a share (Wilson 1927); (0, 1) of nothing."""
+    """Return the 95% score interval of a share (Wilson 1927), or (0, 1) without values."""
     if not planted:
         return 0.0, 1.0
     share, squared = found / planted, Z * Z

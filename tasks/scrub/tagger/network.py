@@ -1,4 +1,4 @@
-"""Network: the tagger in torch, for training; `arrays` are what `model` computes with."""
+"""The tagger's network in torch, for training; `arrays` exports it for `model`."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from tasks.scrub.tagger.features import BUCKETS, FLAGS, NAME_FLAGS, SHAPES
 from tasks.scrub.tagger.model import CEILING, STEPS, TAPS, TYPES
 
-LARGEST = 2.0  # of an entry of a vector: its step is this over 127
-HIDE_WORD, HIDE_LISTS = 0.1, 0.3  # how often a form loses its own vector, or the lists of names
+LARGEST = 2.0  # absolute limit of embedding entries; the quantization step is this divided by 127
+HIDE_WORD, HIDE_LISTS = 0.1, 0.3  # dropout rates of a form's own embedding and of its name lists
 
 
 class Network(nn.Module):
-    """Vectors of token forms, three layers of neighbours, one logit for each type."""
+    """Embeddings of token forms, three layers over neighbouring tokens, and one logit per type."""
 
     def __init__(self, words: int, width: int, hidden: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Network(nn.Module):
         self.biases = nn.ParameterList([torch.zeros(size[1]) for size in sizes])
 
     def forward(self, tables: list[Tensor], forms: Tensor, places: Tensor, training: bool) -> Tensor:
-        """Logits (tokens, types) of flat tokens: `forms` are the distinct ones, `places` where each token's form is."""
+        """Return logits (tokens, types); `forms` are the distinct forms, `places` each token's index into them."""
         values = self.rows(tables, forms, training)[places]
         real = (forms[places] != 0).float()[:, None]
         values = values * real
@@ -42,11 +42,11 @@ class Network(nn.Module):
         return values @ _rounded(self.weights[-1]) + self.biases[-1]
 
     def rows(self, tables: list[Tensor], forms: Tensor, training: bool) -> Tensor:
-        """Vectors of token forms: (forms, width) in -1 to 1."""
+        """Return embeddings of token forms, (forms, width), from -1 to 1."""
         words, flags, shapes, flat, offsets = tables
-        own, lists = words[forms], flags[forms]
+        row, lists = words[forms], flags[forms]
         if training:
-            own = own * (torch.rand(len(forms)) >= HIDE_WORD)
+            row = row * (torch.rand(len(forms)) >= HIDE_WORD)
             seen = torch.ones_like(lists)
             seen[:, :NAME_FLAGS] = (torch.rand(len(forms), 1) >= HIDE_LISTS).float()
             lists = lists * seen
@@ -54,21 +54,21 @@ class Network(nn.Module):
         starts = torch.cumsum(counts, 0) - counts
         at = torch.arange(int(counts.sum())) - torch.repeat_interleave(starts - offsets[forms], counts)
         grams = nn.functional.embedding_bag(flat[at], _clipped(self.grams), starts, mode="mean")
-        total = grams + _clipped(self.words)[own] + lists @ _clipped(self.flags) + _clipped(self.shapes)[shapes[forms]]
+        total = grams + _clipped(self.words)[row] + lists @ _clipped(self.flags) + _clipped(self.shapes)[shapes[forms]]
         return _steps(total.clamp(-1, 1), 1.0)
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
-        """The model file's arrays: integers of eight bits, the size of their steps, and biases."""
-        found: dict[str, Any] = {"unit": np.float32(LARGEST / STEPS)}
+        """Return the arrays of the model file: 8-bit weights with their scales, and biases."""
+        arrays: dict[str, Any] = {"unit": np.float32(LARGEST / STEPS)}
         for name in ("grams", "words", "flags", "shapes"):
             table = getattr(self, name).detach().clamp(-LARGEST, LARGEST)
-            found[name] = torch.round(table * (STEPS / LARGEST)).to(torch.int8).numpy()
+            arrays[name] = torch.round(table * (STEPS / LARGEST)).to(torch.int8).numpy()
         for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             scale = weight.detach().abs().max() / STEPS
-            found[f"weight{number}"] = torch.round(weight.detach() / scale).to(torch.int8).numpy()
-            found[f"scale{number}"] = np.float32(scale)
-            found[f"bias{number}"] = bias.detach().numpy()
-        return found
+            arrays[f"weight{number}"] = torch.round(weight.detach() / scale).to(torch.int8).numpy()
+            arrays[f"scale{number}"] = np.float32(scale)
+            arrays[f"bias{number}"] = bias.detach().numpy()
+        return arrays
 
 
 def _shift(values: Tensor, tap: int) -> Tensor:
@@ -83,7 +83,7 @@ def _clipped(table: Tensor) -> Tensor:
 
 
 def _rounded(weight: Tensor) -> Tensor:
-    """The weight as it will be stored; gradients pass as if it were not rounded."""
+    """Return the weight as stored, with straight-through gradients."""
     scale = weight.detach().abs().max() / STEPS
     return weight + (torch.round(weight.detach() / scale) * scale - weight.detach())
 

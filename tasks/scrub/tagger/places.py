@@ -1,4 +1,4 @@
-"""Places: street lines and whole addresses as people of many countries write them."""
+"""Generate street lines and addresses in the formats of many countries."""
 
 import random
 from typing import NamedTuple
@@ -13,7 +13,7 @@ _UNITS = word_list("units")
 
 
 class Places(NamedTuple):
-    """Streets, towns, postcodes and ready-made addresses of some locales."""
+    """Streets, towns, postcodes and complete addresses of a locale."""
 
     streets: list[str]
     towns: list[str]
@@ -24,7 +24,7 @@ class Places(NamedTuple):
 
 
 def draw_street(places: Places, surnames: list[str], draw: random.Random, numbered: bool = True) -> str:
-    """A street with or without its number: in English order, in the order of the continent, or a post-office box."""
+    """Draw a street with or without its number, in English or continental order, or a post-office box."""
     chance = draw.random()
     if chance < 0.45:
         base = draw.choice([draw.choice(_WORDS), draw.choice(_WORDS), draw.choice(surnames), draw.choice(places.towns)])
@@ -54,7 +54,7 @@ def draw_street(places: Places, surnames: list[str], draw: random.Random, number
 
 
 def draw_corner(places: Places, surnames: list[str], draw: random.Random) -> str:
-    """A crossing of two streets."""
+    """Draw a crossing of two streets."""
     first, second = (draw_street(places, surnames, draw, numbered=draw.random() < 0.3) for _ in range(2))
     return draw.choice(
         ["the corner of {} and {}", "corner of {} and {}", "{} and {}", "{} & {}", "the corner of {} & {}"]
@@ -62,7 +62,7 @@ def draw_corner(places: Places, surnames: list[str], draw: random.Random) -> str
 
 
 def draw_address(places: Places, surnames: list[str], draw: random.Random) -> str:
-    """A street line with some of unit, town, region, country and postcode, on one line or several."""
+    """Draw an address: a street line with some of unit, town, region, country and postcode, on one or more lines."""
     if places.addresses and draw.random() < 0.2:
         text = draw.choice(places.addresses)
         return text if draw.random() < 0.5 else text.replace("\n", draw.choice([", ", " "]))
@@ -98,7 +98,7 @@ def draw_address(places: Places, surnames: list[str], draw: random.Random) -> st
 
 
 def _american(places: Places, surnames: list[str], draw: random.Random) -> str:
-    """Number, street, town, state and zip code, the zip sometimes without its leading zero."""
+    """Draw number, street, town, state and zip code, sometimes without the leading zero of the zip code."""
     base = draw.choice([*_WORDS, *draw.choices(surnames, k=20)])
     base = f"{base} {draw.choice(_WORDS)}" if draw.random() < 0.2 else base
     side = draw.choice(["", "", "", "", "N ", "S ", "E ", "W ", "North ", "West "])

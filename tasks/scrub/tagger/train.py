@@ -1,6 +1,6 @@
-"""Train the tagger on sentences of its own corpus and write its model file: `python -m tasks.scrub.tagger.train`.
+"""Train the tagger on generated sentences and write its model file: `python -m tasks.scrub.tagger.train`.
 
-Prints one JSON line: recall and precision, over names and places that no training sentence holds.
+Prints one JSON line with recall and precision on names and places that occur in no training sentence.
 """
 
 import argparse
@@ -19,12 +19,12 @@ from tasks.scrub.tagger.model import FILE, TYPES, flag_bits
 from tasks.scrub.tagger.tokens import GAP, PAD, pieces
 
 WIDTH, HIDDEN = 32, 48
-SEEN = 4  # times a word must be met outside names to have a vector of its own
-BATCH = 200  # samples a step
+SEEN = 4  # minimum occurrences outside names for a word to have its own embedding
+BATCH = 200  # samples per step
 
 
 def label(sample: Sample) -> tuple[list[str], list[int]]:
-    """Tokens of one text and the type of each: 0 none, 1 PERSON, 2 ADDRESS."""
+    """Return the tokens of a text and the type of each: 0 none, 1 PERSON, 2 ADDRESS."""
     tokens = pieces([sample.text])[GAP:-GAP]
     marks, at, spans = [], 0, list(sample.spans)
     for token in tokens:
@@ -35,7 +35,7 @@ def label(sample: Sample) -> tuple[list[str], list[int]]:
 
 
 class Corpus:
-    """Every token as the number of its form, and what is known of each form."""
+    """The training texts as sequences of form ids, and the features of each form."""
 
     def __init__(self, samples: list[Sample]) -> None:
         self.forms: dict[str, int] = {PAD: 0}
@@ -51,26 +51,26 @@ class Corpus:
             self.texts.append((np.array(ids + pad), np.array(marks + [-1] * GAP)))
         self.features = [features(form) if form != PAD else Features(0, (), 0, []) for form in self.forms]
         counts: dict[int, int] = {}
-        for form, known in zip(self.forms, self.features, strict=True):
-            if form != PAD and known.word:
-                counts[known.word] = counts.get(known.word, 0) + outside.get(form, 0)
+        for form, feature in zip(self.forms, self.features, strict=True):
+            if form != PAD and feature.word:
+                counts[feature.word] = counts.get(feature.word, 0) + outside.get(form, 0)
         self.vocabulary = sorted(word for word, count in counts.items() if count >= SEEN)
         self.lists = word_lists()
 
     def tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Word row, flags, shape of each form, and its n-grams as (flat, offsets)."""
+        """Return the word row, flags and shape of each form, and its n-grams as (flat, offsets)."""
         place = {word: row for row, word in enumerate(self.vocabulary, 1)}
         flags = np.zeros((len(self.features), len(FLAGS)), np.float32)
-        for row, known in enumerate(self.features):
-            flags[row, flag_bits(known.word, known.stems, self.lists)] = 1
-        words = np.array([place.get(known.word, 0) for known in self.features])
-        shapes = np.array([known.shape for known in self.features])
-        flat = np.array([gram for known in self.features for gram in known.grams])
-        offsets = np.cumsum([0] + [len(known.grams) for known in self.features])
+        for row, feature in enumerate(self.features):
+            flags[row, flag_bits(feature.word, feature.stems, self.lists)] = 1
+        words = np.array([place.get(feature.word, 0) for feature in self.features])
+        shapes = np.array([feature.shape for feature in self.features])
+        flat = np.array([gram for feature in self.features for gram in feature.grams])
+        offsets = np.cumsum([0] + [len(feature.grams) for feature in self.features])
         return words, flags, shapes, flat, offsets
 
     def batches(self, order: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Shuffled batches as flat (ids, marks), texts kept apart by pads."""
+        """Yield shuffled batches as flat (ids, marks), with pads between texts."""
         turn = order.permutation(len(self.texts))
         for begin in range(0, len(turn), BATCH):
             chosen = [self.texts[number] for number in turn[begin : begin + BATCH]]
@@ -78,12 +78,12 @@ class Corpus:
 
 
 def fit(corpus: Corpus, epochs: int, seed: int) -> dict[str, np.ndarray]:
-    """Train with quantised weights in the forward pass; returns the arrays of the model file."""
+    """Train with quantized weights in the forward pass, and return the arrays of the model file."""
     import torch
 
     from tasks.scrub.tagger.network import Network
 
-    torch.set_num_threads(1)  # the same sums in the same order on any machine; the steps are small
+    torch.set_num_threads(1)  # for the same order of summation on any machine; the steps are small
     torch.manual_seed(seed)
     network = Network(len(corpus.vocabulary) + 1, WIDTH, HIDDEN)
     tables = [torch.from_numpy(table) for table in corpus.tables()]
@@ -114,7 +114,7 @@ def fit(corpus: Corpus, epochs: int, seed: int) -> dict[str, np.ndarray]:
 
 
 def measure(samples: list[Sample]) -> dict[str, Any]:
-    """Recall per span (all letters and digits covered) by type, precision in letters and digits, of the model file."""
+    """Measure the model file: recall of spans by type (all letters and digits covered), precision of characters."""
     from tasks.scrub.tagger import tag
 
     right, wrong, hit, total, touched = 0, 0, dict.fromkeys(TYPES, 0), dict.fromkeys(TYPES, 0), 0
@@ -136,7 +136,7 @@ def measure(samples: list[Sample]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Generate, train, write the file, measure."""
+    """Generate the corpus, train, write the model file, and measure it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=300_000)
     parser.add_argument("--epochs", type=int, default=4)

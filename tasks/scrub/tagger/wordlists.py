@@ -1,4 +1,4 @@
-"""Word lists of the corpus, written for it: `frames/words.txt`, one `name: word|word` a line."""
+"""The word lists of the corpus: `frames/words.txt`, with one `name: word|word` per line."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -13,5 +13,5 @@ def _lists() -> dict[str, list[str]]:
 
 
 def word_list(name: str) -> list[str]:
-    """The words of one list, in its order."""
+    """Return the words of a list, in order."""
     return _lists()[name]

@@ -1,4 +1,4 @@
-"""WordNet for the tagger's corpus: its lemmas with how often they were met, and its example sentences."""
+"""Read WordNet for the tagger's corpus: lemmas with the number of their tagged senses, and example sentences."""
 
 import re
 from functools import lru_cache
@@ -12,7 +12,7 @@ _EXAMPLE = re.compile(r'"([^"]{8,160})"')
 
 @lru_cache(maxsize=4)
 def lemmas(part: str) -> dict[str, int]:
-    """Lower-case single-word lemmas of one part of speech and their number of tagged senses (0 = never met in text)."""
+    """Return the single-word lemmas of a part of speech with their number of tagged senses (0: not in tagged texts)."""
     return {
         fields[0]: int(fields[5 + int(fields[3])])
         for line in _lines(f"index.{part}")
@@ -22,7 +22,7 @@ def lemmas(part: str) -> dict[str, int]:
 
 @lru_cache(maxsize=1)
 def nouns() -> list[str]:
-    """Nouns that were met in text and are written in lower case, so that no name of a person or place is among them."""
+    """Return the nouns in tagged texts that are written in lower case, which excludes names of people and places."""
     capital = {
         word.lower() for line in _lines("data.noun") for word in line.split("|")[0].split()[4:5] if word[:1].isupper()
     }
@@ -30,25 +30,25 @@ def nouns() -> list[str]:
 
 
 def verbs() -> list[str]:
-    """Verbs that were met in text."""
+    """Return the verbs in tagged texts."""
     return [word for word, senses in lemmas("verb").items() if senses and len(word) > 2]
 
 
 def adjectives() -> list[str]:
-    """Adjectives that were met in text."""
+    """Return the adjectives in tagged texts."""
     return [word for word, senses in lemmas("adj").items() if senses and len(word) > 2]
 
 
 @lru_cache(maxsize=1)
 def examples() -> list[str]:
-    """Example sentences that hold no capital after their first letter, hence no name."""
-    found = [
+    """Return the example sentences without a capital letter after the first letter, and thus without names."""
+    sentences = [
         sentence
         for part in ("noun", "verb", "adj", "adv")
         for line in _lines(f"data.{part}")
         for sentence in _EXAMPLE.findall(line.partition("|")[2])
     ]
-    return [sentence for sentence in found if not any(sign.isupper() for sign in sentence[1:].replace(" I ", ""))]
+    return [sentence for sentence in sentences if not any(sign.isupper() for sign in sentence[1:].replace(" I ", ""))]
 
 
 def _lines(name: str) -> list[str]:
