@@ -232,7 +232,7 @@ def test_a_fixed_confidence_takes_the_place_of_the_precision(least: float, expec
 
 def test_without_splits_the_classifier_is_refused() -> None:
     rows = conversations([{**row, "split": None} for row in desk(6)])
-    with pytest.raises(DataError, match="put annotate after dedupe, or set classifier: false"):
+    with pytest.raises(DataError, match="move annotate after dedupe, or set classifier: false"):
         fit(rows, AnnotateConfig(), CONTEXT)
     off = fit(rows, AnnotateConfig(classifier=False), CONTEXT)
     assert metrics(off) == {"reason": "switched off", "unused_labels": []}
