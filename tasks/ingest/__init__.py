@@ -149,13 +149,12 @@ def frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     columns: dict[str, Any] = {}
     for field in RAW_CONVERSATION:
         cells = [row.get(field.name) for row in rows]
-        default = DEFAULTS.get(field.name)
-        if pa.types.is_map(field.type):
-            columns[field.name] = pd.Series([cell or {} for cell in cells], dtype=object)
-        elif pa.types.is_nested(field.type):
-            columns[field.name] = pd.Series([cell or [] for cell in cells], dtype=object)
+        if pa.types.is_nested(field.type):
+            empty = dict if pa.types.is_map(field.type) else list
+            columns[field.name] = pd.Series([cell or empty() for cell in cells], dtype=object)
         else:
-            filled = [default if cell is None else cell for cell in cells] if default is not None else cells
+            default = DEFAULTS.get(field.name)
+            filled = [default if cell is None else cell for cell in cells]
             columns[field.name] = pa.array(filled, type=field.type).to_pandas()
     has_intent = columns["intent"].notna()
     columns["intent_source"] = columns["intent_source"].mask(has_intent, "log")

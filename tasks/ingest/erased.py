@@ -52,17 +52,15 @@ def asked_for(
     texts = [text.strip() for text in customers]
     if any(text.lower() in NOBODY for text in texts):
         raise ValueError("identifies nobody")
-    who = [(kind, text) for text in texts for kind in _kinds(text)]
-    names = {text.strip() for text in conversations}
-    names |= {conversation_id(text, key, hide=True) for text in names for key in secrets}
-    kinds = {hashed: kind for key in secrets for kind, text in who for hashed in customer_keys([(kind, text)], key)}
 
     def identify(kind: str, text: str) -> frozenset[str]:
         if kind == "conversation":
             return frozenset((text, *(conversation_id(text, key, hide=True) for key in secrets)))
         return frozenset(hashed for key in secrets for hashed in customer_keys([(kind, text)], key))
 
-    return Asked(frozenset(kinds), frozenset(names), tuple(texts), kinds, identify, declared_fields(configs))
+    names = frozenset(name for text in conversations for name in identify("conversation", text.strip()))
+    kinds = {hashed: kind for text in texts for kind in _kinds(text) for hashed in identify(kind, text)}
+    return Asked(frozenset(kinds), names, tuple(texts), kinds, identify, declared_fields(configs))
 
 
 def declared_fields(configs: Sequence[IngestConfig]) -> dict[str, frozenset[str]]:
