@@ -68,7 +68,7 @@ def learn(
 def classify(
     turns: Sequence[list[dict[str, Any]]] | pd.Series, files: Mapping[str, bytes]
 ) -> tuple[list[str | None], list[float | None]]:
-    """Return the intent of each conversation and its probability; both None below the threshold or without a feature.
+    """Return each conversation's intent and probability; both None below the threshold or without a known feature.
 
     The likeliest intent is chosen after rounding; ties go to the first by name.
     """

@@ -54,11 +54,11 @@ class Unpacked(io.RawIOBase):
         self.position = self.most = 0
 
     def readable(self) -> bool:
-        """True."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """True; seeking backwards unpacks again from the start."""
+        """Return True; seeking backwards unpacks again from the start."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]

@@ -1,4 +1,4 @@
-"""A folder as a source: every file by its own format, nothing passed over in silence."""
+"""A folder as a source: every file is read by its own format, and none is skipped silently."""
 
 import gzip
 import json
@@ -66,7 +66,7 @@ def test_what_is_in_a_folder_is_in_its_digests(tmp_path: Path) -> None:
         *("a.csv", "b.jsonl", "README", "c.json.gz", "D.PARQUET", "notes.txt", "e.json", "empty.jsonl", "f.ndjson"),
         "photo.png",
     ]
-    (tmp_path / "exports" / "photo.png").write_bytes(b"other")  # nothing of it is read
+    (tmp_path / "exports" / "photo.png").write_bytes(b"other")  # its content is not read
     (tmp_path / "exports" / ".DS_Store").write_bytes(b"other")
     assert inputs(config, context) == before
     write_lines(tmp_path / "exports" / "b.jsonl", [{"id": "b2", "turns": TURNS}])

@@ -93,7 +93,7 @@ def test_tickets_in_parquet_are_those_of_the_export(tmp_path: Path) -> None:
     assert_frame_equal(collect(tmp_path, {"path": "z.parquet"}), collect(tmp_path, {"path": "z.jsonl"}))
 
 
-def test_a_row_for_each_turn_is_joined_wherever_it_stands(tmp_path: Path) -> None:
+def test_rows_of_turns_are_joined_in_any_order(tmp_path: Path) -> None:
     columns = {
         "conversation_id": [7, 8, 7, None, 8],
         "role": ["user", "user", "agent", "user", "agent"],

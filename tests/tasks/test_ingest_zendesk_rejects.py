@@ -1,4 +1,4 @@
-"""Zendesk tickets that are none to learn from, and the files of users beside them."""
+"""Zendesk tickets that are rejected, and their files of users."""
 
 import json
 from pathlib import Path

@@ -62,7 +62,7 @@ def test_a_noisy_model_does_not_beat_a_bigram_model() -> None:
 @pytest.mark.parametrize(
     ("difference", "options", "good"),
     [
-        ((0.0, -0.3, 0.3), {}, False),  # nobody knows
+        ((0.0, -0.3, 0.3), {}, False),  # inconclusive
         ((0.005, -0.01, 0.025), {}, True),
         ((0.005, -0.01, 0.035), {}, False),
         ((0.005, -0.01, 0.035), {"margin": 0.04}, True),
