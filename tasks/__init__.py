@@ -1,7 +1,7 @@
-"""One file (or folder) per stage, named by its verb: the pure function, its config, and its `STAGE`.
+"""The stages, one module or package each, named by its verb: a pure function, its config, and its `STAGE`.
 
-`stages()` finds them all: every module here that ends in a `STAGE`, and those that other packages announce under the
-entry point group `deskloop.stages`. So a new stage is one new file, plus its expectations.
+`stages()` collects every module here with a `STAGE`, and the stages that other packages register under the entry point
+group `deskloop.stages`. A new stage is one new file plus its expectations.
 """
 
 import functools
@@ -21,18 +21,19 @@ ORDER = (
 
 @functools.cache
 def stages() -> dict[str, Stage]:
-    """Every stage there is, by name, in the design's order.
+    """Return all available stages by name, in the usual order.
 
     Raises:
-        ConfigError: a stage of another package has a name that is taken, or is no `Stage`.
+        ConfigError: another package registers a stage whose name already exists, or an object that is not a `Stage`.
     """
-    modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
-    own = [module.STAGE for module in modules if hasattr(module, "STAGE")]
-    ordered = sorted(own, key=lambda stage: ORDER.index(stage.name) if stage.name in ORDER else len(ORDER))
-    found = {stage.name: stage for stage in ordered}
+    modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+    built_in = [module.STAGE for module in modules if hasattr(module, "STAGE")]
+    built_in.sort(key=lambda stage: ORDER.index(stage.name) if stage.name in ORDER else len(ORDER))
+    by_name = {stage.name: stage for stage in built_in}
     for point in entry_points(group=ENTRY_POINTS):
         stage = point.load()
-        if not isinstance(stage, Stage) or stage.name in found:
-            raise ConfigError(f"{point.value} is no new stage", f"entry point group {ENTRY_POINTS}")
-        found[stage.name] = stage
-    return found
+        if not isinstance(stage, Stage) or stage.name in by_name:
+            problem = f"{point.value} is not a stage, or another stage has its name"
+            raise ConfigError(problem, f"entry point group {ENTRY_POINTS}")
+        by_name[stage.name] = stage
+    return by_name

@@ -19,11 +19,11 @@ DROPOUTS = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "attention_dropout", "hid
 class BaseConfig(StageConfig):
     """Config of `base`."""
 
-    base: str = Field("tiny", min_length=1, description="`tiny`, a Hugging Face model id, or a folder; as encode's")
+    base: str = Field("tiny", min_length=1, description="`tiny`, a Hugging Face model id, or a folder; as for encode")
 
 
 def check(config: BaseConfig, context: Context) -> None:
-    """Refuse a base that is not available.
+    """Check that the base is available.
 
     Raises:
         ConfigError: it is neither a folder, nor cached, nor on the hub.
@@ -33,7 +33,7 @@ def check(config: BaseConfig, context: Context) -> None:
 
 
 def equipment(config: BaseConfig, context: Context) -> dict[str, str | None]:
-    """A local base by the digest of its weights: a folder may be filled again under the same name."""
+    """Identify a local base by the digest of its weights, because the content of the folder may change."""
     folder = Path(context.folder, config.base)
     if config.base == "tiny" or not folder.is_dir():
         return {}
@@ -41,7 +41,7 @@ def equipment(config: BaseConfig, context: Context) -> dict[str, str | None]:
 
 
 def make(inputs: Inputs, config: BaseConfig, context: Context, out: Path, work: Path) -> dict[str, Any]:
-    """Write the base for the tokenizer that `encode` has fitted; see `prepare_base`."""
+    """Write the base for the tokenizer fitted by `encode`; see `prepare_base`."""
     prepare_base(config.base, inputs["tokenizer"][0].artifact(), out, context.seed, context.folder)
     return {"base": config.base}
 
@@ -49,16 +49,16 @@ def make(inputs: Inputs, config: BaseConfig, context: Context, out: Path, work: 
 def prepare_base(
     base: str, tokenizer_files: Mapping[str, bytes], folder: Path, seed: int, relative_to: str = "."
 ) -> None:
-    """Write the base as a plain Hugging Face folder that knows every token of the tokenizer.
+    """Write the base as a plain Hugging Face folder with an embedding for every token of the tokenizer.
 
     Args:
         base: `tiny`, a folder, or a model id.
-        tokenizer_files: as from encode's `fit`.
-        folder: where to; must not exist.
-        seed: of `tiny`'s weights.
-        relative_to: where a relative path of `base` starts: the pipeline file's folder.
+        tokenizer_files: the result of encode's `fit`.
+        folder: the folder to write; must not exist.
+        seed: for the weights of `tiny`.
+        relative_to: the pipeline file's folder, which a relative path of `base` starts at.
     Raises:
-        ConfigError: the base is neither a folder nor can it be downloaded.
+        ConfigError: the base is neither a folder nor a model that can be downloaded.
     """
     if base == "tiny":
         make_tiny(tokenizer_files, folder, seed)
@@ -69,9 +69,9 @@ def prepare_base(
 
 
 def load_base(base: str, tokenizer: Any, dropout: float | None = None) -> Any:
-    """The model of a folder or id, in float32, with a row in its embeddings for every token.
+    """Load a model by folder or id, in float32, with an embedding for every token.
 
-    New rows start as the mean of the old ones, so that a new token is at first neither likely nor unlikely
+    New embeddings start as the mean of the old ones, so that a new token is at first neither likely nor unlikely
     (https://nlp.stanford.edu/~johnhew/vocab-expansion.html).
     """
     import torch
@@ -86,35 +86,36 @@ def load_base(base: str, tokenizer: Any, dropout: float | None = None) -> Any:
         except (OSError, ValueError) as error:
             problem = f"base {base!r} is neither a folder with a model nor a model that can be downloaded"
             raise ConfigError(f"{problem} ({type(error).__name__})", "finetune") from None
-        known = model.get_input_embeddings().weight.shape[0]
-        if len(tokenizer) > known:
+        size = model.get_input_embeddings().weight.shape[0]
+        if len(tokenizer) > size:
             model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-            _start_at_mean(model, known)
+            _start_at_mean(model, size)
     return model
 
 
 def _set_dropout(settings: Any, dropout: float, base: str) -> None:
     names = [name for name in DROPOUTS if hasattr(settings, name)]
     if not names:
-        raise ConfigError(f"dropout is set, but base {base!r} has none that can be: leave it out", "finetune")
+        raise ConfigError(f"dropout is set, but base {base!r} does not support it: remove the option", "finetune")
     for name in names:
         setattr(settings, name, dropout)
 
 
-def _start_at_mean(model: Any, known: int) -> None:
+def _start_at_mean(model: Any, size: int) -> None:
+    """Set all embeddings from position `size` on to the mean of those before."""
     import torch
 
     parts = [model.get_input_embeddings(), model.get_output_embeddings()]
     with torch.no_grad():
         for weights in {id(part.weight): part.weight for part in parts if part is not None}.values():
-            weights[known:] = weights[:known].mean(0)
+            weights[size:] = weights[:size].mean(0)
         bias = getattr(parts[1], "bias", None)
         if bias is not None:
-            bias[known:] = bias[:known].mean()
+            bias[size:] = bias[:size].mean()
 
 
 def save(model: Any, tokenizer_files: Mapping[str, bytes], tokenizer: Any, folder: Path) -> None:
-    """Write a model, its tokenizer and generation settings that stop where an agent's turn ends."""
+    """Write a model, its tokenizer, and generation settings that stop at the end of an agent's turn."""
     from tasks.encode.rendering import stop_ids
 
     stops = dict.fromkeys([stop_ids(tokenizer)[0], tokenizer.eos_token_id])

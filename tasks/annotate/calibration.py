@@ -1,23 +1,23 @@
-"""How sure a classifier may be: temperature, expected calibration error, and the confidence from which it is believed.
+"""Calibrate a classifier: temperature, expected calibration error, and the confidence threshold for its labels.
 
 Temperature and expected calibration error follow Guo et al., On Calibration of Modern Neural Networks, ICML 2017
-(https://arxiv.org/abs/1706.04599); targets are softened as in Platt, Probabilistic Outputs for Support Vector Machines,
-1999, so that predictions without an error do not become certainties. All of it is measured on out-of-fold predictions.
+(https://arxiv.org/abs/1706.04599). Targets are smoothed as in Platt, Probabilistic Outputs for Support Vector Machines,
+1999, so that error-free predictions do not become certainties. Everything is measured on out-of-fold predictions.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-DIGITS = 4  # of a probability: rounded before it is compared or stored
+DIGITS = 4  # decimals of a probability, which is rounded before it is compared or stored
 BINS = 10
-FLOOR = 0.5  # below it a label is more likely wrong than right
-FEWEST = 10  # predictions that a precision is estimated from, at least
+FLOOR = 0.5  # confidence below which a label is more likely wrong than right
+FEWEST = 10  # predictions needed to estimate a precision
 
 Floats = NDArray[np.float64]
 
 
 def probabilities(scores: Floats, temperature: float) -> Floats:
-    """(n, classes) softmax of the scores over the temperature, rounded."""
+    """Return (n, classes) the rounded softmax of the scores divided by the temperature."""
     scaled = scores / temperature
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     result: Floats = (powers / powers.sum(axis=1, keepdims=True)).round(DIGITS)
@@ -25,11 +25,11 @@ def probabilities(scores: Floats, temperature: float) -> Floats:
 
 
 def temperature_of(scores: Floats, targets: NDArray[np.int64]) -> float:
-    """The temperature with the highest likelihood of the targets, of which 1 in n + 2 is taken to be another class.
+    """Return the temperature with the highest likelihood of the targets, smoothed by 1 / (n + 2).
 
     Args:
         scores: (n, classes) log-odds, -inf for classes that could not be predicted.
-        targets: (n,) class numbers; rows whose target is -1 or could not be predicted are left out.
+        targets: (n,) class numbers; rows whose target is -1 or could not be predicted are ignored.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import logsumexp
@@ -53,22 +53,21 @@ def temperature_of(scores: Floats, targets: NDArray[np.int64]) -> float:
 
 
 def expected_calibration_error(confidence: Floats, correct: NDArray[np.bool_]) -> float:
-    """Mean distance between confidence and accuracy over bins of equal width, weighted by their rows."""
+    """Return the mean gap between confidence and accuracy over bins of equal width, weighted by their rows."""
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     gaps = np.bincount(bins, weights=confidence - correct, minlength=BINS)
     return float(np.abs(gaps).sum() / max(1, len(confidence)))
 
 
 def threshold_of(confidence: Floats, correct: NDArray[np.bool_], min_precision: float) -> float | None:
-    """The least confidence c, 0.5 or more, such that a share `min_precision` of predictions at or above c is correct.
+    """Find the lowest confidence c >= 0.5 at which a share `min_precision` of the predictions is correct.
 
     Returns:
-        One of the confidences, or 0.5 where all from there on will do; None where there is no such c, or too few
-        predictions to tell.
+        One of the confidences, or 0.5 if it suffices; None if there is no such c or there are too few predictions.
     """
     order = np.argsort(-confidence, kind="stable")
     ranked = confidence[order]
-    last = np.append(ranked[1:] != ranked[:-1], True)  # a threshold takes all predictions of its confidence
+    last = np.append(ranked[1:] != ranked[:-1], True)  # a threshold includes all predictions with its confidence
     count = np.arange(1, len(ranked) + 1)
     precise = np.cumsum(correct[order]) >= min_precision * count
     fitting = np.flatnonzero(last & precise & (count >= FEWEST) & (ranked >= FLOOR))

@@ -1,7 +1,7 @@
-"""The classifier: learned from labelled conversations, measured in cross-validation, silent where it is not sure.
+"""The intent classifier: trained on labelled conversations, measured in cross-validation, calibrated to abstain.
 
-It reads what the customer says, all of it: on STAR the first message alone gives 0.67 accuracy in place of 0.99, and
-counting it twice changes nothing.
+It uses all of the customer's messages: on STAR, the first message alone gives an accuracy of 0.67 instead of 0.99, and
+weighting it double changes nothing.
 """
 
 import json
@@ -24,7 +24,7 @@ from tasks.annotate.model import MIN_FAMILIES, Counts, Integers, count, fit_mode
 
 METRICS, VOCABULARY, WEIGHTS = "metrics.json", "vocabulary.json", "weights.npz"
 FOLDS = 5
-MIN_ROWS = 5  # labelled conversations of an intent that can be learned
+MIN_ROWS = 5  # labelled conversations that an intent needs
 
 
 def learn(
@@ -34,14 +34,14 @@ def learn(
     min_precision: float,
     min_confidence: float | None,
 ) -> dict[str, bytes]:
-    """Fit on labelled conversations, and measure in cross-validation what the result is worth.
+    """Train on labelled conversations, and measure the classifier in cross-validation.
 
     Args:
         turns, intents, families: of n conversations, in the order of their row ids; not modified. A family is never
             on both sides of a fold.
-        min_precision: chooses the threshold, unless `min_confidence` is given as such.
+        min_precision: determines the threshold, unless `min_confidence` sets it.
     Returns:
-        The artifact's files; `metrics.json` alone, with a `reason`, where nothing can be learned.
+        The artifact's files; only `metrics.json`, with a `reason`, if there is too little data.
     """
     frequency = pd.Series(list(intents), dtype=object).value_counts()
     classes = sorted(frequency.index[frequency >= MIN_ROWS])
@@ -60,50 +60,50 @@ def learn(
     temperature = temperature_of(scores, targets)
     figures, threshold = _figures(scores, targets, temperature, min_precision, min_confidence)
     reason = None if threshold is not None else f"no confidence at which {min_precision:.0%} of its labels are right"
-    told = {**seen, **figures, "temperature": temperature, "threshold": threshold, "reason": reason}
+    measured = {**seen, **figures, "temperature": temperature, "threshold": threshold, "reason": reason}
     vocabulary = {name: [names[name][place] for place in places] for name, places in model.columns.items()}
-    return {METRICS: _json(told), VOCABULARY: _json({"classes": classes, **vocabulary}), WEIGHTS: model.arrays()}
+    return {METRICS: _json(measured), VOCABULARY: _json({"classes": classes, **vocabulary}), WEIGHTS: model.arrays()}
 
 
 def classify(
     turns: Sequence[list[dict[str, Any]]] | pd.Series, files: Mapping[str, bytes]
 ) -> tuple[list[str | None], list[float | None]]:
-    """The intent of each conversation and its probability; both None below the threshold, or without a known word.
+    """Return each conversation's intent and probability; both None below the threshold or without a known feature.
 
-    The likeliest intent is taken after rounding, and the first by name of several.
+    The likeliest intent is chosen after rounding; ties go to the first by name.
     """
-    told = json.loads(files[METRICS])
-    if told.get("threshold") is None:
+    settings = json.loads(files[METRICS])
+    if settings.get("threshold") is None:
         return [None] * len(turns), [None] * len(turns)
     vocabulary = json.loads(files[VOCABULARY])
     classes = vocabulary.pop("classes")
     counts, _ = count(_texts(turns), vocabulary)
-    chances = probabilities(load(files[WEIGHTS]).scores(counts), told["temperature"])
+    chances = probabilities(load(files[WEIGHTS]).scores(counts), settings["temperature"])
     best = chances.argmax(axis=1)
     confidence = chances[np.arange(len(best)), best]
-    known = sum(matrix.getnnz(axis=1) for matrix in counts.values()) > 0
-    sure = known & (confidence >= told["threshold"])
-    intents = [classes[number] if yes else None for number, yes in zip(best, sure, strict=True)]
-    return intents, [float(one) if yes else None for one, yes in zip(confidence, sure, strict=True)]
+    has_features = sum(matrix.getnnz(axis=1) for matrix in counts.values()) > 0
+    sure = has_features & (confidence >= settings["threshold"])
+    intents = [classes[number] if accepted else None for number, accepted in zip(best, sure, strict=True)]
+    return intents, [float(chance) if accepted else None for chance, accepted in zip(confidence, sure, strict=True)]
 
 
 def _out_of_fold(counts: Counts, targets: Integers, families: Integers, classes: int) -> Floats:
-    """(n, classes) scores of each text by a model that saw none of its family; -inf for a class that it never saw."""
+    """Return (n, classes) scores of each text by a model not trained on its family; -inf for missing classes."""
     from sklearn.model_selection import GroupKFold
 
     result = np.zeros((len(targets), classes))
     folds = GroupKFold(min(FOLDS, len(set(families.tolist()))))
-    for rest, held in folds.split(targets, groups=families):
+    for rest, fold in folds.split(targets, groups=families):
         model = fit_model(part(counts, rest), targets[rest], families[rest], classes)
         if model is not None:
-            result[held] = model.scores(part(counts, held))
+            result[fold] = model.scores(part(counts, fold))
     return result
 
 
 def _figures(
     scores: Floats, targets: Integers, temperature: float, min_precision: float, min_confidence: float | None
 ) -> tuple[dict[str, float | None], float | None]:
-    """The classifier's figures on out-of-fold scores, and its threshold; None: it labels nothing."""
+    """Return the classifier's metrics on out-of-fold scores and its threshold, or None if it should label nothing."""
     from sklearn.metrics import f1_score
 
     chances, before = probabilities(scores, temperature), probabilities(scores, 1.0)
@@ -111,10 +111,10 @@ def _figures(
     correct = predicted == targets
     threshold = min_confidence if min_confidence is not None else threshold_of(confidence, correct, min_precision)
     sure = confidence >= (np.inf if threshold is None else threshold)
-    known = np.unique(targets[targets >= 0])
+    classes = np.unique(targets[targets >= 0])
     figures: dict[str, float | None] = {
         "accuracy": float(correct.mean()),
-        "macro_f1": float(f1_score(targets, predicted, labels=known, average="macro", zero_division=0)),
+        "macro_f1": float(f1_score(targets, predicted, labels=classes, average="macro", zero_division=0)),
         "coverage": float(sure.mean()),
         "precision": float(correct[sure].mean()) if sure.any() else None,
         "ece": expected_calibration_error(confidence, correct),
@@ -124,7 +124,7 @@ def _figures(
 
 
 def _texts(turns: Iterable[list[dict[str, Any]]]) -> list[str]:
-    """What the customer says; `<PERSON_2>` reads as `<PERSON>`."""
+    """Join the customer's messages of each conversation; `<PERSON_2>` becomes `<PERSON>`."""
     return [generalise("\n".join(turn["text"] or "" for turn in cell if turn["role"] == "customer")) for cell in turns]
 
 

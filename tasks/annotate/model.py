@@ -1,6 +1,6 @@
-"""The model: TF-IDF of words, word pairs and pieces of words, and logistic regression; kept as names and arrays.
+"""The classifier's model: TF-IDF of words, word pairs and character n-grams, with logistic regression.
 
-Only features seen in several families are kept, so that no one person's words are part of it.
+It contains only features that occur in several families, so that it holds no individual person's words.
 """
 
 import io
@@ -18,8 +18,8 @@ ANALYZERS: dict[str, dict[str, Any]] = {
     "words": {"analyzer": "word", "ngram_range": (1, 2)},
     "pieces": {"analyzer": "char_wb", "ngram_range": (2, 4)},
 }
-MIN_FAMILIES = 3  # that a feature must be seen in
-MOST_FEATURES = 20_000  # of each analyzer
+MIN_FAMILIES = 3  # families that a feature must occur in
+MOST_FEATURES = 20_000  # per analyzer
 INVERSE_REGULARISATION = 10.0
 
 Counts = Mapping[str, Any]  # analyzer -> (n, its features) sparse matrix of int64
@@ -29,20 +29,20 @@ Integers = NDArray[np.int64]
 def count(
     texts: Sequence[str], vocabulary: Mapping[str, list[str]] | None = None
 ) -> tuple[Counts, dict[str, list[str]]]:
-    """How often each feature occurs in each text, and the features' names.
+    """Count the features of each text; return the counts and the features' names.
 
     Args:
-        vocabulary: the features to count, by analyzer; None: all there are, sorted by name.
+        vocabulary: the features to count, by analyzer; None for all, sorted by name.
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
     counts, names = {}, {}
     for name, settings in ANALYZERS.items():
-        given = None if vocabulary is None else vocabulary.get(name, [])
-        if given:
-            counter = CountVectorizer(vocabulary={one: place for place, one in enumerate(given)}, **settings)
-            counts[name], names[name] = counter.transform(texts), given
-        elif given is None and any(map(CountVectorizer(**settings).build_analyzer(), texts)):
+        features = None if vocabulary is None else vocabulary.get(name, [])
+        if features:
+            counter = CountVectorizer(vocabulary={feature: place for place, feature in enumerate(features)}, **settings)
+            counts[name], names[name] = counter.transform(texts), features
+        elif features is None and any(map(CountVectorizer(**settings).build_analyzer(), texts)):
             counter = CountVectorizer(**settings)
             counts[name] = counter.fit_transform(texts)
             names[name] = counter.get_feature_names_out().tolist()
@@ -50,7 +50,7 @@ def count(
 
 
 def part(counts: Counts, rows: Integers) -> Counts:
-    """The counts of some texts."""
+    """Select the counts of `rows`."""
     return {name: matrix[rows] for name, matrix in counts.items()}
 
 
@@ -59,9 +59,9 @@ class Model:
     """Features and weights.
 
     Attributes:
-        columns: analyzer -> the places of its features among all that were counted; empty for a model from a file.
+        columns: analyzer -> positions of its features among all counted ones; empty for a model loaded from a file.
         idf: analyzer -> (features,) inverse document frequencies.
-        weights: (all features + 1, classes), the intercepts last; an intercept of -inf: a class that it never saw.
+        weights: (all features + 1, classes), the intercepts last; -inf is the intercept of a class without examples.
     """
 
     columns: Mapping[str, Integers]
@@ -69,66 +69,66 @@ class Model:
     weights: Floats
 
     def arrays(self) -> bytes:
-        """Its numbers as an `.npz` in float32; the same numbers give the same bytes."""
+        """Return the model's arrays as an `.npz` in float32; deterministic."""
         buffer = io.BytesIO()
         arrays: dict[str, Any] = {f"idf_{name}": values.astype(np.float32) for name, values in self.idf.items()}
         np.savez(buffer, weights=self.weights.astype(np.float32), **arrays)
         return buffer.getvalue()
 
     def scores(self, counts: Counts) -> Floats:
-        """(n, classes) log-odds, each row from its own counts alone.
+        """Return (n, classes) log-odds; each row depends only on its own counts.
 
         Args:
-            counts: of all features where the model has `columns`, else of its own.
+            counts: of all features if the model has `columns`, else of the model's features.
         """
-        own = {name: counts[name][:, self.columns[name]] if self.columns else counts[name] for name in self.idf}
-        result: Floats = _weigh(own, self.idf) @ self.weights[:-1] + self.weights[-1]
+        selected = {name: counts[name][:, self.columns[name]] if self.columns else counts[name] for name in self.idf}
+        result: Floats = _weigh(selected, self.idf) @ self.weights[:-1] + self.weights[-1]
         return result
 
 
 def load(arrays: bytes) -> Model:
-    """A model from `Model.arrays`."""
-    with np.load(io.BytesIO(arrays), allow_pickle=False) as kept:
-        idf = {name: kept[f"idf_{name}"].astype(float) for name in ANALYZERS if f"idf_{name}" in kept.files}
-        return Model({}, idf, kept["weights"].astype(float))
+    """Load a model from the bytes of `Model.arrays`."""
+    with np.load(io.BytesIO(arrays), allow_pickle=False) as stored:
+        idf = {name: stored[f"idf_{name}"].astype(float) for name in ANALYZERS if f"idf_{name}" in stored.files}
+        return Model({}, idf, stored["weights"].astype(float))
 
 
 def fit_model(counts: Counts, targets: Integers, families: Integers, classes: int) -> Model | None:
-    """Learn from texts.
+    """Train a model.
 
     Args:
-        counts: of the texts.
-        targets: (n,) class numbers; -1: not to be learned from.
+        counts: of n texts.
+        targets: (n,) class numbers; texts with -1 are not used.
         families: (n,) family numbers.
     Returns:
-        None where no feature is in `MIN_FAMILIES` families, or there are fewer than two classes.
+        None if no feature occurs in `MIN_FAMILIES` families, or if there are fewer than two classes.
     """
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    known = np.flatnonzero(targets >= 0)
-    counts, labels = part(counts, known), targets[known]
-    columns = {name: _shared(matrix, families[known]) for name, matrix in counts.items()}
+    labelled = np.flatnonzero(targets >= 0)
+    counts, labels = part(counts, labelled), targets[labelled]
+    columns = {name: _shared(matrix, families[labelled]) for name, matrix in counts.items()}
     columns = {name: places for name, places in columns.items() if len(places)}
     present = np.unique(labels)
     if len(present) < 2 or not columns:
         return None
-    own = {name: counts[name][:, places] for name, places in columns.items()}
-    idf = {name: _inverse_frequency(matrix) for name, matrix in own.items()}
-    with threadpool_limits(1):  # sums must not depend on how many threads share them
+    selected = {name: counts[name][:, places] for name, places in columns.items()}
+    idf = {name: _inverse_frequency(matrix) for name, matrix in selected.items()}
+    with threadpool_limits(1):  # floating-point sums must not depend on the number of threads
         regression = LogisticRegression(C=INVERSE_REGULARISATION, class_weight="balanced", max_iter=1000)
-        regression.fit(_weigh(own, idf), labels)
-    found = np.vstack([regression.coef_.T, regression.intercept_])
+        regression.fit(_weigh(selected, idf), labels)
+    fitted = np.vstack([regression.coef_.T, regression.intercept_])
     if len(present) == 2:  # one column of log-odds for the second class against the first
-        found = np.hstack([np.zeros_like(found), found])
-    weights = np.zeros((len(found), classes), dtype=np.float32)
+        fitted = np.hstack([np.zeros_like(fitted), fitted])
+    weights = np.zeros((len(fitted), classes), dtype=np.float32)
     weights[-1] = -np.inf
-    weights[:, present] = found
+    weights[:, present] = fitted
     return Model(columns, idf, weights.astype(float))
 
 
 def _shared(matrix: Any, families: Integers) -> Integers:
-    """The columns of features of several families, ascending; those of the most families where there are too many."""
+    """Return the ascending columns of features in several families; if too many, those in the most families."""
     from scipy.sparse import csr_matrix
 
     numbers = pd.factorize(families)[0]
@@ -140,14 +140,14 @@ def _shared(matrix: Any, families: Integers) -> Integers:
 
 
 def _inverse_frequency(matrix: Any) -> Floats:
-    """ln((1 + n) / (1 + texts with the feature)) + 1, in float32's precision, as it will be kept."""
+    """Return ln((1 + n) / (1 + texts with the feature)) + 1, rounded to float32, in which it is stored."""
     texts = np.asarray((matrix > 0).sum(axis=0)).ravel()
     result: Floats = (np.log((1 + matrix.shape[0]) / (1 + texts)) + 1).astype(np.float32).astype(float)
     return result
 
 
 def _weigh(counts: Counts, idf: Mapping[str, Floats]) -> Any:
-    """(n, all features) TF-IDF: (1 + ln count) * idf, each analyzer's features of unit length."""
+    """Return (n, all features) TF-IDF: (1 + ln count) * idf, normalised to unit length per analyzer."""
     from scipy.sparse import csr_matrix, hstack
     from sklearn.preprocessing import normalize
 

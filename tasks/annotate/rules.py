@@ -1,4 +1,4 @@
-"""Declared rules: an intent for conversations that mention certain words."""
+"""Rules that give an intent to conversations with certain words."""
 
 import functools
 import re
@@ -11,22 +11,22 @@ from pydantic import Field, field_validator, model_validator
 from deskloop.contract.errors import DataError
 from deskloop.contract.stage import StageConfig
 
-PATIENCE = 2.0  # seconds for one regular expression on one conversation
-PROBE, PROBE_PATIENCE = 2000, 1.0  # characters and seconds for trying a regular expression before the run
+PATIENCE = 2.0  # time-out in seconds of one regular expression on one conversation
+PROBE, PROBE_PATIENCE = 2000, 1.0  # characters and time-out in seconds for testing a regular expression before the run
 
 Phrase = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 
 
 class Rule(StageConfig):
-    """An intent, and what must be said for it: every condition that is given must hold."""
+    """An intent and the conditions for it, all of which must hold."""
 
-    intent: str = Field(min_length=1, max_length=80, pattern=r"\S", description="the intent that it gives")
-    any: tuple[Phrase, ...] = Field((), description="words or phrases of which one must occur; case does not count")
+    intent: str = Field(min_length=1, max_length=80, pattern=r"\S", description="the intent to assign")
+    any: tuple[Phrase, ...] = Field((), description="words or phrases of which one must occur, in any case")
     all: tuple[Phrase, ...] = Field((), description="words or phrases that must all occur")
     none: tuple[Phrase, ...] = Field((), description="words or phrases that must not occur")
-    regex: str | None = Field(None, max_length=500, description="a regular expression that must be found; case aside")
+    regex: str | None = Field(None, max_length=500, description="a regular expression that must match, in any case")
     turns: Literal["first", "customer", "all"] = Field(
-        "customer", description="where to look: the customer's first message, all of the customer's, or everybody's"
+        "customer", description="messages to search: the customer's first one, all of the customer's, or all"
     )
 
     @field_validator("regex")
@@ -41,18 +41,18 @@ class Rule(StageConfig):
     @model_validator(mode="after")
     def _positive(self) -> "Rule":
         if not (self.any or self.all or self.regex):
-            raise ValueError("a rule needs `any`, `all` or `regex`: what must not occur says nothing about an intent")
+            raise ValueError("a rule needs `any`, `all` or `regex`: `none` alone does not identify an intent")
         return self
 
 
 def first_match(rules: Sequence[Rule], turns: Sequence[Mapping[str, Any]], step: str, row_id: str) -> str | None:
-    """The intent of the first rule that holds.
+    """Return the intent of the first matching rule.
 
     Args:
         turns: of the conversation `row_id`; not modified.
     Raises:
-        DataError: a regular expression takes longer than `PATIENCE`. (Passing over it would make the result depend
-            on how fast the machine is.)
+        DataError: a regular expression takes longer than `PATIENCE`. (Skipping it would make the result depend on the
+            machine's speed.)
     """
     for number, rule in enumerate(rules, 1):
         try:
@@ -61,13 +61,13 @@ def first_match(rules: Sequence[Rule], turns: Sequence[Mapping[str, Any]], step:
         except TimeoutError:
             raise DataError(
                 f"step {step!r}: the regular expression of rule {number} took longer than {PATIENCE:g} s on {row_id}: "
-                f"write it without repetitions inside repetitions, or as phrases in `any`"
+                f"rewrite it without nested repetitions, or as phrases in `any`"
             ) from None
     return None
 
 
 def holds(rule: Rule, turns: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a conversation meets every condition of a rule.
+    """Check that a conversation meets every condition of a rule.
 
     Raises:
         TimeoutError: its regular expression takes longer than `PATIENCE`.
@@ -83,18 +83,18 @@ def holds(rule: Rule, turns: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def mentions(text: str, phrases: tuple[str, ...]) -> bool:
-    """Whether one of the phrases, at least one, occurs as whole words."""
+    """Check that at least one of the phrases occurs as whole words."""
     return _any_of(phrases).search(plain(text)) is not None
 
 
 def plain(text: str) -> str:
-    """Case, compatibility forms and the shape of apostrophes do not count."""
+    """Normalise case, compatibility forms and apostrophes."""
     return unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
 
 
 @functools.lru_cache(maxsize=1024)
 def _any_of(phrases: tuple[str, ...]) -> re.Pattern[str]:
-    """Any of the phrases, as whole words, with any white space between them."""
+    """Compile a pattern for any of the phrases as whole words, separated by any white space."""
     return re.compile("|".join(_bounded(plain(phrase)) for phrase in phrases))
 
 
@@ -112,27 +112,27 @@ def _compiled(pattern: str) -> Any:
 
 
 def _problem(pattern: str) -> str | None:
-    """Why a regular expression cannot be used: it is none, or long runs of one thing make it explode."""
+    """Explain why a regular expression cannot be used: it is invalid, matches anything, or backtracks exponentially."""
     import regex
 
     try:
         compiled = _compiled(pattern)
     except regex.error as error:
-        return f"no regular expression: {error.msg} at position {error.pos}"
+        return f"not a regular expression: {error.msg} at position {error.pos}"
     if compiled.search("") is not None:
-        return "a regular expression that is found in an empty text says nothing about an intent"
+        return "a regular expression that matches an empty text does not identify an intent"
     for text in _probes(pattern):
         try:
             compiled.search(text, timeout=PROBE_PATIENCE)
         except TimeoutError:
-            return "a regular expression that can take forever: it repeats something that repeats itself"
+            return "a regular expression that can take exponential time: it has nested repetitions"
     return None
 
 
 def _probes(pattern: str) -> Iterable[str]:
-    """Runs of each letter and digit in the pattern and of what its classes stand for, with an end that fits nothing.
+    """Yield runs of each letter and digit in the pattern and of common character classes, with a non-matching end.
 
-    Then the same with the pattern itself behind: a search gives up early where a letter that it needs does not occur.
+    Each run also comes with the pattern appended, because a search stops early if a required letter does not occur.
     """
     for unit in dict.fromkeys(["a", "0", " ", "a ", *(sign for sign in pattern if sign.isalnum())]):
         run = unit * (PROBE // len(unit)) + "\0"

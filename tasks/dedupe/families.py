@@ -1,13 +1,13 @@
 """Families and their splits, as a fold over the batches with the ledger as state.
 
-Conversations that share a customer or are near-duplicates are connected; what is connected becomes one family with one
-split, and keeps both for good. A conversation that arrives later joins the family it is connected to. Where that would
-join families of different splits, evaluation stays as it is: test before validation before train, and the losing side
-is held, together with the new conversations that tie it to the winner or hang on it. Held conversations are rejected
-from then on and connect nothing any more.
+Conversations that share a customer or are near-duplicates are connected. A connected component becomes one family with
+one split, both permanent. A conversation that arrives later joins the family that it is connected to. If that would
+join families of different splits, test takes precedence over validation and validation over train. The losing side is
+rejected permanently (`held`), together with the new conversations that connect it to the winner or depend on it.
+Rejected conversations no longer connect others.
 
-Batch after batch with the ledger in between gives what one run over all batches gives (P5), since a batch sees only
-conversations of earlier ones and what was decided about them.
+Processing the batches one by one, with the ledger in between, gives the same result as one run over all of them (P5),
+because a batch depends only on earlier conversations and the decisions about them.
 """
 
 import hashlib
@@ -29,13 +29,13 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Links:
-    """What connects n conversations.
+    """The connections between n conversations.
 
     Attributes:
         members, keys: (links,) conversation `members[i]` has the customer key number `keys[i]`.
-        limit: a key of more conversations than this is not a customer, and connects nothing.
+        limit: a key of more conversations than this is not a customer and connects nothing.
         of: (n,) number of the conversation's shingle set; equal sets connect.
-        left, right: (pairs,) numbers of sets that are near-duplicates.
+        left, right: (pairs,) numbers of near-duplicate sets.
     """
 
     members: Indices
@@ -46,14 +46,14 @@ class Links:
     right: Indices
 
     def shared_keys(self, present: Mask) -> Mask:
-        """(keys,) true where a key has more conversations than `limit` among those `present` (n,)."""
+        """Return a (keys,) mask of keys with more conversations than `limit` among those `present` (n,)."""
         return np.bincount(self.keys[present[self.members]], minlength=int(self.keys.max(initial=-1)) + 1) > self.limit
 
     def components(self, present: Mask, active: Mask) -> Indices:
-        """(n,) the number of each `active` conversation's connected component; -1 for the others.
+        """Return (n,) the number of each `active` conversation's connected component; -1 for the others.
 
-        Held conversations are `present` without being `active`: they count as conversations of a customer key, so that
-        holding some does not turn a shared key into a customer.
+        Rejected conversations are `present` but not `active`: they still count for a customer key, so that rejecting
+        some does not turn a shared key into a customer.
         """
         from scipy.sparse import coo_matrix
         from scipy.sparse.csgraph import connected_components
@@ -62,12 +62,12 @@ class Links:
         alive[self.of[active]] = True
         near = alive[self.left] & alive[self.right]
         shared = self.shared_keys(present)
-        known = active[self.members] & ~shared[self.keys]
+        links = active[self.members] & ~shared[self.keys]
         first_key, first_set = len(self.of), len(self.of) + len(shared)
         rows = np.flatnonzero(active)
-        sources = np.concatenate([rows, self.members[known], first_set + self.left[near]])
+        sources = np.concatenate([rows, self.members[links], first_set + self.left[near]])
         targets = np.concatenate(
-            [first_set + self.of[rows], first_key + self.keys[known], first_set + self.right[near]]
+            [first_set + self.of[rows], first_key + self.keys[links], first_set + self.right[near]]
         )
         size = first_set + len(alive)
         graph = coo_matrix((np.ones(len(sources), dtype=np.int8), (sources, targets)), shape=(size, size))
@@ -75,13 +75,13 @@ class Links:
         labels[~active] = -1
         return labels
 
-    def neighbours(self, present: Mask, some: Mask) -> Mask:
-        """(n,) the conversations that have a customer or a near-duplicate among `some` (n,)."""
+    def neighbours(self, present: Mask, selected: Mask) -> Mask:
+        """Return an (n,) mask of conversations with a customer or near-duplicate among the `selected` (n,)."""
         shared = self.shared_keys(present)
         keys = np.zeros(len(shared), dtype=bool)
-        keys[self.keys[some[self.members]]] = True
+        keys[self.keys[selected[self.members]]] = True
         sets = np.zeros(int(self.of.max(initial=-1)) + 1, dtype=bool)
-        sets[self.of[some]] = True
+        sets[self.of[selected]] = True
         near = sets.copy()
         near[self.right[sets[self.left]]] = True
         near[self.left[sets[self.right]]] = True
@@ -91,7 +91,7 @@ class Links:
 
 
 def family_name(conversation: str) -> str:
-    """Name of the family whose first member is this conversation; tells no id, as the first member may be erased."""
+    """Return the family's name: a hash of its first member's id, because that member may be erased later."""
     return f"f-{hashlib.blake2b(conversation.encode(), digest_size=8).hexdigest()}"
 
 
@@ -102,34 +102,36 @@ def assign_families(
     shares: Mapping[str, float],
     heldout: Mask | None = None,
 ) -> pd.DataFrame:
-    """Family, split and held of every conversation.
+    """Assign a family and a split to every conversation.
 
     Args:
-        conversations: (n, conversation_id, batch, key, stratum), unique, in the order in which they came: by `batch`,
-            then `key`, the keyed random number of a conversation. Not modified.
-        links: what connects them, by position.
-        ledger: (m, conversation_id, family, split, held) as remembered, or None; conversations that are not among the
-            n are left alone.
-        shares: split to its share.
-        heldout: (n,) conversations for evaluation alone: a new family with one is for the test split; one that belongs
-            to a family of another split is held.
+        conversations: (n, conversation_id, batch, key, stratum), unique, sorted by `batch` and then by `key`, the keyed
+            random number of a conversation. Not modified.
+        links: the connections between them, by position.
+        ledger: (m, conversation_id, family, split, held), the earlier decisions, or None; other conversations than the
+            n are ignored.
+        shares: split -> its share.
+        heldout: (n,) conversations for evaluation only: a new family that contains one goes to the test split; one
+            that is connected to a family of another split is rejected.
     Returns:
-        (n, family, split, held) in the order and with the index of `conversations`.
+        (n, family, split, held) in the order and with the index of `conversations`; `held` marks permanent rejects.
     """
     fold = _Fold(conversations, links, ledger, heldout)
-    fold.settle(fold.known.copy(), shares)  # known ones whose text or customer has changed
+    fold.settle(fold.decided.copy(), shares)  # a decided conversation's text or customer may have changed
     batches = conversations["batch"].to_numpy()
-    for batch in np.unique(batches[~fold.known]):
-        fold.settle(~fold.known & (batches == batch), shares)
-    decided = pd.DataFrame({"family": fold.family, "split": fold.split, "held": fold.held}, index=conversations.index)
-    return decided.astype({"family": "str", "split": "str"})
+    for batch in np.unique(batches[~fold.decided]):
+        fold.settle(~fold.decided & (batches == batch), shares)
+    result = pd.DataFrame({"family": fold.family, "split": fold.split, "held": fold.held}, index=conversations.index)
+    return result.astype({"family": "str", "split": "str"})
 
 
 class _Fold:
-    """The state of the fold: what is decided so far about each of the n conversations.
+    """The state of the fold: the decisions so far about each of the n conversations.
 
     Attributes:
-        known: (n,) whether anything is; `family`, `split`, `held` and `home`, the stratum of the family, say what.
+        decided: (n,) whether the conversation has a family and a split.
+        family, split, held: (n,) the decisions.
+        home: (n,) the stratum of the family.
     """
 
     def __init__(
@@ -142,25 +144,25 @@ class _Fold:
         self.strata = conversations["stratum"].to_numpy(dtype=object)
         self.family, self.split, self.home = (np.full(len(self.ids), None, dtype=object) for _ in range(3))
         self.held = np.zeros(len(self.ids), dtype=bool)
-        self.known = np.zeros(len(self.ids), dtype=bool)
+        self.decided = np.zeros(len(self.ids), dtype=bool)
         if ledger is not None and len(ledger):
-            self._recall(ledger.set_index("conversation_id").reindex(self.ids))
+            self._load(ledger.set_index("conversation_id").reindex(self.ids))
 
-    def _recall(self, ledger: pd.DataFrame) -> None:
-        """Take over what is remembered; `ledger` has a row for each of the n conversations, null where new."""
-        self.known = ledger["family"].notna().to_numpy(dtype=bool)
+    def _load(self, ledger: pd.DataFrame) -> None:
+        """Load earlier decisions; `ledger` has a row for each of the n conversations, null for new ones."""
+        self.decided = ledger["family"].notna().to_numpy(dtype=bool)
         for state, name in ((self.family, "family"), (self.split, "split"), (self.held, "held")):
-            state[self.known] = ledger[name].to_numpy(dtype=object)[self.known]
+            state[self.decided] = ledger[name].to_numpy(dtype=object)[self.decided]
         position = {family_name(name): number for number, name in enumerate(self.ids)}
         first: dict[str, int] = {}
-        for number in np.flatnonzero(self.known).tolist():
+        for number in np.flatnonzero(self.decided).tolist():
             family = self.family[number]
-            first.setdefault(family, position.get(family, number))  # named for its first member, which may be gone
+            first.setdefault(family, position.get(family, number))  # the member it is named for may have been erased
             self.home[number] = self.strata[first[family]]
 
     def settle(self, touched: Mask, shares: Mapping[str, float]) -> None:
-        """Decide the components of `touched` (n,) conversations, new ones or known ones."""
-        present = self.known | touched
+        """Decide on the components that contain `touched` (n,) conversations, new or decided."""
+        present = self.decided | touched
         labels = self.links.components(present, present & ~self.held)
         labels[~np.isin(labels, labels[touched])] = -1
         fresh: list[Indices] = []
@@ -168,10 +170,10 @@ class _Fold:
             splits = set(self.split[members]) - {None}
             if len(splits) > 1:
                 self._resolve(members, next(split for split in PRECEDENCE if split in splits), present)
-            elif splits and splits != {"test"} and (self.heldout & ~self.known)[members].any():
-                self._resolve(members, splits.pop(), present, self.heldout & ~self.known)
+            elif splits and splits != {"test"} and (self.heldout & ~self.decided)[members].any():
+                self._resolve(members, splits.pop(), present, self.heldout & ~self.decided)
             elif splits:
-                self._join(members, members[self.known[members]][0])
+                self._join(members, members[self.decided[members]][0])
             elif self.heldout[members].any():
                 self._begin(members, "test")
             else:
@@ -181,39 +183,39 @@ class _Fold:
         assigned = Counter(zip(self.home[live], self.split[live], strict=True))
         for members, split in zip(fresh, stratify(families, assigned, shares), strict=True):
             self._begin(members, split)
-        self.known = present
+        self.decided = present
 
     def _begin(self, members: Indices, split: str) -> None:
-        """A new family, named for its first member."""
+        """Create a family, named for its first member."""
         self.family[members], self.split[members] = family_name(self.ids[members[0]]), split
         self.home[members] = self.strata[members[0]]
 
     def _join(self, members: Indices, owner: int) -> None:
-        """The members that are not known yet join the family of `owner`."""
-        joining = members[~self.known[members]]
+        """Add the undecided members to the family of `owner`."""
+        joining = members[~self.decided[members]]
         for state in (self.family, self.split, self.home):
             state[joining] = state[owner]
 
-    def _resolve(self, members: Indices, winner: str, present: Mask, also: Mask | None = None) -> None:
-        """Hold the losers, the new conversations that touch them, and what reaches no winner but through those.
+    def _resolve(self, members: Indices, winner: str, present: Mask, excluded: Mask | None = None) -> None:
+        """Reject the losers, the new conversations next to them, and those connected to the winner only through them.
 
         Args:
-            also: (n,) others that must not join the winner.
+            excluded: (n,) further conversations that must not join the winner.
         """
-        losers = members[self.known[members] & (self.split[members] != winner)]
+        losers = members[self.decided[members] & (self.split[members] != winner)]
         cut = self._mask(losers)
-        cut |= self._mask(members) & ~self.known & self.links.neighbours(present, cut)
-        if also is not None:
-            cut |= self._mask(members) & also
+        cut |= self._mask(members) & ~self.decided & self.links.neighbours(present, cut)
+        if excluded is not None:
+            cut |= self._mask(members) & excluded
         for part in _groups(self.links.components(present, self._mask(members) & ~cut)):
-            owners = part[self.known[part]]
+            owners = part[self.decided[part]]
             if len(owners):
                 self._join(part, owners[0])
             else:
                 cut[part] = True
-        held = np.flatnonzero(cut)
-        self._join(held, losers[0] if len(losers) else members[self.known[members]][0])
-        self.held[held] = True
+        rejected = np.flatnonzero(cut)
+        self._join(rejected, losers[0] if len(losers) else members[self.decided[members]][0])
+        self.held[rejected] = True
 
     def _mask(self, members: Indices) -> Mask:
         mask = np.zeros(len(self.ids), dtype=bool)
@@ -222,7 +224,7 @@ class _Fold:
 
 
 def _groups(labels: Indices) -> Iterable[Indices]:
-    """The positions of each component, ascending, in the order of their first; those labelled -1 are in none."""
+    """Return the ascending positions of each component, ordered by the first one; -1 labels no component."""
     order = np.argsort(labels, kind="stable")
     order = order[np.searchsorted(labels[order], 0) :]
     groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1) if len(order) else []

@@ -1,8 +1,8 @@
-"""Near-duplicates by MinHash (Broder 1997): bands of minima propose pairs, the true Jaccard similarity decides.
+"""Find near-duplicates with MinHash (Broder 1997): bands of minima propose pairs, the exact similarity decides.
 
 The minimum of a random hash over a set is the same for two sets with a probability equal to their Jaccard similarity.
-r such minima form a band; two sets that agree in any of b bands are compared. Proposals are never taken on trust, so a
-pair that is found is one; a pair that is missed is about one in a million, see `rows_per_band` and `_plausible`.
+r such minima form a band; two sets that agree in any of b bands are compared. Every proposed pair is checked, so there
+are no false positives; about one pair in a million is missed, see `rows_per_band` and `_plausible`.
 """
 
 import math
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tasks.dedupe.shingles import BASE, Indices, ShingleSets, jaccard, mix, pairs_within
 
 MISSES = 1e-6  # share of pairs exactly at the threshold that may be missed
-CHUNK = 16_384  # shingles hashed at a time, so that they stay in the processor's cache
+CHUNK = 16_384  # shingles hashed at a time, to fit into the processor's cache
 
 Signatures = NDArray[np.uint32]
 
@@ -21,10 +21,10 @@ Signatures = NDArray[np.uint32]
 def near_pairs(
     sets: ShingleSets, threshold: float, permutations: int, rng: np.random.Generator
 ) -> tuple[Indices, Indices, NDArray[np.float64]]:
-    """Pairs of distinct sets with a Jaccard similarity of at least `threshold`.
+    """Find the pairs of distinct sets with a Jaccard similarity of at least `threshold`.
 
     Returns:
-        left, right, similarity: (pairs,) each; every pair once.
+        left, right, similarity: (pairs,) each; each pair once.
     """
     minima = signatures(sets, permutations, rng)
     bands = _bands(minima, rows_per_band(threshold, permutations))
@@ -32,11 +32,11 @@ def near_pairs(
     lefts, rights = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
     for number in range(bands.shape[1]):
         for left, right in pairs_within(bands[:, number]):
-            one, other = sets.sizes[left], sets.sizes[right]
-            fits = np.minimum(one, other) >= threshold * np.maximum(one, other) - 1e-9  # a bound of the similarity
+            sizes = sets.sizes[left], sets.sizes[right]
+            fits = np.minimum(*sizes) >= threshold * np.maximum(*sizes) - 1e-9  # an upper bound of the similarity
             left, right = left[fits], right[fits]
-            again = (bands[left, :number] == bands[right, :number]).any(axis=1)  # an earlier band proposed it
-            left, right = left[~again], right[~again]
+            repeated = (bands[left, :number] == bands[right, :number]).any(axis=1)  # proposed by an earlier band
+            left, right = left[~repeated], right[~repeated]
             near = (minima[left] == minima[right]).mean(axis=1) >= likely
             lefts.append(left[near])
             rights.append(right[near])
@@ -47,10 +47,10 @@ def near_pairs(
 
 
 def signatures(sets: ShingleSets, permutations: int, rng: np.random.Generator) -> Signatures:
-    """(sets, permutations) the smallest of each set's shingles under each of the keyed random hashes.
+    """Return (sets, permutations) the minimum of each set's shingles under each keyed random hash.
 
-    The shingles are well mixed already, so that multiply-and-add modulo 2^64 is as good as a permutation; the upper
-    half of each minimum is kept.
+    The shingles are already well mixed, so multiply-and-add modulo 2^64 is as good as a permutation. Signatures hold
+    the upper half of each minimum.
     """
     factors = rng.integers(0, 2**63, permutations, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
     shifts = rng.integers(0, 2**64, permutations, dtype=np.uint64)
@@ -68,7 +68,7 @@ def signatures(sets: ShingleSets, permutations: int, rng: np.random.Generator) -
 
 
 def rows_per_band(threshold: float, permutations: int) -> int:
-    """The most minima in a band with which a pair at the threshold is missed once in a million at most.
+    """Return the most minima per band at which at most one in a million pairs at the threshold is missed.
 
     Such a pair differs in every band with probability (1 - threshold^rows)^(permutations // rows).
     """
@@ -79,12 +79,12 @@ def rows_per_band(threshold: float, permutations: int) -> int:
 
 
 def _plausible(threshold: float, permutations: int) -> float:
-    """The share of equal minima below which a pair is not compared: five standard deviations under the threshold."""
+    """Return the share of equal minima below which pairs are skipped: the threshold less five standard deviations."""
     return threshold - 5 * math.sqrt(threshold * (1 - threshold) / permutations)
 
 
 def _bands(minima: Signatures, rows: int) -> NDArray[np.uint64]:
-    """(sets, bands) one hash for each band of `rows` minima."""
+    """Return (sets, bands) a hash of each band of `rows` minima."""
     count = minima.shape[1] // rows
     result = np.zeros((len(minima), count), dtype=np.uint64)
     for row in range(rows):

@@ -1,4 +1,4 @@
-"""Conversations as sets of word shingles, and their true Jaccard similarity."""
+"""Represent conversations as sets of word shingles, and compute their exact Jaccard similarity."""
 
 import hashlib
 import re
@@ -39,14 +39,14 @@ class ShingleSets:
 
 
 def plain_text(turns: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """(role, text) of every turn, the text casefolded and with single blanks: what an exact duplicate has in common."""
+    """Return (role, text) of every turn, casefolded and with single spaces; equal for exact duplicates."""
     return [(turn["role"], " ".join((turn["text"] or "").casefold().split())) for turn in turns]
 
 
 def shingle_sets(conversations: Iterable[Sequence[Mapping[str, Any]]], size: int) -> ShingleSets:
-    """Every run of `size` words of each conversation, over the borders of its turns.
+    """Collect every run of `size` words of each conversation, across the borders of its turns.
 
-    A conversation of fewer words is one shingle; one without any word is the shingle of its plain text.
+    A conversation with fewer words is one shingle; one without words is the shingle of its plain text.
 
     Args:
         conversations: n lists of turns; not modified.
@@ -57,14 +57,14 @@ def shingle_sets(conversations: Iterable[Sequence[Mapping[str, Any]]], size: int
     lengths: list[int] = []
     for turns in conversations:
         text = "\n".join(line for _, line in plain_text(turns))
-        found = WORD.findall(text) or [text]
-        words.extend(map(hashes.__getitem__, found))
-        lengths.append(len(found))
+        tokens = WORD.findall(text) or [text]
+        words.extend(map(hashes.__getitem__, tokens))
+        lengths.append(len(tokens))
     return _distinct(np.array(words, dtype=np.uint64), np.array(lengths, dtype=np.int64), size)
 
 
 class _WordHashes(dict[str, int]):
-    """64 bits of BLAKE2b for each word, computed once."""
+    """Caches 64 bits of BLAKE2b per word."""
 
     def __missing__(self, word: str) -> int:
         self[word] = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
@@ -72,7 +72,7 @@ class _WordHashes(dict[str, int]):
 
 
 def _distinct(words: NDArray[np.uint64], lengths: Indices, size: int) -> ShingleSets:
-    """The sets out of all word hashes, laid end to end, `lengths` words for each conversation."""
+    """Build the sets from the concatenated word hashes of all conversations, `lengths` words each."""
     counts = np.maximum(lengths - size + 1, 1)  # shingles of each conversation, repetitions included
     first = np.repeat(np.cumsum(lengths) - lengths, counts) + _ranges(counts)
     width = np.repeat(np.minimum(lengths, size), counts)
@@ -90,28 +90,33 @@ def _distinct(words: NDArray[np.uint64], lengths: Indices, size: int) -> Shingle
 
 
 def _shared(owner: Indices, shingles: NDArray[np.uint64], count: int) -> ShingleSets:
-    """Equal sets stored once; `owner` ascending over `count` conversations, each one's `shingles` ascending."""
+    """Store equal sets once.
+
+    Args:
+        owner: (shingles,) ascending numbers of the `count` conversations.
+        shingles: (shingles,) ascending within a conversation.
+    """
     bounds = np.searchsorted(owner, np.arange(count + 1))
-    seen: dict[bytes, int] = {}
-    kept: list[NDArray[np.uint64]] = []
+    numbers: dict[bytes, int] = {}
+    distinct: list[NDArray[np.uint64]] = []
     of = np.empty(count, dtype=np.int64)
     for number, (start, stop) in enumerate(pairwise(bounds)):
-        of[number] = seen.setdefault(shingles[start:stop].tobytes(), len(seen))
-        if len(seen) > len(kept):
-            kept.append(shingles[start:stop])
-    starts = np.cumsum([0, *(len(values) for values in kept)], dtype=np.int64)
-    return ShingleSets(of, starts, np.concatenate([*kept, np.empty(0, dtype=np.uint64)]))
+        of[number] = numbers.setdefault(shingles[start:stop].tobytes(), len(numbers))
+        if len(numbers) > len(distinct):
+            distinct.append(shingles[start:stop])
+    starts = np.cumsum([0, *(len(values) for values in distinct)], dtype=np.int64)
+    return ShingleSets(of, starts, np.concatenate([*distinct, np.empty(0, dtype=np.uint64)]))
 
 
 def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The finalizer of SplitMix64, https://prng.di.unimi.it/splitmix64.c: each input bit changes half of the output."""
+    """Apply the finalizer of SplitMix64, https://prng.di.unimi.it/splitmix64.c, so that all bits are well mixed."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
 
 
 def jaccard(sets: ShingleSets, left: Indices, right: Indices) -> NDArray[np.float64]:
-    """True Jaccard similarity of (pairs,) sets `left` and `right`: shared shingles over all shingles of both."""
+    """Return the (pairs,) exact Jaccard similarity of sets `left` and `right`: intersection over union."""
     from scipy.sparse import csr_matrix
 
     _, columns = np.unique(sets.values, return_inverse=True)
@@ -125,9 +130,9 @@ def jaccard(sets: ShingleSets, left: Indices, right: Indices) -> NDArray[np.floa
 
 
 def pairs_within(keys: NDArray[Any]) -> Iterator[tuple[Indices, Indices]]:
-    """Every pair of positions with equal keys, once, as arrays of at most `len(keys)` pairs.
+    """Yield every pair of positions with equal keys, once, in arrays of at most `len(keys)` pairs.
 
-    In sorted keys a pair `gap` apart implies the pairs in between, so that each round looks only at the last one's.
+    In sorted keys, equal keys `gap` apart imply equal keys in between, so each round only extends the previous pairs.
     """
     order = np.argsort(keys, kind="stable")
     ranked = keys[order]
@@ -140,5 +145,5 @@ def pairs_within(keys: NDArray[Any]) -> Iterator[tuple[Indices, Indices]]:
 
 
 def _ranges(counts: Indices) -> Indices:
-    """0, 1, ... count - 1 for each count, end to end."""
+    """Return 0, 1, ... count - 1 for each count, concatenated."""
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -1,10 +1,10 @@
-"""Splits for new families, stratified by intent: each goes where its stratum is furthest behind its share."""
+"""Choose splits for new families, stratified by intent: each fills the split furthest behind its share."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-RARE = 2  # conversations of a stratum that stay in training before any may be evaluated
+RARE = 2  # the first conversations of a stratum, which go to training
 
 
 @dataclass(frozen=True)
@@ -12,8 +12,8 @@ class NewFamily:
     """A family without a split.
 
     Attributes:
-        stratum: the first member's intent, "" where none is known.
-        key: keyed random number of the first member: the order of assignment, and a coin for ties.
+        stratum: the first member's intent, "" if unknown.
+        key: keyed random number of the first member, for the order of assignment and for ties.
         size: conversations.
     """
 
@@ -25,16 +25,16 @@ class NewFamily:
 def stratify(
     families: Sequence[NewFamily], assigned: Mapping[tuple[str, str], int], shares: Mapping[str, float]
 ) -> list[str]:
-    """A split for each family.
+    """Choose a split for each family.
 
-    Within a stratum families come in the order of their keys, and each goes to the split with the largest deficit: its
-    share of the stratum's conversations so far, this family included, less those it has. Ties go to training. A family
-    of more than half of an evaluation split would be that split, so it goes to training too, as rare strata do.
+    Within a stratum, families are assigned in the order of their keys, each to the split with the largest deficit: the
+    split's share of the stratum's conversations so far, including this family, less those it has. Ties go to training.
+    So do rare strata, and families of more than half of an evaluation split, which would dominate it.
 
     Args:
         families: not modified.
-        assigned: (stratum, split) to the conversations it has already.
-        shares: split to its share of the conversations; sums to 1.
+        assigned: (stratum, split) -> conversations already assigned.
+        shares: split -> its share of the conversations; sums to 1.
     Returns:
         (families,) train, validation or test.
     """

@@ -1,7 +1,7 @@
-"""Encode conversations into training windows: token ids, and labels that show the loss the agent's words only.
+"""Encode conversations into training windows: token ids, and labels that mask everything but the agent's words.
 
-The tokenizer is the fitted artifact: trained on the training split for `tiny`, otherwise the base's own; either way
-with one token for each placeholder (P8).
+The tokenizer is the fitted artifact: for `tiny` it is trained on the training split, otherwise it is the base's own. In
+both cases each placeholder has one token (P8).
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ CHUNK = 256  # conversations tokenized in one call
 MOST_NUMBERS = 256  # placeholders of one type
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 
-# What Presidio's and deskloop's own recognizers call things; a later batch may hold types the first one did not.
+# Entity types of Presidio's and deskloop's recognizers; later batches may contain types that the first one does not.
 ENTITY_TYPES = (
     "ACCOUNT", "ADDRESS", "CREDIT_CARD", "CRYPTO", "DATE_OF_BIRTH", "DATE_TIME", "EMAIL_ADDRESS", "IBAN_CODE", "ID",
     "IP_ADDRESS", "LOCATION", "MAC_ADDRESS", "MEDICAL_LICENSE", "NRP", "ORDER_ID", "ORGANIZATION", "PASSWORD",
@@ -45,16 +45,16 @@ class EncodeConfig(StageConfig):
     max_length: int = Field(512, ge=16, le=1_048_576, description="longest training window, in tokens")
     vocabulary: int = Field(4096, ge=300, le=262_144, description="tokens of `tiny`'s tokenizer; other bases: unused")
     placeholders: int = Field(
-        8, ge=1, le=1000, description="placeholders of each entity type that get a token, at least: <PERSON_1> to _8"
+        8, ge=1, le=1000, description="fewest placeholders per entity type that get a token: <PERSON_1> to <PERSON_8>"
     )
     keep: tuple[Expression, ...] = Field(
         (),
-        description="as scrub's `keep`: regular expressions of what is not personal here, such as long product codes",
+        description="as scrub's `keep`: regular expressions of text that is not personal, such as long product codes",
     )
 
 
 def check(config: EncodeConfig, context: Context) -> None:
-    """Refuse a base that cannot be had.
+    """Check that the base is available.
 
     Raises:
         ConfigError: it is neither a folder, nor cached, nor on the hub.
@@ -64,7 +64,7 @@ def check(config: EncodeConfig, context: Context) -> None:
 
 
 def equipment(config: EncodeConfig, context: Context) -> dict[str, str | None]:
-    """A local base's tokenizer by its digest: a folder may be filled anew under the same name."""
+    """Identify a local base's tokenizer by its digest, because the content of the folder may change."""
     folder = Path(context.folder, config.base)
     if config.base == "tiny" or not folder.is_dir():
         return {}
@@ -73,15 +73,15 @@ def equipment(config: EncodeConfig, context: Context) -> dict[str, str | None]:
 
 
 def fit(rows: pd.DataFrame, config: EncodeConfig, context: Context) -> dict[str, bytes]:
-    """Make the tokenizer.
+    """Train or adapt the tokenizer.
 
     Args:
-        rows: (n, schema) with `turns`, `entities`, `split`, `origin`; only training rows from a log are looked at, so
-            that augmentation changes no token of the evaluation data. Not modified.
+        rows: (n, schema) with `turns`, `entities`, `split`, `origin`; only logged training rows count, so that
+            augmentation changes no token of the evaluation data. Not modified.
     Returns:
-        The tokenizer's files, to be loaded with `tasks.encode.tokenizer.load`.
+        The tokenizer's files, for `tasks.encode.tokenizer.load`.
     Raises:
-        ConfigError: the base has no tokenizer that can be had, or none that is fast, or too short a context.
+        ConfigError: the base's tokenizer is not available or not a fast one, or its context is too short.
     """
     train = rows[rows["split"] == "train"] if "split" in rows else rows
     train = train[train["origin"] == "log"] if "origin" in train else train
@@ -99,75 +99,78 @@ def fit(rows: pd.DataFrame, config: EncodeConfig, context: Context) -> dict[str,
 
 
 def encode(rows: pd.DataFrame, config: EncodeConfig, context: Context) -> pd.DataFrame:
-    """Cut conversations into windows of at most `max_length` tokens; every supervised token is in one's labels.
+    """Cut conversations into windows of at most `max_length` tokens; each supervised token is a label in one window.
 
     Args:
         rows: (n, schema) with `turns`; not modified.
         context: its artifact holds the tokenizer's files.
     Returns:
-        (windows, ENCODED and `reject`): a conversation's only window keeps its `row_id`, several get `/w1`, `/w2` and
-        so on. Rejected conversations (`residue`: something personal is left, `no_supervised_tokens`,
-        `unknown_placeholder`) are one row without tokens.
+        (windows, ENCODED and `reject`): a conversation's only window keeps its `row_id`; several windows append `/w1`,
+        `/w2` and so on. A rejected conversation (`residue` for remaining personal data, `no_supervised_tokens`,
+        `unknown_placeholder`) is one row without tokens.
     Raises:
         DeskloopError: the base's chat template cannot be used.
         DataError: a pattern of `keep` takes too long on a text.
     """
     tokenizer = tokenizer_module.load(context.artifact, config.base)
-    known = {text for text in tokenizer.get_added_vocab() if PLACEHOLDER.fullmatch(text)}
-    kept = [name for name in ENCODED.names if name in rows.columns and name != "row_id"]
+    placeholders = {text for text in tokenizer.get_added_vocab() if PLACEHOLDER.fullmatch(text)}
+    columns = [name for name in ENCODED.names if name in rows.columns and name != "row_id"]
     result: list[dict[str, Any]] = []
     for start in range(0, len(rows), CHUNK):
         chunk = rows.iloc[start : start + CHUNK]
-        said = [renumber(turns) for turns in chunk["turns"]]
+        renumbered = [renumber(turns) for turns in chunk["turns"]]
         reasons = [
-            _reason(turns, hide(*cells)[0], known, config.keep)
-            for turns, *cells in zip(said, chunk["turns"], chunk["entities"], strict=True)
+            _reason(turns, hide(*cells)[0], placeholders, config.keep)
+            for turns, *cells in zip(renumbered, chunk["turns"], chunk["entities"], strict=True)
         ]
-        parts = [[] if reason else segments(tokenizer, turns) for reason, turns in zip(reasons, said, strict=True)]
-        ids = iter(token_ids(tokenizer, [part for some in parts for part in some]))
-        records: list[dict[str, Any]] = chunk[kept].to_dict("records")  # type: ignore[assignment]
-        for row_id, values, reason, some in zip(chunk["row_id"], records, reasons, parts, strict=True):
-            cut = _cut(tokenizer, some, [next(ids) for _ in some], config.max_length)
-            names = [row_id] if len(cut) == 1 else [f"{row_id}/w{number}" for number in range(1, len(cut) + 1)]
-            result += [
-                {**values, **window, "row_id": name, "reject": None} for name, window in zip(names, cut, strict=True)
-            ]
-            if not cut:
+        rendered = [
+            [] if reason else segments(tokenizer, turns) for reason, turns in zip(reasons, renumbered, strict=True)
+        ]
+        ids = iter(token_ids(tokenizer, [part for parts in rendered for part in parts]))
+        records: list[dict[str, Any]] = chunk[columns].to_dict("records")  # type: ignore[assignment]
+        for row_id, values, reason, parts in zip(chunk["row_id"], records, reasons, rendered, strict=True):
+            windows = _windows(tokenizer, parts, [next(ids) for _ in parts], config.max_length)
+            count = len(windows)
+            names = [row_id] if count == 1 else [f"{row_id}/w{number}" for number in range(1, count + 1)]
+            for name, window in zip(names, windows, strict=True):
+                result.append({**values, **window, "row_id": name, "reject": None})
+            if not windows:
                 reject = reason or "no_supervised_tokens"
                 result.append({**values, **_window([], [], 0), "row_id": row_id, "reject": reject})
     encoded = pd.DataFrame(result, columns=[*ENCODED.names, "reject"])
     return encoded.astype({"reject": "str"})
 
 
-def _cut(tokenizer: Any, parts: Sequence[Segment], ids: Sequence[list[int]], max_length: int) -> list[dict[str, Any]]:
-    """The windows with supervised tokens in them, as columns of ENCODED."""
-    tokens = [token for some in ids for token in some]
-    labels = [token if part.supervised else UNSEEN for part, some in zip(parts, ids, strict=True) for token in some]
-    unpredicted = labels[:1] not in ([], [UNSEEN])  # nothing predicts a first token
+def _windows(
+    tokenizer: Any, parts: Sequence[Segment], ids: Sequence[list[int]], max_length: int
+) -> list[dict[str, Any]]:
+    """Return the windows that contain supervised tokens, as columns of ENCODED."""
+    tokens = [token for part_ids in ids for token in part_ids]
+    by_token = [part for part, part_ids in zip(parts, ids, strict=True) for _ in part_ids]
+    labels = [token if part.supervised else UNSEEN for part, token in zip(by_token, tokens, strict=True)]
+    unpredicted = labels[:1] not in ([], [UNSEEN])  # no logits predict the first token
     labels[:1] = [UNSEEN for _ in labels[:1]]
-    turns = [-1 if part.turn is None else part.turn for part, some in zip(parts, ids, strict=True) for _ in some]
+    turns = [-1 if part.turn is None else part.turn for part in by_token]
     header = turns.count(-1)
-    found = cover(turns, max_length)
-    measured = _bytes(tokenizer, parts, ids, exact=len(found) > 1 or unpredicted)
-    measured[:1] = [0 if unpredicted else size for size in measured[:1]]
+    windows = cover(turns, max_length)
+    sizes = _bytes(tokenizer, parts, ids, exact=len(windows) > 1 or unpredicted)
+    sizes[:1] = [0 if unpredicted else size for size in sizes[:1]]
     result = []
-    for window in found:
-        seen = labels[window.new : window.end]
-        if any(label != UNSEEN for label in seen):
+    for window in windows:
+        new = slice(window.new, window.end)
+        if any(label != UNSEEN for label in labels[new]):
             front = tokens[:header] if window.context else []
             context = [*front, *tokens[window.context : window.new]]
-            size = sum(measured[window.new : window.end])
-            result.append(
-                _window([*context, *tokens[window.new : window.end]], [*[UNSEEN] * len(context), *seen], size)
-            )
+            masked = [UNSEEN] * len(context)
+            result.append(_window([*context, *tokens[new]], [*masked, *labels[new]], sum(sizes[new])))
     return result
 
 
 def _bytes(tokenizer: Any, parts: Sequence[Segment], ids: Sequence[list[int]], exact: bool) -> list[int]:
-    """UTF-8 bytes of supervised text by token; unless `exact`, a segment's all stand at its first token."""
+    """Return UTF-8 bytes of supervised text by token; unless `exact`, all bytes of a segment are at its first token."""
     result = []
-    for part, some in zip(parts, ids, strict=True):
-        sizes = [0] * len(some)
+    for part, part_ids in zip(parts, ids, strict=True):
+        sizes = [0] * len(part_ids)
         if part.supervised and part.written:
             total = len(part.text.encode())
             if exact:
@@ -193,26 +196,26 @@ def _window(tokens: list[int], labels: list[int], size: int) -> dict[str, Any]:
 
 
 def _reason(
-    turns: Sequence[dict[str, Any]], hidden: Sequence[dict[str, Any]], known: set[str], keep: Sequence[str]
+    turns: Sequence[dict[str, Any]], hidden: Sequence[dict[str, Any]], placeholders: set[str], keep: Sequence[str]
 ) -> str | None:
-    # The last look at a text: what follows is numbers, which no detector reads. Pseudonyms look like values.
+    # The last check of the text: detectors cannot read token ids. `hidden` has no pseudonyms, which look like values.
     if residues([turn["text"] for turn in hidden], keep=keep):
         return "residue"
     if not any(turn["role"] == "agent" and turn["supervise"] for turn in turns):
         return "no_supervised_tokens"
-    if any(text not in known for turn in turns for text in PLACEHOLDER.findall(turn["text"])):
+    if any(text not in placeholders for turn in turns for text in PLACEHOLDER.findall(turn["text"])):
         return "unknown_placeholder"
     return None
 
 
 def _placeholders(train: pd.DataFrame, least: int) -> list[str]:
-    """Every `<TYPE_n>` that gets a token: usual types and those seen in training, up to the largest number seen."""
+    """Return every `<TYPE_n>` that gets a token: the usual types and those in training, up to their largest number."""
     highest = dict.fromkeys(ENTITY_TYPES, least)
-    said = (turn["text"] for turns in train["turns"] for turn in renumber(turns))
-    for text in {placeholder for one in said for placeholder in PLACEHOLDER.findall(one)}:
-        name = entity_type(text)
-        # A customer may write <X_999999999>: tokens are made up to a bound, and rows past it rejected.
-        number = min(int(text[1:-1].rpartition("_")[2]), MOST_NUMBERS)
+    texts = (turn["text"] for turns in train["turns"] for turn in renumber(turns))
+    for placeholder in {placeholder for text in texts for placeholder in PLACEHOLDER.findall(text)}:
+        name = entity_type(placeholder)
+        # A customer may write <X_999999999>: the number of tokens is bounded, and rows beyond it are rejected.
+        number = min(int(placeholder[1:-1].rpartition("_")[2]), MOST_NUMBERS)
         highest[name] = max(highest.get(name, least), number)
     return [f"<{name}_{number}>" for name in sorted(highest) for number in range(1, highest[name] + 1)]
 
@@ -243,7 +246,7 @@ STAGE = FittedStage(
     fit=fit,
     refit_growth=None,
     fit_fields=("base", "vocabulary", "placeholders"),
-    needs=frozenset({"proved_splits", "turns"}),
+    needs=frozenset({"verified_splits", "turns"}),
     provides=frozenset({"input_ids"}),
     schema=ENCODED,
     by_split=True,

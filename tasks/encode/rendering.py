@@ -1,8 +1,8 @@
-"""How the turns of a conversation become text for a model, and which of that text the loss may see (P9).
+"""Render the turns of a conversation as text for a model, and mark the supervised parts of that text (P9).
 
-Any Hugging Face chat template will do that frames a turn the same way wherever it stands, and opens an agent's turn
-with its generation prompt. Tokens are made segment by segment, so that none straddles the border of the label mask
-and a prompt at generation time has the very tokens that training saw.
+This supports any Hugging Face chat template that frames a turn identically at every position and opens an agent's turn
+with its generation prompt. Segments are tokenized separately, so that no token crosses the border of the label mask and
+a prompt at generation time has the same tokens as in training.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ from deskloop.contract.errors import DeskloopError
 ROLES = {"customer": "user", "agent": "assistant", "system": "system"}
 TAGS = {"user": "<|customer|>", "assistant": "<|agent|>", "system": "<|system|>"}
 
-# For tokenizers without a template (GPT-2 class). The end of every turn is the end-of-sequence token, which
-# every generator stops at without being told.
+# For tokenizers without a template, such as GPT-2's. Every turn ends with the end-of-sequence token, at which every
+# generator stops by default.
 DEFAULT_CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
     "{{- '<|customer|>' if message['role'] == 'user' else '<|agent|>' if message['role'] == 'assistant'"
@@ -25,19 +25,19 @@ DEFAULT_CHAT_TEMPLATE = (
     "{%- if add_generation_prompt -%}{{- '<|agent|>' -}}{%- endif -%}"
 )
 
-# Private-use characters: no template has them, and none strips them.
+# Private-use characters, which no template contains or strips.
 _CUSTOMER, _AGENT, _SYSTEM, _LATER = "\ue000", "\ue001", "\ue002", "\ue003"
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of a rendered conversation.
+    """A part of a rendered conversation.
 
     Attributes:
         text: never empty.
-        supervised: the loss sees it: a supervised agent turn's text, or its stop token.
-        turn: index of the turn it belongs to; None for what precedes the first one.
-        written: somebody's words, in which nothing is read as a special token; false for the template's own marks.
+        supervised: included in the loss: a supervised agent turn's text, or its stop token.
+        turn: index of its turn; None before the first one.
+        written: the text of a turn, in which nothing is parsed as a special token; false for the template's marks.
     """
 
     text: str
@@ -48,13 +48,13 @@ class Segment:
 
 @dataclass(frozen=True)
 class Frames:
-    """What a template puts around turns.
+    """The text that a template puts around turns.
 
     Attributes:
-        header: before a first turn that is not a system turn.
+        header: before the first turn, unless it is a system turn.
         around: role (Hugging Face's) -> text before and after its content.
-        first_system: text before and after the content of a system turn that comes first; None where refused.
-        stop: what ends an agent's turn; a prefix of `around["assistant"][1]`.
+        first_system: text before and after the content of a system turn that comes first; None if not supported.
+        stop: the end of an agent's turn; a prefix of `around["assistant"][1]`.
     """
 
     header: str
@@ -64,16 +64,16 @@ class Frames:
 
 
 def segments(tokenizer: Any, turns: Sequence[Mapping[str, Any]], reply: bool = False) -> list[Segment]:
-    """Cut a rendered conversation into what the loss sees and what it does not.
+    """Split a rendered conversation into supervised and masked segments.
 
     Args:
-        tokenizer: a Hugging Face tokenizer with a chat template; its `name_or_path` names the base in errors.
+        tokenizer: a Hugging Face tokenizer with a chat template; its `name_or_path` is the base's name in errors.
         turns: `{"role", "text", "supervise"?}`; not modified. `supervise` defaults to false.
         reply: end with the generation prompt, for the agent's next turn.
     Returns:
-        Segments whose texts add up to exactly `apply_chat_template(..., add_generation_prompt=reply)`.
+        Segments whose concatenated texts equal `apply_chat_template(..., add_generation_prompt=reply)`.
     Raises:
-        DeskloopError: the template refuses the order of the turns, or frames a turn differently by its place.
+        DeskloopError: the template does not support the order of the turns, or frames a turn depending on its position.
     """
     frames = frames_of(tokenizer)
     messages = [{"role": ROLES[turn["role"]], "content": turn["text"]} for turn in turns]
@@ -82,11 +82,12 @@ def segments(tokenizer: Any, turns: Sequence[Mapping[str, Any]], reply: bool = F
         result = _assemble(frames, turns, trim, reply)
         if "".join(segment.text for segment in result) == rendered:
             return result
-    raise _unusable(tokenizer, "renders a turn differently by its place or changes its text")
+    raise _unusable(tokenizer, "renders a turn depending on its position, or changes its text")
 
 
 def token_ids(tokenizer: Any, parts: Sequence[Segment]) -> list[list[int]]:
-    """Token ids of each segment; special tokens are recognised in the template's marks only, never in written text."""
+    """Return the token ids of each segment; special tokens are parsed in the template's marks only, not in written
+    text."""
     result: list[list[int]] = [[] for _ in parts]
     for written in (False, True):
         places = [place for place, part in enumerate(parts) if part.written == written]
@@ -104,15 +105,15 @@ def token_ids(tokenizer: Any, parts: Sequence[Segment]) -> list[list[int]]:
 
 
 def stop_ids(tokenizer: Any) -> list[int]:
-    """Token ids of what ends an agent's turn."""
+    """Return the token ids that end an agent's turn."""
     return token_ids(tokenizer, [Segment(frames_of(tokenizer).stop, True, None, False)])[0]
 
 
 def render(tokenizer: Any, messages: Sequence[Mapping[str, str]], reply: bool = False) -> str:
-    """`apply_chat_template` as text.
+    """Render messages with `apply_chat_template`, as text.
 
     Raises:
-        DeskloopError: the template refuses these messages.
+        DeskloopError: the template does not support these messages.
     """
     from jinja2.exceptions import TemplateError
 
@@ -120,15 +121,15 @@ def render(tokenizer: Any, messages: Sequence[Mapping[str, str]], reply: bool = 
         text: str = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=reply)
     except TemplateError:
         roles = ", ".join(message["role"] for message in messages[:6])
-        raise _unusable(tokenizer, f"refuses conversations whose roles begin {roles}") from None
+        raise _unusable(tokenizer, f"does not support conversations whose first roles are {roles}") from None
     return text
 
 
 def frames_of(tokenizer: Any) -> Frames:
-    """What this tokenizer's template puts around turns, found by rendering probes once.
+    """Determine the frames of this tokenizer's template by rendering probes; cached.
 
     Raises:
-        DeskloopError: no template, or one that does not keep to fixed frames.
+        DeskloopError: there is no template, or its frames are not fixed.
     """
     if tokenizer.chat_template is None:
         raise _unusable(tokenizer, "is missing")
@@ -142,25 +143,25 @@ def _probe(tokenizer: Any, template: str) -> Frames:
     opening, pair = render(tokenizer, [customer]), render(tokenizer, [customer, agent])
     three = render(tokenizer, [customer, agent, later])
     if not (pair.startswith(opening) and three.startswith(pair)):
-        raise _unusable(tokenizer, "changes earlier turns when one is added")
+        raise _unusable(tokenizer, "changes earlier turns when another is added")
     prompt = render(tokenizer, [customer], reply=True)[len(opening) :]
     try:
         around = {"user": _split(three[len(pair) :], _LATER), "assistant": _split(pair[len(opening) :], _AGENT)}
         if around["assistant"][0] != prompt:
-            raise _unusable(tokenizer, "opens an agent's turn in training otherwise than for generation")
+            raise _unusable(tokenizer, "opens an agent's turn in training differently than for generation")
         header = opening.removesuffix(around["user"][0] + _CUSTOMER + around["user"][1])
         if header == opening:
-            raise _unusable(tokenizer, "frames the first turn unlike later ones")
+            raise _unusable(tokenizer, "frames the first turn differently from later ones")
         first_system = _first_system(tokenizer, around["user"][0])
     except ValueError:
         raise _unusable(tokenizer, "drops or changes the text of a turn") from None
     try:
         around["system"] = _split(render(tokenizer, [customer, agent, system])[len(pair) :], _SYSTEM)
     except (DeskloopError, ValueError):
-        around["system"] = ("", "")  # a conversation that has one will be refused when it is rendered
+        around["system"] = ("", "")  # rendering fails for a conversation with a system turn
     after = around["assistant"][1]
     if not after:
-        raise _unusable(tokenizer, "has nothing that ends an agent's turn")
+        raise _unusable(tokenizer, "has no mark for the end of an agent's turn")
     return Frames(header, around, first_system, after.rstrip() or after)
 
 
@@ -203,6 +204,6 @@ def _assemble(frames: Frames, turns: Sequence[Mapping[str, Any]], trim: bool, re
 def _unusable(tokenizer: Any, problem: str) -> DeskloopError:
     return DeskloopError(
         f"the chat template of base {tokenizer.name_or_path or 'model'!r} cannot be used: it {problem}. Use a base "
-        f"whose template frames every turn alike (ChatML or Llama-3 style), or a local copy of this base without its "
-        f"chat_template, which then gets deskloop's own."
+        f"whose template frames every turn identically (ChatML or Llama-3 style), or a local copy of this base without "
+        f"a chat_template, for which deskloop uses its own."
     )

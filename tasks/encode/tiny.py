@@ -1,6 +1,6 @@
-"""`tiny`, the embedded base model: a small GPT-2 with a tokenizer of its own, so that everything runs with no hub.
+"""`tiny`, the embedded base model: a small GPT-2 with its own tokenizer, for running without a model hub.
 
-Width, depth and rates were chosen for the best test bits per byte after about a minute of training on two cores.
+Its width and depth give the best bits per byte on the test split after about a minute of training on two cores.
 """
 
 import tempfile
@@ -19,11 +19,11 @@ HEADS = 5
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int = 4096) -> dict[str, bytes]:
-    """Train a byte-level BPE tokenizer with the tokens of a dialogue; the same texts give the same bytes.
+    """Train a byte-level BPE tokenizer with the tokens of a dialogue; deterministic.
 
     Args:
-        texts: the training turns; placeholders are left out of them, since they get tokens of their own.
-        vocabulary: tokens in all, the 256 bytes and the special ones included; fewer where the texts give no more.
+        texts: the training turns; placeholders in them are skipped, because they get their own tokens.
+        vocabulary: number of tokens, including the 256 bytes and the special ones; fewer if the texts yield fewer.
     Returns:
         The files of a `PreTrainedTokenizerFast` (see `tasks.encode.tokenizer.load`).
     """
@@ -57,9 +57,9 @@ def make_tiny(tokenizer_files: Mapping[str, bytes], folder: Path, seed: int) -> 
     """Write an untrained GPT-2 for this tokenizer as a plain Hugging Face folder.
 
     Args:
-        tokenizer_files: as from `train_tokenizer`, perhaps with placeholders added.
-        folder: made if missing; appears whole or not at all.
-        seed: of the weights: the same seed gives the same bytes.
+        tokenizer_files: the result of `train_tokenizer`, possibly with placeholders added.
+        folder: created atomically, with its parents.
+        seed: of the weights; the same seed gives the same bytes.
     """
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
@@ -71,7 +71,7 @@ def make_tiny(tokenizer_files: Mapping[str, bytes], folder: Path, seed: int) -> 
         n_embd=WIDTH,
         n_layer=LAYERS,
         n_head=HEADS,
-        # A model this small, trained for a minute, underfits: dropout would only slow it down.
+        # A model this small underfits after a minute of training, so dropout would only slow it down.
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
@@ -84,9 +84,9 @@ def make_tiny(tokenizer_files: Mapping[str, bytes], folder: Path, seed: int) -> 
         model = GPT2LMHeadModel(config)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".tiny-") as scratch:
-        made = Path(scratch, "model")
+        complete = Path(scratch, "model")
         with quiet():
-            model.save_pretrained(made)
+            model.save_pretrained(complete)
         for name, content in tokenizer_files.items():
-            (made / name).write_bytes(content)
-        made.rename(folder)
+            (complete / name).write_bytes(content)
+        complete.rename(folder)

@@ -1,4 +1,4 @@
-"""Tokenizers as bytes: how one is kept in the ledger, loaded from there, and adapted to dialogues and placeholders."""
+"""Adapt tokenizers to dialogues and placeholders, and convert them to and from bytes for the ledger."""
 
 import copy
 import hashlib
@@ -17,16 +17,16 @@ PAD = "<|pad|>"
 
 
 def adapt(tokenizer: Any, placeholders: Iterable[str]) -> Any:
-    """Give a tokenizer what a dialogue needs: one token for each placeholder, a template, a stop and a pad token.
+    """Add what a dialogue needs to a tokenizer: one token per placeholder, a chat template, a stop and a pad token.
 
-    A placeholder's token is not "special", so that it survives `decode(skip_special_tokens=True)`, and takes no space
-    from around it. What the tokenizer already has, it keeps.
+    The token of a placeholder is not "special", so that it survives `decode(skip_special_tokens=True)`, and does not
+    absorb surrounding white space. Existing settings of the tokenizer are not replaced.
 
     Args:
         tokenizer: a fast Hugging Face tokenizer; not modified.
-        placeholders: such as `<PERSON_1>`, in the order in which they get their ids.
+        placeholders: such as `<PERSON_1>`, in the order of their ids.
     Returns:
-        A copy of the tokenizer, with more tokens.
+        A copy of the tokenizer with the additional tokens.
     """
     from tokenizers import AddedToken
 
@@ -47,10 +47,10 @@ def adapt(tokenizer: Any, placeholders: Iterable[str]) -> Any:
 
 
 def to_files(tokenizer: Any) -> dict[str, bytes]:
-    """The files of `save_pretrained`, without traces of where the tokenizer came from.
+    """Return the files of `save_pretrained`, without traces of the tokenizer's origin.
 
     Returns:
-        File name to bytes, sorted by name: `tokenizer.json`, `tokenizer_config.json`, perhaps `chat_template.jinja`.
+        File name -> bytes, sorted by name: `tokenizer.json`, `tokenizer_config.json`, perhaps `chat_template.jinja`.
     """
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
@@ -58,18 +58,18 @@ def to_files(tokenizer: Any) -> dict[str, bytes]:
     settings = json.loads(files["tokenizer_config.json"])
     for trace in ("name_or_path", "is_local", "local_files_only"):
         settings.pop(trace, None)
-    if settings.get("tokenizer_class") == "TokenizersBackend":  # transformers 5's name, which no other loader knows
+    if settings.get("tokenizer_class") == "TokenizersBackend":  # transformers 5's name, unknown to other loaders
         settings["tokenizer_class"] = "PreTrainedTokenizerFast"
     files["tokenizer_config.json"] = json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False).encode()
     return files
 
 
 def load(files: Mapping[str, bytes], name: str = "") -> Any:
-    """The tokenizer of these files, kept for the life of the process (by content, not by name).
+    """Load a tokenizer from its files; cached by content for the life of the process.
 
     Args:
-        files: as from `to_files`.
-        name: what errors call it: the base model.
+        files: the result of `to_files`.
+        name: the base model's name, for errors.
     """
     return _load(tuple(sorted(files.items())), name)
 
@@ -88,6 +88,6 @@ def _load(files: tuple[tuple[str, bytes], ...], name: str) -> Any:
 
 
 def digest(files: Mapping[str, bytes]) -> str:
-    """A hash of the tokenizer's files: models with the same one compare token by token."""
+    """Return a hash of the tokenizer's files; models with the same hash are comparable token by token."""
     parts = [f"{name}:{hashlib.sha256(content).hexdigest()}" for name, content in sorted(files.items())]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

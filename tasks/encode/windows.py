@@ -1,4 +1,4 @@
-"""Cut a conversation that is longer than the model's window, so that each token is new in exactly one window (P9)."""
+"""Cut a conversation into windows for the model, so that each token is new in exactly one window (P9)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from deskloop.contract.errors import DataError
 
 @dataclass(frozen=True)
 class Window:
-    """Token positions of one window: the header, then `context` to `end`, of which `new` to `end` may be supervised."""
+    """Token positions of one window: the header, then `context` to `end`; only `new` to `end` can be supervised."""
 
     context: int
     new: int
@@ -18,16 +18,16 @@ class Window:
 def cover(turns: Sequence[int], max_length: int) -> list[Window]:
     """Cover a conversation with windows.
 
-    The first one takes as many turns as fit. A later one takes new turns up to half its length, fills up with earlier
-    turns as context, and starts at a turn where it can. A turn longer than half a window is cut at token boundaries.
+    The first window takes as many turns as fit. A later one takes new turns up to half its length, fills the rest with
+    earlier turns as context, and starts at a turn if possible. A turn longer than half a window is cut between tokens.
 
     Args:
         turns: for each token, the index of its turn; -1 for the header, which every window repeats.
         max_length: of a window, in tokens.
     Returns:
-        Windows in order; the ranges `new` to `end` partition the tokens (the first one's includes the header).
+        Windows in order; the ranges `new` to `end` partition the tokens (the first one includes the header).
     Raises:
-        DataError: the header leaves no room.
+        DataError: the header leaves too little room.
     """
     if len(turns) <= max_length:
         return [Window(0, 0, len(turns))]
@@ -45,13 +45,14 @@ def cover(turns: Sequence[int], max_length: int) -> list[Window]:
         while first > 0 and units[last - 1][1] - units[first - 1][0] <= room:
             first -= 1
         first = next((unit for unit in range(first, new) if _starts_turn(turns, units[unit][0])), first)
-        last = _extend(units, first, room)  # starting at a turn may have left room for more
+        last = _extend(units, first, room)  # starting at a turn may leave room for more units
         end = units[last - 1][1]
         result.append(Window(units[first][0], units[new][0], end) if result else Window(0, 0, end))
     return result
 
 
 def _units(turns: Sequence[int], header: int, longest: int) -> list[tuple[int, int]]:
+    """Return the ranges of tokens that are not separated: turns, and pieces of turns over `longest` tokens."""
     starts = [place for place in range(header, len(turns)) if _starts_turn(turns, place)]
     ends = [*starts[1:], len(turns)]
     return [

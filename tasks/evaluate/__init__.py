@@ -1,4 +1,4 @@
-"""Evaluate candidates on the test split: likelihood, the simplest models on the same tokens, and sample replies."""
+"""Evaluate candidates on the test split: likelihood, n-gram baselines on the same tokens, and sample replies."""
 
 from typing import Any
 
@@ -26,40 +26,40 @@ def figures(inputs: Inputs, config: EvaluateConfig, context: Context) -> dict[st
         DataError: the champion was trained on families of the test split (P3).
     """
     (base,), (train,), (test,) = inputs["base"], inputs["train"], inputs["test"]
-    candidates = {one.step: one for one in inputs["candidates"]}
+    candidates = {candidate.step: candidate for candidate in inputs["candidates"]}
     models: dict[str, Input] = {"base": base, **candidates}
     for champion in inputs.get("champion", ()):
         _check_unseen(champion, test)
         models["champion"] = champion
     tests = {name: rows for name, model in models.items() if (rows := _in_tokens_of(model, test)) is not None}
     folders = {name: model.folder() for name, model in models.items()}
-    found = evaluate(folders, list(candidates), train.table(), test.table(), config, context.seed, tests)
-    return {"candidates": {step: one.name for step, one in candidates.items()}, **found}
+    result = evaluate(folders, list(candidates), train.table(), test.table(), config, context.seed, tests)
+    return {"candidates": {step: candidate.name for step, candidate in candidates.items()}, **result}
 
 
 def _check_unseen(champion: Input, test: Input) -> None:
-    """P3: the champion was trained on no family that it is evaluated on."""
-    trained = [one for one in champion.parents() if one.is_table]
-    seen = {family for one in trained for family in one.table(["family"])["family"].to_pylist()}
+    """Check that the champion was not trained on any family that it is evaluated on (P3)."""
+    trained = [parent for parent in champion.parents() if parent.is_table]
+    seen = {family for parent in trained for family in parent.table(["family"])["family"].to_pylist()}
     shared = seen & set(test.table(["family"])["family"].to_pylist())
     if shared:
         raise DataError(
-            f"the champion, {champion.name}, was trained on {len(shared):,} families of the test split {test.name}, "
-            "so it cannot be evaluated on it; was the ledger removed? Promote a model that this ledger's data made."
+            f"the champion, {champion.name}, was trained on {len(shared):,} families of the test split {test.name}, so "
+            "it cannot be evaluated on it; was the ledger removed? Promote a model that was trained with this ledger."
         )
 
 
 def _in_tokens_of(model: Input, test: Input) -> pa.Table | None:
-    """The test split in the tokens of a model; None where its tokenizer is the split's own."""
+    """Encode the test split with a model's tokenizer; None if the split already uses it."""
     files, folder = test.artifact(), model.folder()
-    own = {name: (folder / name).read_bytes() for name in files if (folder / name).is_file()}
-    if tokenizer_module.digest(own) == tokenizer_module.digest(files):
+    tokenizer = {name: (folder / name).read_bytes() for name in files if (folder / name).is_file()}
+    if tokenizer_module.digest(tokenizer) == tokenizer_module.digest(files):
         return None
     config = EncodeConfig.model_validate(test.config)
-    rows = pa.concat_tables([one.table() for one in test.parents() if one.is_table])
+    rows = pa.concat_tables([parent.table() for parent in test.parents() if parent.is_table])
     splits = test.table(["split"])["split"].unique()
     tested = to_frame(rows.filter(pc.is_in(rows["split"], splits)).sort_by("row_id"))
-    encoded = encode(tested, config, Context(step=test.step, artifact=own))
+    encoded = encode(tested, config, Context(step=test.step, artifact=tokenizer))
     return to_table(encoded[encoded["reject"].isna()], ENCODED).sort_by("row_id")
 
 

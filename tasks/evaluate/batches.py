@@ -1,6 +1,6 @@
-"""Batches of windows: rows of like length share one, which wastes a few percent on padding.
+"""Group windows of similar length into batches, with a few percent of padding.
 
-Padding all windows to the longest wastes most of the work.
+Padding all windows to the longest one would waste most of the work.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ Batch = list[list[int]]  # rows of a batch; a row is the windows in it, as posit
 
 
 def by_length(lengths: np.ndarray, budget: int) -> list[Batch]:
-    """Batches for evaluation: longest windows first, each window once."""
+    """Batch windows for evaluation: the longest first, each once."""
     order = np.lexsort((np.arange(len(lengths)), -lengths))
     return fill([[int(window)] for window in order], lengths, budget)
 
 
 def fill(rows: Sequence[list[int]], lengths: np.ndarray, budget: int) -> list[Batch]:
-    """Neighbouring rows share a batch as long as it has at most `budget` tokens, padding included."""
+    """Fill batches with neighbouring rows, up to `budget` tokens including padding."""
     result: list[Batch] = []
     widest = 0
     for row in rows:
@@ -43,18 +43,18 @@ def collate(
     packing: bool = False,
     weights: Sequence[float] | None = None,
 ) -> dict[str, Any]:
-    """One batch as tensors.
+    """Convert a batch to tensors.
 
     Args:
         batch: rows of window positions.
-        tokens, labels: (windows,) of int arrays.
-        pad: token id that fills rows up; never seen by the loss.
-        packing: give `position_ids` that restart with each window, and no attention mask: transformers takes the
-            windows of a row apart by them (exact only with `use_cache=False`).
-        weights: (windows,) what a supervised token of each counts in the loss.
+        tokens, labels: (windows,) int arrays.
+        pad: token id for padding; masked from the loss.
+        packing: return `position_ids` that restart with each window instead of an attention mask; transformers
+            separates the windows of a row by them (exact only with `use_cache=False`).
+        weights: (windows,) weight of each window's supervised tokens in the loss.
     Returns:
         `input_ids` and `labels`, (rows, longest row) int64, and `attention_mask` or `position_ids`; with `weights`,
-        also `weights`, (rows, longest row) float32, the same for all tokens of a window and 0 where a row is filled up.
+        also `weights`, (rows, longest row) float32, constant within a window and 0 for padding.
     """
     import torch
 
@@ -73,7 +73,7 @@ def collate(
             start, end = end, end + len(tokens[window])
             result["input_ids"][place, start:end] = tokens[window]
             result["labels"][place, start:end] = labels[window]
-            result["labels"][place, start] = UNSEEN  # what stands before it is another conversation
+            result["labels"][place, start] = UNSEEN  # the token before it belongs to another conversation
             positions[place, start:end] = np.arange(end - start)
             counts[place, start:end] = 1 if weights is None else weights[window]
         positions[place, end:] = np.arange(width - end)
@@ -87,7 +87,8 @@ def collate(
 
 
 def columns(table: pa.Table) -> Mapping[str, Any]:
-    """What training reads: lists of int arrays `tokens` and `labels`; arrays `lengths`, `repeats`, `weights`."""
+    """Return the columns for training: lists of int arrays `tokens` and `labels`; arrays `lengths`, `repeats` and
+    `weights`."""
     tokens = [np.asarray(cell, dtype=np.int64) for cell in table.column("input_ids").to_pylist()]
     labels = [np.asarray(cell, dtype=np.int64) for cell in table.column("labels").to_pylist()]
     repeats, weights = (
@@ -97,7 +98,7 @@ def columns(table: pa.Table) -> Mapping[str, Any]:
     return {
         "tokens": tokens,
         "labels": labels,
-        "lengths": np.array([len(some) for some in tokens], dtype=np.int64),
+        "lengths": np.array([len(cell) for cell in tokens], dtype=np.int64),
         "repeats": np.asarray(repeats, dtype=np.int64),
         "weights": np.asarray(weights, dtype=np.float32),
     }

@@ -1,14 +1,14 @@
-"""How sure a figure is: intervals over whole families of the test split, for models and for paired differences.
+"""Confidence intervals over families of the test split, for models and for paired differences.
 
-Conversations of one family resemble each other, so families are resampled, not conversations or tokens; and two models
-are compared family by family, which cancels how hard each family happens to be (Koehn: Statistical significance tests
+Conversations of one family resemble each other, so families are resampled instead of conversations or tokens. Two
+models are compared family by family, which cancels the difficulty of each family (Koehn: Statistical significance tests
 for machine translation evaluation, EMNLP 2004).
 
 Bits per byte are a ratio of two sums over families. A percentile interval of such a ratio is too narrow for a few dozen
-families of very different sizes (at 20 families it held the true value in 80 to 93% of simulated splits, not 95%). The
-interval here spans two that are known to do better: the bootstrap-t, which follows a skewed distribution, and Student's
-t on the jackknife's standard error, which stays stable for few families (Efron, Tibshirani: An Introduction to the
-Bootstrap, 1993, chapters 11 and 12). `docs/models.md` states the coverage of both.
+families of very different sizes: with 20 families it contained the true value in 80 to 93% of simulated splits instead
+of 95%. The interval here is the union of two better ones: the bootstrap-t, which follows a skewed distribution, and
+Student's t on the jackknife's standard error, which is stable for few families (Efron, Tibshirani: An Introduction to
+the Bootstrap, 1993, chapters 11 and 12). `docs/models.md` gives the coverage of both.
 """
 
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 
 CHUNK = 256  # resamples at a time
 DIGITS = 6
-SMALLEST = 1e-12  # standard error below which all families agree exactly
+SMALLEST = 1e-12  # standard error below which all families count as equal
 
 Sums = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """How often each family is drawn in each resample; the same for every model and every difference.
+    """The draws of each family in each resample, shared by all models and differences.
 
     Attributes:
         counts: (resamples, families).
@@ -42,12 +42,12 @@ class Resampling:
 def family_sums(
     scores: Mapping[str, pd.DataFrame], families: Mapping[str, str]
 ) -> tuple[dict[str, tuple[Sums, Sums]], list[str]]:
-    """Bits and bytes of every family under every model.
+    """Sum the bits and bytes of every family for every model.
 
     Args:
-        scores: model -> (rows, `conversation_id`, `nll` in nats, `bytes`), as from `score`; the conversations of all
-            models are the same, their rows need not be.
-        families: conversation -> family, of all of them.
+        scores: model -> (rows, `conversation_id`, `nll` in nats, `bytes`), the result of `score`; all models have the
+            same conversations, but possibly different rows.
+        families: conversation -> family.
     Returns:
         Model -> (bits, bytes), (families,) each; and the families' names in that order.
     """
@@ -57,17 +57,17 @@ def family_sums(
 
 
 def resampling(families: int, resamples: int, confidence: float, seed: int) -> Resampling:
-    """Draw as many families as there are, with replacement, `resamples` times."""
+    """Draw `resamples` bootstrap samples of the families."""
     rng = np.random.default_rng([seed, families])
     counts = rng.multinomial(families, np.full(families, 1 / families), resamples)
     return Resampling(counts.astype(float), confidence)
 
 
 def interval(amounts: Sums, size: Sums, draws: Resampling) -> dict[str, float | None]:
-    """The interval of a ratio of sums over families: `low` and `high`, or null where there are too few families.
+    """Return the interval of a ratio of sums over families: `low` and `high`, null if there are too few families.
 
     Args:
-        amounts: (families,) what is summed: bits, or one model's bits less another's.
+        amounts: (families,) the numerator: bits, or one model's bits less another's.
         size: (families,) bytes.
     """
     families, total = len(amounts), size.sum()
@@ -93,11 +93,11 @@ def interval(amounts: Sums, size: Sums, draws: Resampling) -> dict[str, float | 
 def compared(
     sums: Mapping[str, tuple[Sums, Sums]], candidate: str, against: str, draws: Resampling, conversations: int
 ) -> dict[str, Any]:
-    """A candidate's bits per byte less another model's, paired family by family; below 0 the candidate is better."""
+    """Compare two models, paired by family: the candidate's bits per byte less the other's; negative is better."""
     bits, size = sums[candidate]
     other, other_size = sums[against]
     difference = bits.sum() / size.sum() - other.sum() / other_size.sum()
-    # Another tokenizer may cut a conversation elsewhere, so that a model's bytes are its own.
+    # Each model has its own bytes, because another tokenizer may cut a conversation elsewhere.
     paired = bits / size.sum() - other / other_size.sum()
     share = size / size.sum()
     return {
@@ -110,7 +110,7 @@ def compared(
 
 
 def _studentised(residuals: Sums, size: Sums, counts: Sums) -> Sums:
-    """(resamples,): each resample's ratio less the split's, in units of that resample's own standard error."""
+    """Return (resamples,) each resample's ratio less the split's, in units of that resample's standard error."""
     families = len(residuals)
     columns = np.stack([residuals, size, residuals**2, residuals * size, size**2], axis=1)
     chunks = [counts[start : start + CHUNK] @ columns for start in range(0, len(counts), CHUNK)]
@@ -118,20 +118,20 @@ def _studentised(residuals: Sums, size: Sums, counts: Sums) -> Sums:
     shift = amount / total
     spread = np.maximum(square - 2 * shift * cross + shift**2 * size_square, 0)
     error = np.sqrt(families / (families - 1) * spread) / total
-    agreed = error < SMALLEST  # a resample of one family drawn again and again
+    constant = error < SMALLEST  # a resample in which only one family was drawn
     without_error = np.select([shift > 0, shift < 0], [np.inf, -np.inf], 0.0)
-    return np.where(agreed, without_error, shift / np.where(agreed, 1, error))
+    return np.where(constant, without_error, shift / np.where(constant, 1, error))
 
 
 def _jackknife_error(amounts: Sums, size: Sums) -> float:
-    """Standard error of the ratio from leaving out one family at a time."""
+    """Return the jackknife's standard error of the ratio, omitting one family at a time."""
     families = len(amounts)
     without = (amounts.sum() - amounts) / (size.sum() - size)
     return float(np.sqrt((families - 1) / families * ((without - without.mean()) ** 2).sum()))
 
 
 def _sums(rows: pd.DataFrame, families: Mapping[str, str], place: Mapping[str, int]) -> tuple[Sums, Sums]:
-    """Bits and bytes of each family."""
+    """Return the bits and bytes of each family."""
     of = np.array([place[families[name]] for name in rows["conversation_id"]], dtype=np.int64)
     bits, size = rows["nll"].to_numpy() / np.log(2), rows["bytes"].to_numpy().astype(float)
     sums = [np.bincount(of, weights=values, minlength=len(place)).astype(float) for values in (bits, size)]

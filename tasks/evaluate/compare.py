@@ -1,4 +1,4 @@
-"""Judge models on the test split, side by side: figures with their intervals, paired differences, replies."""
+"""Compare models on the test split: metrics with intervals, paired differences, and replies."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,29 +23,29 @@ def evaluate(
     seed: int,
     tests: Mapping[str, pa.Table] | None = None,
 ) -> dict[str, Any]:
-    """Score every model and two count models on the same conversations, and let the models reply to the prompts.
+    """Score every model and two n-gram baselines on the same conversations, and generate replies to the prompts.
 
     Args:
         models: `base`, each candidate and perhaps `champion` -> a Hugging Face folder.
-        candidates: which of the models are; each is compared with every model that is none.
-        train, test: (n, ENCODED); the count models learn from `train`.
+        candidates: names of the candidates; each is compared with every other kind of model.
+        train, test: (n, ENCODED); the baselines are fitted on `train`.
         tests: model -> the same test conversations in its own tokens, for a model with another tokenizer.
     Returns:
         `metrics` {model: {loss, perplexity, bits_per_byte and its interval, token_accuracy, ...}}, `comparisons`
         [{of, against, difference, low, high, families, conversations}] in bits per byte, `confidence`, `replies`
         [{prompt, base, ...}].
     """
-    own = _shared({name: (tests or {}).get(name, test) for name in models})
-    test = own[candidates[0]]
-    scored = {name: score(folder, own[name]) for name, folder in models.items()}
+    tables = _shared({name: (tests or {}).get(name, test) for name in models})
+    test = tables[candidates[0]]
+    scored = {name: score(folder, tables[name]) for name, folder in models.items()}
     scored |= baselines(train, test, _vocabulary(next(iter(models.values()))))
     families = dict(zip(test["conversation_id"].to_pylist(), test["family"].to_pylist(), strict=True))
     sums, names = family_sums({name: rows for name, (_, rows) in scored.items()}, families)
     draws = resampling(len(names), config.resamples, config.confidence, seed)
     figures: dict[str, dict[str, Any]] = {}
-    for name, (found, _) in scored.items():
+    for name, (metrics, _) in scored.items():
         ends = interval(*sums[name], draws)
-        figures[name] = {**found, **{f"bits_per_byte_{end}": value for end, value in ends.items()}}
+        figures[name] = {**metrics, **{f"bits_per_byte_{end}": value for end, value in ends.items()}}
     written = {name: replies(folder, config.prompts, config, seed) for name, folder in models.items()}
     return {
         "metrics": figures,
@@ -64,10 +64,10 @@ def evaluate(
 
 
 def _shared(tests: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
-    """The conversations that every model can read: another tokenizer may not know a placeholder of one."""
-    names = [set(table["conversation_id"].to_pylist()) for table in tests.values()]
-    common = pa.array(sorted(set.intersection(*names)), pa.string())
-    if all(len(some) == len(common) for some in names):
+    """Select the conversations that every model can read: another tokenizer may lack a placeholder."""
+    conversations = [set(table["conversation_id"].to_pylist()) for table in tests.values()]
+    common = pa.array(sorted(set.intersection(*conversations)), pa.string())
+    if all(len(ids) == len(common) for ids in conversations):
         return dict(tests)
     return {model: table.filter(pc.is_in(table["conversation_id"], common)) for model, table in tests.items()}
 

@@ -1,4 +1,4 @@
-"""What can be set about evaluation."""
+"""The options of `evaluate`."""
 
 from typing import Annotated, Literal
 
@@ -35,21 +35,21 @@ class EvaluateConfig(StageConfig):
     """Config of `evaluate`."""
 
     prompts: tuple[Prompt, ...] = Field(
-        PROMPTS, description="conversations to answer: lists of {role, text}, or a customer's text alone"
+        PROMPTS, description="conversations to answer: lists of {role, text}, or just a customer's text"
     )
-    max_new_tokens: int = Field(60, ge=1, le=4096, description="tokens of a reply, at most")
-    temperature: float = Field(0.8, ge=0, le=5, description="0: always the likeliest token")
-    top_k: int = Field(50, ge=0, description="sample among this many tokens; 0: among all")
-    top_p: float = Field(0.95, gt=0, le=1, description="sample among the likeliest tokens of this joint probability")
-    no_repeat_ngram: int = Field(3, ge=0, description="no sequence of this many tokens twice in a reply; 0: allowed")
+    max_new_tokens: int = Field(60, ge=1, le=4096, description="most tokens of a reply")
+    temperature: float = Field(0.8, ge=0, le=5, description="sampling temperature; 0: always the likeliest token")
+    top_k: int = Field(50, ge=0, description="sample from this many likeliest tokens; 0: from all")
+    top_p: float = Field(0.95, gt=0, le=1, description="sample from the likeliest tokens with this total probability")
+    no_repeat_ngram: int = Field(3, ge=0, description="length of token sequences that must not recur; 0: all may recur")
 
-    resamples: int = Field(2000, ge=100, le=100_000, description="draws of test families behind each interval")
+    resamples: int = Field(2000, ge=100, le=100_000, description="bootstrap samples of the test families per interval")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="of the intervals, two-sided")
 
     @field_validator("prompts", mode="before")
     @classmethod
     def _texts(cls, value: object) -> object:
-        """A bare text is a customer's turn."""
+        """Convert a plain text to a customer's turn."""
         if not isinstance(value, list | tuple):
             return value
         return [[{"role": "customer", "text": prompt}] if isinstance(prompt, str) else prompt for prompt in value]

@@ -1,4 +1,4 @@
-"""What a model answers: sampled, seeded, decoded exactly."""
+"""Generate replies with a model: seeded sampling and exact decoding."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from tasks.evaluate.likelihood import load_model
 
 @dataclass(frozen=True)
 class Speaker:
-    """A loaded model that can answer.
+    """A loaded model for generating replies.
 
     Attributes:
-        context: tokens that it reads, prompt and reply together; None: as many as there are.
-        config: how it samples.
+        context: tokens of prompt and reply together; None for no limit.
+        config: the sampling options.
     """
 
     model: Any
@@ -27,12 +27,12 @@ class Speaker:
 
     @property
     def room(self) -> int | None:
-        """Tokens that a prompt may have."""
+        """The longest prompt in tokens; None for no limit."""
         return None if self.context is None else max(1, self.context - self.config.max_new_tokens)
 
 
 def load_speaker(model_folder: Path, config: EvaluateConfig) -> Speaker:
-    """The model of a Hugging Face folder with its tokenizer, on the GPU if there is one."""
+    """Load the model of a Hugging Face folder with its tokenizer, on the GPU if there is one."""
     import torch
     from transformers import AutoTokenizer
 
@@ -45,20 +45,20 @@ def load_speaker(model_folder: Path, config: EvaluateConfig) -> Speaker:
 
 
 def prompt_ids(speaker: Speaker, turns: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Token ids of a conversation up to where the agent's next turn begins."""
+    """Return the token ids of a conversation up to the beginning of the agent's next turn."""
     parts = token_ids(speaker.tokenizer, segments(speaker.tokenizer, turns, reply=True))
-    return [token for some in parts for token in some]
+    return [token for part in parts for token in part]
 
 
 def answer(speaker: Speaker, ids: Sequence[int], seed: int, show: Callable[[str], None] | None = None) -> str:
-    """The agent's next turn.
+    """Generate the agent's next turn.
 
     Args:
-        ids: of the prompt; the oldest tokens go where it is longer than the context.
-        seed: of the sampling; torch's own random state stays as it was.
-        show: called with each piece of the reply as it comes, to be seen by a person.
+        ids: of the prompt; the oldest tokens of a prompt longer than the context are removed.
+        seed: of the sampling; torch's global random state does not change.
+        show: called with each piece of the reply as it is generated, to display it.
     Returns:
-        The text without the stop token; placeholders are in it whole.
+        The text without the stop token; placeholders in it are complete.
     """
     import torch
     from transformers import GenerationConfig
@@ -73,8 +73,8 @@ def answer(speaker: Speaker, ids: Sequence[int], seed: int, show: Callable[[str]
         pad_token_id=tokenizer.pad_token_id,
         **(sampling if config.temperature else {}),
     )
-    kept = ids if speaker.room is None else ids[-speaker.room :]
-    inputs = torch.tensor([kept], device=device)
+    prompt = ids if speaker.room is None else ids[-speaker.room :]
+    inputs = torch.tensor([prompt], device=device)
     streamer = _streamer(tokenizer, show) if show else None
     with quiet(), torch.inference_mode(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
@@ -88,14 +88,14 @@ def answer(speaker: Speaker, ids: Sequence[int], seed: int, show: Callable[[str]
 def replies(
     model_folder: Path, prompts: Sequence[Sequence[Mapping[str, Any]]], config: EvaluateConfig, seed: int
 ) -> list[str]:
-    """The agent's next turn for each prompt.
+    """Generate the agent's next turn for each prompt.
 
     Args:
         model_folder: a Hugging Face folder with its tokenizer.
-        prompts: conversations of `{"role", "text"}`; the oldest tokens go where one is longer than the context.
-        seed: a reply depends on it, its prompt and the prompt's place only.
+        prompts: conversations of `{"role", "text"}`; the oldest tokens of one longer than the context are removed.
+        seed: a reply depends only on the seed, its prompt and the prompt's position.
     Returns:
-        As many texts, without the stop token; placeholders are in them whole.
+        One text per prompt, without the stop token; placeholders in them are complete.
     """
     speaker = load_speaker(model_folder, config)
     return [

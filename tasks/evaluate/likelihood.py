@@ -1,7 +1,7 @@
 """Score a model: the likelihood of each supervised token, shifted and masked (P9).
 
-The logits at position t predict token t + 1, so labels are compared one position to the left; padding and everything
-that is not an agent's supervised words count for nothing.
+The logits at position t predict token t + 1, so they are compared with the labels one position to the right. Padding
+and everything except supervised agent turns is masked.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,18 +17,18 @@ from tasks.evaluate.batches import UNSEEN, by_length, collate, columns
 
 BUDGET = 4096  # tokens of a batch
 LOGITS = 1 << 28  # entries of a batch's logits, 1 GiB in float32
-DIGITS = 6  # of a row's likelihood: batch composition changes the last ones
+DIGITS = 6  # decimals of a row's likelihood; further ones depend on the composition of the batch
 
 
 def score(model_folder: Path, encoded: pa.Table) -> tuple[dict[str, float], pd.DataFrame]:
-    """Likelihood of the supervised tokens under a model.
+    """Compute the likelihood of the supervised tokens under a model.
 
     Args:
         model_folder: a Hugging Face folder.
         encoded: (n, ENCODED), not empty; each row counts once, whatever its `repeats`.
     Returns:
         Metrics (see `metrics`), and (n,) rows in the table's order: `row_id`, `conversation_id`, `nll` (nats, summed
-        over the row's tokens), `tokens`, `correct` (tokens that were the likeliest), `bytes`.
+        over the row's tokens), `tokens`, `correct` (tokens that the model ranks first), `bytes`.
     """
     import torch
 
@@ -46,7 +46,7 @@ def score(model_folder: Path, encoded: pa.Table) -> tuple[dict[str, float], pd.D
 
 
 def likelihood(model: Any, encoded: pa.Table) -> dict[str, np.ndarray]:
-    """`nll` (nats), `tokens` and `correct` of each row, in the table's order; the model's mode is restored."""
+    """Return `nll` (nats), `tokens` and `correct` of each row, in the table's order; restores the model's mode."""
     import torch
 
     device = next(model.parameters()).device
@@ -72,14 +72,14 @@ def likelihood(model: Any, encoded: pa.Table) -> dict[str, np.ndarray]:
 
 @contextmanager
 def supervised_only(model: Any, labels: Any) -> Iterator[None]:
-    """Inside, the model computes logits at the positions that predict a supervised token, and nowhere else.
+    """Restrict a model's logits to the positions that predict a supervised token, within the context.
 
-    The last layer is half of a small model's work, and with a large vocabulary most of the memory. Each logit depends
-    on its own position alone, so nothing else changes.
+    The last layer takes half of a small model's compute, and most of the memory if the vocabulary is large. Each logit
+    depends only on its own position, so the remaining values do not change.
 
     Args:
         model: a causal model; its logits become (supervised tokens, vocabulary), in the order of `supervised`.
-        labels: (batch, seq) int64 tensor, -100 where the loss does not look.
+        labels: (batch, seq) int64 tensor, -100 where masked.
     """
     seen = labels[:, 1:] != UNSEEN
     head = model.get_output_embeddings()
@@ -94,8 +94,8 @@ def supervised(logits: Any, labels: Any) -> tuple[Any, Any]:
     """Shift and mask: logits and target ids of the supervised tokens, row by row.
 
     Args:
-        logits: (batch, seq, vocabulary) tensor, or what `supervised_only` made of it.
-        labels: (batch, seq) int64 tensor, -100 where the loss does not look.
+        logits: (batch, seq, vocabulary) tensor, or the restricted one of `supervised_only`.
+        labels: (batch, seq) int64 tensor, -100 where masked.
     Returns:
         (supervised tokens, vocabulary) float32 and (supervised tokens,) int64 tensors.
     """
@@ -106,10 +106,10 @@ def supervised(logits: Any, labels: Any) -> tuple[Any, Any]:
 
 
 def token_scores(logits: Any, labels: Any) -> tuple[Any, Any, Any]:
-    """Sums over each row's supervised tokens.
+    """Sum the scores of each row's supervised tokens.
 
     Args:
-        logits, labels: as of `supervised`.
+        logits, labels: as for `supervised`.
     Returns:
         (batch,) tensors: negative log-likelihood in nats (float64), supervised tokens, correct ones.
     """
@@ -127,13 +127,13 @@ def token_scores(logits: Any, labels: Any) -> tuple[Any, Any, Any]:
 
 
 def metrics(rows: pd.DataFrame | Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Figures over all tokens of all rows.
+    """Return metrics over all tokens of all rows.
 
     Args:
         rows: with `nll` (nats), `tokens`, `correct`, `bytes`.
     Returns:
-        `loss` (nats a token), `perplexity`, `bits_per_byte` (of the agent's UTF-8 text, the cost of the stop tokens
-        included; comparable between tokenizers), `token_accuracy`, `supervised_tokens`.
+        `loss` (nats per token), `perplexity`, `bits_per_byte` (of the agent's UTF-8 text, including the cost of the
+        stop tokens; comparable between tokenizers), `token_accuracy`, `supervised_tokens`.
     """
     nll, tokens, size = float(np.sum(rows["nll"])), int(np.sum(rows["tokens"])), int(np.sum(rows["bytes"]))
     loss = nll / tokens
@@ -147,7 +147,7 @@ def metrics(rows: pd.DataFrame | Mapping[str, np.ndarray]) -> dict[str, float]:
 
 
 def load_model(folder: Path) -> Any:
-    """A causal model in float32, from a folder only."""
+    """Load a causal model in float32 from a local folder."""
     import torch
     from transformers import AutoModelForCausalLM
 

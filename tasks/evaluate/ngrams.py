@@ -1,4 +1,4 @@
-"""The simplest language models on the same tokens: what a trained model has to beat."""
+"""Unigram and bigram models on the same tokens: baselines that a trained model must beat."""
 
 import numpy as np
 import pandas as pd
@@ -7,20 +7,20 @@ import pyarrow as pa
 from tasks.evaluate.batches import UNSEEN, columns
 from tasks.evaluate.likelihood import metrics
 
-ADD = 0.5  # to every count of the unigram model, so that unseen tokens are possible
+ADD = 0.5  # additive smoothing of the unigram counts
 
 
 def baselines(train: pa.Table, test: pa.Table, vocabulary: int) -> dict[str, tuple[dict[str, float], pd.DataFrame]]:
-    """A unigram and a bigram model of the supervised tokens.
+    """Fit and score a unigram and a bigram model of the supervised tokens.
 
-    The bigram model sees the token before, supervised or not, and interpolates with the unigram by absolute
-    discounting (Ney, Essen, Kneser 1994), its discount estimated from the counts of counts.
+    The bigram model is conditioned on the previous token, supervised or not, and interpolated with the unigram model by
+    absolute discounting (Ney, Essen, Kneser 1994), with a discount estimated from the counts of counts.
 
     Args:
         train, test: (n, ENCODED); a training row counts `repeats` times, a test row once.
         vocabulary: tokens of the tokenizer.
     Returns:
-        `unigram` and `bigram`: metrics, and rows in the table's order, both as of `tasks.evaluate.likelihood.score`.
+        `unigram` and `bigram`: metrics, and rows in the table's order, as from `tasks.evaluate.likelihood.score`.
     """
     before, tokens, rows = _pairs(train)
     counts = columns(train)["repeats"][rows]
@@ -37,12 +37,12 @@ def baselines(train: pa.Table, test: pa.Table, vocabulary: int) -> dict[str, tup
     likeliest = _likeliest(contexts, pairs % vocabulary, pair_counts, vocabulary, int(unigram.argmax()))
 
     before, tokens, rows = _pairs(test)
-    wanted = before * vocabulary + tokens
-    place = np.minimum(np.searchsorted(pairs, wanted), max(len(pairs) - 1, 0))
-    found = np.where(pairs[place] == wanted, pair_counts[place], 0.0)
+    tested = before * vocabulary + tokens
+    place = np.minimum(np.searchsorted(pairs, tested), max(len(pairs) - 1, 0))
+    observed = np.where(pairs[place] == tested, pair_counts[place], 0.0)
     total = context_counts[before]
-    kept, left = np.maximum(found - discount, 0), discount * followers[before]
-    bigram = np.where(total > 0, (kept + left * unigram[tokens]) / np.maximum(total, 1), unigram[tokens])
+    discounted, freed = np.maximum(observed - discount, 0), discount * followers[before]
+    bigram = np.where(total > 0, (discounted + freed * unigram[tokens]) / np.maximum(total, 1), unigram[tokens])
     return {
         "unigram": _scored(test, rows, unigram[tokens], tokens == unigram.argmax()),
         "bigram": _scored(test, rows, bigram, tokens == likeliest[before]),
@@ -50,7 +50,7 @@ def baselines(train: pa.Table, test: pa.Table, vocabulary: int) -> dict[str, tup
 
 
 def _pairs(table: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each supervised token, the token before it, and the row that it stands in; (tokens,) arrays."""
+    """Return (tokens,) arrays: the token before each supervised token, the token itself, and its row."""
     data = columns(table)
     before = np.concatenate([tokens[:-1] for tokens in data["tokens"]])
     tokens = np.concatenate([labels[1:] for labels in data["labels"]])
@@ -60,7 +60,7 @@ def _pairs(table: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _likeliest(contexts: np.ndarray, tokens: np.ndarray, counts: np.ndarray, vocabulary: int, other: int) -> np.ndarray:
-    """The commonest follower of each token, the smaller id of equals; `other` where none was seen."""
+    """Return the most common follower of each token; ties go to the smaller id, `other` if there is none."""
     result = np.full(vocabulary, other)
     order = np.lexsort((-tokens, counts))  # the last assignment to a context wins
     result[contexts[order]] = tokens[order]
@@ -70,7 +70,7 @@ def _likeliest(contexts: np.ndarray, tokens: np.ndarray, counts: np.ndarray, voc
 def _scored(
     test: pa.Table, rows: np.ndarray, probability: np.ndarray, correct: np.ndarray
 ) -> tuple[dict[str, float], pd.DataFrame]:
-    """Metrics and rows from the probability of each supervised token and the row that it stands in."""
+    """Return metrics and rows from the probability of each supervised token and its row."""
     count = len(test)
     frame = pd.DataFrame(
         {

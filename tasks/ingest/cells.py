@@ -1,4 +1,4 @@
-"""From Arrow's typed cells to what JSON could hold: a cell that nothing stands for rejects its row, not the file."""
+"""Convert Arrow's typed cells to JSON values. An unrepresentable cell rejects its row, not the file."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,16 +16,16 @@ from tasks.ingest.flat import Row
 from tasks.ingest.read import KEPT_OF_TOO_LONG
 from tasks.ingest.record import dump
 
-PART_BYTES = 32 << 20  # decoded, that become Python objects together
-BYTES_OF_A_ROW = 8  # a row of nulls counts as many
+PART_BYTES = 32 << 20  # decoded bytes that are converted to Python objects at a time
+BYTES_OF_A_ROW = 8  # the minimum, for a row of nulls
 
 
 class OddCellError(ValueError):
-    """A cell that neither JSON nor Python has anything for."""
+    """A cell that neither JSON nor Python can represent."""
 
 
 def table_rows(batch: pa.RecordBatch, first: int, limit: int) -> Iterator[Row]:
-    """The rows of a batch; one with a cell that cannot be represented gives its number and a reason.
+    """Yield the rows of a batch; a row with an unrepresentable cell has only its number and a reason.
 
     Args:
         first: number of the first row.
@@ -42,7 +42,7 @@ def table_rows(batch: pa.RecordBatch, first: int, limit: int) -> Iterator[Row]:
 
 
 def _row(number: int, cells: dict[str, Any], limit: int, decoders: dict[str, Callable[[Any], Any]]) -> Row:
-    """A row of any table of typed cells; `limit` is that of a record, in bytes of JSON."""
+    """Convert a row of typed cells; `limit` is in bytes of JSON."""
     try:
         for name, decode in decoders.items():
             cells[name] = decode(cells[name])
@@ -58,11 +58,11 @@ def _row(number: int, cells: dict[str, Any], limit: int, decoders: dict[str, Cal
 
 
 def plain(value: Any) -> Any:
-    """A cell as JSON would hold it: times in ISO 8601, bytes as UTF-8, whole numbers as such, NaN as nothing.
+    """Convert a cell to a JSON value: times to ISO 8601, bytes to text, whole decimals to integers, NaN to null.
 
     Raises:
-        UnicodeDecodeError: bytes that are no UTF-8.
-        OddCellError: JSON has nothing for it.
+        UnicodeDecodeError: bytes that are not UTF-8.
+        OddCellError: JSON cannot represent the cell.
     """
     if value is None or isinstance(value, str | bool | int):
         return value
@@ -90,12 +90,12 @@ def plain(value: Any) -> Any:
 
 
 def decoded_bytes(data: pa.RecordBatch | pa.Array) -> int:
-    """Bytes of the values that a batch or column stands for, those of a dictionary once for each place."""
+    """Return the bytes of a batch or column once decoded, counting a dictionary's value at each of its occurrences."""
     if isinstance(data, pa.RecordBatch):
         return BYTES_OF_A_ROW * data.num_rows + sum(decoded_bytes(column) for column in data.columns)
     if isinstance(data, pa.DictionaryArray):
         values = data.dictionary
-        if not (_is_text(values.type) and len(values)):
+        if values.type not in (pa.string(), pa.binary(), pa.large_string(), pa.large_binary()) or not len(values):
             return int(data.nbytes)
         lengths = pc.fill_null(pc.take(pc.binary_length(values), data.indices), 0)
         return int(pc.sum(lengths).as_py() or 0) + 4 * len(data)
@@ -112,13 +112,12 @@ def decoded_bytes(data: pa.RecordBatch | pa.Array) -> int:
 
 
 def in_utc(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with its points in time in UTC, as they are stored: a zone says only how to show them, and may be one
-    that this machine does not know."""
-    wanted = [_utc(field) for field in batch.schema]
-    if all(new.type == old.type for new, old in zip(wanted, batch.schema, strict=True)):
+    """Convert time stamps to UTC, in which Arrow stores them; their zone is for display and may be unknown here."""
+    fields = [_utc(field) for field in batch.schema]
+    if all(new.type == old.type for new, old in zip(fields, batch.schema, strict=True)):
         return batch
     return pa.RecordBatch.from_arrays(
-        [column.cast(field.type) for column, field in zip(batch.columns, wanted, strict=True)], schema=pa.schema(wanted)
+        [column.cast(field.type) for column, field in zip(batch.columns, fields, strict=True)], schema=pa.schema(fields)
     )
 
 
@@ -136,7 +135,7 @@ def _utc(field: pa.Field) -> pa.Field:
 
 
 def _json_inside(kind: pa.DataType) -> Callable[[Any], Any] | None:
-    """What parses the JSON in the cells of a column, None where its type is not JSON and holds none."""
+    """Return a function that parses the JSON in a column's cells; None if its type contains no JSON."""
     if isinstance(kind, pa.JsonType):
         return lambda cell: None if cell is None else orjson.loads(cell)
     if pa.types.is_struct(kind):
@@ -153,15 +152,8 @@ def _json_inside(kind: pa.DataType) -> Callable[[Any], Any] | None:
     return None
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return any(
-        test(kind)
-        for test in (pa.types.is_string, pa.types.is_binary, pa.types.is_large_string, pa.types.is_large_binary)
-    )
-
-
 def _parts(batch: pa.RecordBatch, offset: int) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """The batch in parts that fit into memory as Python objects, each with the offset of its first row."""
+    """Split a batch into parts that fit into memory as Python objects, each with the offset of its first row."""
     if batch.num_rows < 2 or decoded_bytes(batch) <= PART_BYTES:
         yield offset, batch
         return
@@ -171,10 +163,10 @@ def _parts(batch: pa.RecordBatch, offset: int) -> Iterator[tuple[int, pa.RecordB
 
 
 def _cells(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
-    """The rows of a batch as dicts; the reason why not for one with a cell that Python has nothing for."""
+    """Yield the rows of a batch as dicts, or a reason for a row with a cell that Python cannot represent."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a key that is there twice, which quotes it
+            warnings.simplefilter("ignore")  # the warning about a duplicate key quotes it
             rows = batch.to_pylist(maps_as_pydicts="lossy")
         yield from rows
         return

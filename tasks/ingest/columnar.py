@@ -1,7 +1,7 @@
-"""Parquet: a row for each record, pair or turn; row groups are streamed, never held whole.
+"""Stream Parquet files with one row per record, pair or turn, without loading whole row groups.
 
-A few kilobytes can stand for gigabytes of text. Columns stay encoded by their dictionaries until a few rows at a time
-become Python objects, and what a file stands for is held against its size.
+A few kilobytes of Parquet can decode to gigabytes of text. Columns therefore stay dictionary-encoded until a few rows
+at a time are converted to Python objects, and the decoded size is checked against the size of the file.
 """
 
 from collections.abc import Iterator
@@ -20,18 +20,18 @@ from tasks.ingest.read import File, open_file, size
 from tasks.ingest.record import Record
 
 BATCH_ROWS = 100
-CHECKED_ROWS = 10_000  # that are decoded together to see how much they stand for
-BATCH_BYTES = 32 << 20  # of encoded rows that are decoded together
-BUFFER_BYTES = 1 << 20  # of each column that are read ahead
+CHECKED_ROWS = 10_000  # rows that are decoded together to check their size
+BATCH_BYTES = 32 << 20  # encoded bytes that are decoded together
+BUFFER_BYTES = 1 << 20  # read-ahead of each column
 TEXT = ("NONE", "STRING", "ENUM", "JSON", "BSON")  # logical types of columns that a dictionary may encode
 
 
 def parquet_records(file: File, config: IngestConfig) -> Iterator[Record]:
-    """Every record (or conversation of several rows) of a Parquet file.
+    """Yield every record (or conversation of several rows) of a Parquet file.
 
     Raises:
         ConfigError: a column that the config names is missing.
-        InputError: the file is no Parquet file, cut off or damaged, or stands for more than its limits allow.
+        InputError: the file is not Parquet, is truncated or damaged, or exceeds its limits once decoded.
     """
     shape, problems = parquet_shape(file, config)
     if problems:
@@ -40,10 +40,10 @@ def parquet_records(file: File, config: IngestConfig) -> Iterator[Record]:
 
 
 def parquet_shape(file: File, config: IngestConfig) -> tuple[Shape, list[str]]:
-    """(shape, problems), from the schema alone.
+    """Return (shape, problems), from the schema alone.
 
     Raises:
-        InputError: the file is no Parquet file, cut off or damaged, or has more columns than `max_columns`.
+        InputError: the file is not Parquet, is truncated or damaged, or has more columns than `max_columns`.
     """
     with _opened(file) as stream:
         metadata = pq.read_metadata(stream)
@@ -54,10 +54,10 @@ def parquet_shape(file: File, config: IngestConfig) -> tuple[Shape, list[str]]:
 
 
 def parquet_rows(file: File, config: IngestConfig) -> Iterator[Row]:
-    """Every row; one that holds text that is no UTF-8, or a cell that nothing stands for, gives its number only.
+    """Yield every row; a row with invalid UTF-8 or an unrepresentable cell has only its number and a reason.
 
     Raises:
-        InputError: the file is no Parquet file, cut off or damaged, or stands for more than its limits allow.
+        InputError: the file is not Parquet, is truncated or damaged, or exceeds its limits once decoded.
     """
     with _opened(file) as stream:
         _check_width(pq.read_metadata(stream), file, config)
@@ -72,8 +72,9 @@ def _rows(file: File, config: IngestConfig) -> Iterator[Row]:
 
 
 def parquet_batches(file: File) -> Iterator[pa.RecordBatch]:
-    """The rows of a file in small batches, texts encoded by dictionaries. How much a row group stands for is checked
-    before its first row is given.
+    """Yield the rows of a file in small batches, with dictionary-encoded text.
+
+    Checks the decoded size of each row group before its first row.
 
     Raises:
         InputError: as `parquet_rows`.
@@ -104,7 +105,7 @@ def _texts(metadata: Any) -> list[str]:
 
 
 def _batch_rows(group: Any, file: File) -> int:
-    """How many rows of a row group are decoded together: fewer of long ones."""
+    """Return how many rows of a row group to decode together: the longer the rows, the fewer."""
     columns = [group.column(number) for number in range(group.num_columns)]
     for column in columns:
         file.limits.check(file.label, column.total_uncompressed_size, column.total_compressed_size)
@@ -119,5 +120,5 @@ def _opened(file: File) -> Iterator[Any]:
             yield stream
     except (pa.ArrowException, ValueError, OverflowError) as error:
         raise InputError(
-            f"{file.label} is no whole Parquet file ({type(error).__name__}): cut off or damaged. Deliver it again"
+            f"{file.label} is not a complete Parquet file ({type(error).__name__}). Replace it with a complete copy"
         ) from None

@@ -1,6 +1,6 @@
-"""How a file is written, whatever its records look like: JSON, CSV, Parquet, or a data set to be loaded."""
+"""Choose the reader of a file by its container: JSON, CSV, Parquet, or a data set."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 from deskloop.contract.errors import ConfigError, InputError
@@ -17,11 +17,17 @@ from tasks.ingest.record import Person, Record
 from tasks.ingest.separated import csv_records, csv_shape
 
 READERS = {"json": json_records, "csv": csv_records, "parquet": parquet_records, "dataset": dataset_records}
+CHECKS: dict[str, Callable[[File, IngestConfig], list[str]]] = {
+    "json": lambda file, config: [],
+    "csv": lambda file, config: csv_shape(file, config)[1],
+    "parquet": lambda file, config: parquet_shape(file, config)[1],
+    "dataset": dataset_problems,
+}
 Users = Mapping[int, Mapping[str, Person]]  # source's index -> id -> user
 
 
 def container(file: File) -> Literal["json", "csv", "parquet", "dataset"]:
-    """What a file is, by its source's format, its ending, and where that says nothing by its first bytes."""
+    """Determine a file's container from its source's format, its extension, or else its first bytes."""
     format = file.source.format
     if file.source.is_dataset:
         return "dataset"
@@ -33,7 +39,7 @@ def container(file: File) -> Literal["json", "csv", "parquet", "dataset"]:
 
 
 def records(file: File, config: IngestConfig, users: Users) -> Iterator[Record]:
-    """The records of a file with their turns; a file without any is one reject, one that cannot be read as well."""
+    """Yield the records of a file with their turns; an empty or unknown file yields one reject."""
     if file.skipped:
         yield Record(1, None, "unknown_file", b"")
         return
@@ -46,7 +52,7 @@ def records(file: File, config: IngestConfig, users: Users) -> Iterator[Record]:
 
 
 def checked_files(config: IngestConfig, context: Context) -> list[File]:
-    """The files, and whatever can be told of them without reading them: headers, schemas, whether a data set is there.
+    """Return the files of all sources after checking headers, schemas and the availability of data sets.
 
     Raises:
         ConfigError: with all problems of all sources.
@@ -61,10 +67,10 @@ def checked_files(config: IngestConfig, context: Context) -> list[File]:
 
 
 def inputs(config: IngestConfig, context: Context) -> list[tuple[str, str]]:
-    """(name, digest) of everything that is read: the files by path within each source, then the files of users.
+    """Return (name, digest) of everything that is read: the files by path within each source, then files of users.
 
     Raises:
-        ConfigError, InputError: what can be told without reading everything is wrong.
+        ConfigError, InputError: a source is missing, unreadable or does not match its options.
     """
     files = checked_files(config, context)
     digests = [(file.label, dataset_digest(file) if file.source.is_dataset else digest(file)) for file in files]
@@ -72,35 +78,30 @@ def inputs(config: IngestConfig, context: Context) -> list[tuple[str, str]]:
 
 
 def read_users(config: IngestConfig, context: Context) -> Users:
-    """The users that the sources name, in memory: some 300 bytes each.
+    """Load the users of the sources into memory, at about 300 bytes each.
 
     Raises:
-        InputError: something in a file of users is no user, whose name would then not be known to be one.
+        InputError: a record is not a user; reading on would leave that person's name unscrubbed.
     """
-    found: dict[int, dict[str, Person]] = {}
+    tables: dict[int, dict[str, Person]] = {}
     for file in find_users(config, context, []):
-        table = found.setdefault(file.index, {})
+        table = tables.setdefault(file.index, {})
         for record in json_records(file, config):
             value = record.value or {}
             listed = value.get("users")
             for user in listed if isinstance(listed, list) else [value]:
                 if not isinstance(user, dict) or isinstance(user.get("id"), bool | list | dict | None):
                     raise InputError(
-                        f"{file.label}: record {record.number} is no user ({record.reason or 'no id'}); expected "
+                        f"{file.label}: record {record.number} is not a user ({record.reason or 'no id'}); expected "
                         f'lines or a list of {{"id", "name", "email", "phone", "role"}}'
                     )
                 table[str(user["id"]).strip()] = person(user)
-    return found
+    return tables
 
 
 def _problems(file: File, config: IngestConfig) -> list[str]:
-    kind = container(file)
     try:
-        if kind == "dataset":
-            return dataset_problems(file, config)
-        return (
-            csv_shape(file, config)[1] if kind == "csv" else parquet_shape(file, config)[1] if kind == "parquet" else []
-        )
+        return CHECKS[container(file)](file, config)
     except InputError as error:
         return [str(error)]
 

@@ -1,5 +1,7 @@
-"""From a record to a conversation: roles, times, what is known to be personal. A record that does not fit gives its
-reason instead; a junk value in an optional field counts as absent."""
+"""Read a conversation from a record: roles, times and known personal values.
+
+A malformed record yields a reason instead. An invalid value in an optional field counts as absent.
+"""
 
 import math
 import re
@@ -11,7 +13,7 @@ from tasks.ingest.config import IngestConfig, SourceConfig, paths_of
 from tasks.ingest.identity import customer_keys, is_plain, scalar
 from tasks.ingest.record import Record, dump, getter, lookup
 
-# Their role -> (ours, whether the loss may look at it).
+# Role in the source -> (our role, whether its turns are supervised).
 ROLES = {
     **dict.fromkeys(("customer", "user", "human", "client", "visitor", "end_user", "requester"), ("customer", False)),
     **dict.fromkeys(("agent", "assistant", "bot", "support", "gpt", "chatgpt", "operator", "rep"), ("agent", True)),
@@ -35,15 +37,15 @@ ENTITY_TYPES = {
     **dict.fromkeys(("dob", "birth_date", "date_of_birth"), "DATE_OF_BIRTH"),
     **dict.fromkeys(("order", "order_id", "order_number"), "ORDER_ID"),
 }
-AMBIGUOUS = frozenset(["name", "order", "account"])  # of a record, not of its customer
-USUAL_IDS = ("conversation_id", "id")  # fields of a conversation's id, where the source declares none
+AMBIGUOUS = frozenset(["name", "order", "account"])  # in a record; unambiguous in its `customer`
+USUAL_IDS = ("conversation_id", "id")  # fields of a conversation's id if the source declares none
 NO_INTENT = frozenset(["", "none", "null", "nan"])
 EPOCH_TEXT = re.compile(r"-?[0-9]{9,19}([.][0-9]*)?")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Reader:
-    """Reads the records of one source; everything that depends on the config alone is worked out once."""
+    """Reads the records of one source; prepares everything that depends only on the config."""
 
     def __init__(self, source: SourceConfig, config: IngestConfig, key: bytes) -> None:
         columns, customer = source.columns, source.customer
@@ -63,7 +65,9 @@ class Reader:
         }
 
     def read(self, record: Record) -> dict[str, Any] | str:
-        """The conversation without its ids (`source_id` as the source has it, empty if there is none), or a reason.
+        """Return the conversation without `row_id` and `conversation_id`, or the reason for its rejection.
+
+        Its `source_id` is the source's own id, empty if there is none.
 
         Args:
             record: with its turns, see `tasks.ingest.formats.with_turns`.
@@ -84,13 +88,13 @@ class Reader:
             "intent": intent,
             "rating": number(self.rating(value)),
             "metadata": {
-                path: found for path in self.source.metadata if (found := _as_text(lookup(value, path))) is not None
+                path: text for path in self.source.metadata if (text := _as_text(lookup(value, path))) is not None
             },
             "known": known_values(value, self.source.known, who, record.known),
         }
 
     def customers(self, value: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """(kind, text) of what identifies a record's customer: its ids, e-mails and phones."""
+        """Return (kind, text) of a record's customer: its ids, e-mail addresses and phone numbers."""
         return [
             (kind, text)
             for kind, paths in self.customer.items()
@@ -99,12 +103,12 @@ class Reader:
         ]
 
     def unknown_roles(self, record: Record) -> list[str]:
-        """The roles of a record's turns that nobody declared, as they are written."""
+        """Return the undeclared roles of a record's turns, as written."""
         roles = [self.role(turn) for turn in record.turns or [] if isinstance(turn, dict)]
         return [role for role in roles if isinstance(role, str) and self._role(role) == "unknown_role"]
 
     def known_roles(self, record: Record) -> list[str]:
-        """Ours of the roles of a record's turns that are declared."""
+        """Return our roles for the declared roles of a record's turns."""
         roles = [self._role(self.role(turn)) for turn in record.turns or [] if isinstance(turn, dict)]
         return [role[0] for role in roles if not isinstance(role, str)]
 
@@ -137,34 +141,38 @@ def known_values(
     value: dict[str, Any],
     declared: str | dict[str, Any] | None,
     who: Iterable[tuple[str, str]],
-    told: Mapping[str, list[str]],
+    extra: Mapping[str, list[str]],
 ) -> dict[str, list[str]]:
-    """What the source itself says is personal: entity type -> distinct values in order.
+    """Collect the values that the source declares as personal: entity type -> distinct values in order.
 
-    The customer's own e-mail, phone and id always count; without a declaration also the usual fields of the record and
-    of its `customer`, and `known` and `known_pii` as they are. What the format has `told` comes on top.
+    The customer's own e-mail address, phone number and id always count. Without a declaration, the usual fields of the
+    record and of its `customer` do as well, and all of `known` and `known_pii`.
+
+    Args:
+        who: (kind, text) of the customer, see `Reader.customers`.
+        extra: entity type -> values that the format provides.
     """
     names = {"id": "CUSTOMER_ID", "email": "EMAIL_ADDRESS", "phone": "PHONE_NUMBER"}
-    # A short number as an id would turn every "12" of a conversation into a placeholder.
-    found = [(names[kind], text) for kind, text in who if kind != "id" or len(text) >= 6]
+    # With a short number as an id, every "12" of a conversation would become a placeholder.
+    pairs = [(names[kind], text) for kind, text in who if kind != "id" or len(text) >= 6]
     if isinstance(declared, dict):
-        found += _typed((name, lookup(value, path)) for name, paths in declared.items() for path in paths_of(paths))
+        pairs += _typed((name, lookup(value, path)) for name, paths in declared.items() for path in paths_of(paths))
     elif declared is not None:
-        found += _typed(_items(lookup(value, declared)))
+        pairs += _typed(_items(lookup(value, declared)))
     else:
         for fields in (value.get("known"), value.get("known_pii")):
-            found += _typed(_items(fields))
-        found += _typed(_plain_fields(value, ENTITY_TYPES.keys() - AMBIGUOUS))
-        found += _typed(_plain_fields(value.get("customer"), ENTITY_TYPES.keys()))
-    found += [(name, text) for name, values in told.items() for text in values]
-    known: dict[str, dict[str, None]] = {}
-    for name, text in found:
-        known.setdefault(name, {})[text] = None
-    return {name: list(values) for name, values in known.items()}
+            pairs += _typed(_items(fields))
+        pairs += _typed(_plain_fields(value, ENTITY_TYPES.keys() - AMBIGUOUS))
+        pairs += _typed(_plain_fields(value.get("customer"), ENTITY_TYPES.keys()))
+    pairs += [(name, text) for name, values in extra.items() for text in values]
+    distinct: dict[str, dict[str, None]] = {}
+    for name, text in pairs:
+        distinct.setdefault(name, {})[text] = None
+    return {name: list(values) for name, values in distinct.items()}
 
 
 def moment(value: object) -> datetime | None:
-    """A point in time in UTC: ISO 8601 (naive means UTC), or seconds, milli-, micro- or nanoseconds since 1970."""
+    """Parse a time as UTC: ISO 8601 (naive means UTC), or seconds, milli-, micro- or nanoseconds since 1970."""
     try:
         if isinstance(value, str):
             text = value.strip()
@@ -183,16 +191,16 @@ def moment(value: object) -> datetime | None:
 
 
 def number(value: object) -> float | None:
-    """A finite number, also one written as text."""
+    """Parse a finite number, also from text; None for anything else."""
     try:
-        found = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
+        parsed = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):
         return None
-    return found if abs(found) < 3e38 else None
+    return parsed if abs(parsed) < 3e38 else None
 
 
 def texts(value: object) -> Iterator[str]:
-    """The strings and numbers in a value, inside lists and objects as well."""
+    """Yield the strings and numbers in a value, including those inside lists and objects."""
     stack = [value]
     while stack:
         part = stack.pop()
@@ -207,7 +215,7 @@ def _items(value: object) -> list[tuple[str, Any]]:
 
 
 def _plain_fields(value: object, names: Set[str]) -> list[tuple[str, Any]]:
-    """The fields of these names that hold strings and numbers; an object under such a name may hold anything."""
+    """Return the fields with these names, without objects and nested lists, which may hold anything."""
     cells = (
         (name, cell if isinstance(cell, list) else [cell]) for name, cell in _items(value) if name.lower() in names
     )
@@ -219,20 +227,20 @@ def _typed(fields: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:
 
 
 def _entity_type(name: str) -> str:
-    """A placeholder's type: capitals and underscores. A name that is too long to be one may be data itself."""
+    """Return a field's entity type in capitals and underscores; OTHER for a long name, which may itself be data."""
     plain = re.sub(r"[^A-Z]+", "_", name.upper()).strip("_")
     return ENTITY_TYPES.get(plain.lower()) or (plain if 0 < len(plain) <= 30 else "OTHER")
 
 
 def _label(value: object) -> str | None:
-    """An intent; not what looks like a sentence, an address or a number: labels are never scrubbed."""
+    """Return an intent; None for values like a sentence, an address or a number, because labels are never scrubbed."""
     text = value.strip() if isinstance(value, str) else ""
     is_label = len(text) <= 80 and "@" not in text and sum(map(str.isdigit, text)) < 7 and text.isprintable()
     return text if is_label and text.lower() not in NO_INTENT else None
 
 
 def _source_name(value: object) -> str | None:
-    """The record's own `source` where it is a plain word: it stays readable in the clean zone."""
+    """Return the record's own `source` if it is a plain word, because it stays readable in the clean zone."""
     return value if isinstance(value, str) and is_plain(value) else None
 
 

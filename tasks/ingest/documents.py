@@ -1,6 +1,7 @@
-"""From a file of JSON to records.
+"""Read the records of a JSON file.
 
-JSON Lines stream. A file that is one JSON document (an array, or `{"train": [...], ...}`) is read whole, up to a limit.
+JSON Lines are streamed. A file that is one JSON document (an array, or `{"train": [...], ...}`) is read into memory,
+up to a limit.
 """
 
 import json
@@ -19,14 +20,14 @@ from tasks.ingest.read import KEPT_OF_TOO_LONG, File, lines, open_file
 from tasks.ingest.record import Person, Record, dump
 from tasks.ingest.zendesk import page
 
-# What may begin a document rather than a line: "[", "{" alone on its line, or an object whose first value is a list.
+# A document begins with "[", with "{" alone on its line, or with an object whose first value is a list.
 DOCUMENT = re.compile(rb"\s*(\[|\{\s*$|\{\s*\"[^\"]*\"\s*:\s*\[)")
-BYTES_OF_A_VALUE = 72  # in memory, of an empty object in a list; most others take less
+BYTES_OF_A_VALUE = 72  # in memory: an empty object in a list; most other values take less
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def json_records(file: File, config: IngestConfig) -> Iterator[Record]:
-    """Every record of a JSON Lines file or a JSON document.
+    """Yield every record of a JSON Lines file or a JSON document.
 
     Raises:
         InputError: a document over `max_document_bytes` or `max_document_memory`, or a damaged file.
@@ -51,12 +52,12 @@ def json_records(file: File, config: IngestConfig) -> Iterator[Record]:
 
 
 def parse(data: bytes, encoding: str) -> tuple[Any, str | None]:
-    """JSON as (value, None) or (None, reason).
+    """Parse JSON as (value, None) or (None, reason).
 
-    What only Python's parser takes is made harmless: NaN becomes null, a lone surrogate U+FFFD. Integers of any
-    length are exact in the fields of a record and of the objects in it.
+    Extensions of Python's parser are replaced: NaN by null, a lone surrogate by U+FFFD. Integers of any length are
+    exact in the fields of a record and of the objects in it.
     """
-    with suppress(ValueError):  # of which Python's parser tells the kind
+    with suppress(ValueError):  # Python's parser below finds out the reason
         value = orjson.loads(data if encoding == "utf-8" else data.decode(encoding))
         if not _has_rounded_number(value):
             return value, None
@@ -77,7 +78,7 @@ def _record(number: int | str, value: Any, raw: bytes, people: Mapping[str, Pers
 
 
 def _document(file: File, config: IngestConfig) -> dict[str, Any] | list[Any] | None:
-    """A file that is one JSON document (an empty one is an empty list), None where it is JSON Lines."""
+    """Read a file that is one JSON document (empty: an empty list); return None for JSON Lines."""
     content = (line for line in lines(file, config.max_record_bytes) if line.too_long or line.data.strip())
     first = next(content, None)
     if first is None:
@@ -100,29 +101,28 @@ def _document(file: File, config: IngestConfig) -> dict[str, Any] | list[Any] | 
 
 
 def document_problem(data: bytes, config: IngestConfig) -> str:
-    """Why a JSON document is too large to be read whole; empty where it is not.
+    """Explain why a JSON document is too large to be read into memory; empty if it is not.
 
     Args:
         data: at most one byte more than `max_document_bytes`.
     """
-    advice = "write it as JSON Lines (one object a line, name ending in .jsonl), or raise"
+    advice = "write it as JSON Lines (one object per line, extension .jsonl), or raise"
     if len(data) > config.max_document_bytes:
         return (
-            f"looks like one JSON document of more than {config.max_document_bytes:,} bytes; {advice} "
-            f"`max_document_bytes`"
+            f"is a single JSON document of more than {config.max_document_bytes:,} bytes; {advice} `max_document_bytes`"
         )
     memory = len(data) + BYTES_OF_A_VALUE * sum(map(data.count, (b",", b":", b"[", b"{")))
     if memory > config.max_document_memory:
         return (
-            f"looks like one JSON document that would take about {memory:,} bytes in memory, more than "
+            f"is a single JSON document that would take about {memory:,} bytes in memory, more than "
             f"{config.max_document_memory:,}; {advice} `max_document_memory`"
         )
     return ""
 
 
 def _elements(document: dict[str, Any] | list[Any], source: SourceConfig) -> tuple[list[Any], Mapping[str, Person]]:
-    """The records of a document: of an array, or of every list of objects in `{"train": [...], "test": [...]}`; and
-    the people that it describes beside them."""
+    """Return (records, people) of a document: an array, a page of tickets, or an object of lists such as
+    `{"train": [...], "test": [...]}`."""
     if isinstance(document, list):
         return document, {}
     tickets = page(document, source.format)
@@ -134,8 +134,8 @@ def _elements(document: dict[str, Any] | list[Any], source: SourceConfig) -> tup
 
 
 def _has_rounded_number(value: Any) -> bool:
-    """Whether a field, or one of an object in it, may be an integer of over 64 bits: orjson makes floats of those, and
-    two ids would become one."""
+    """Check for a field, or a field of an object in it, that may be an integer of over 64 bits. orjson rounds those to
+    floats, so two ids could become equal."""
     if not isinstance(value, dict):
         return False
     for cell in value.values():

@@ -1,4 +1,4 @@
-"""People who were erased: the keyed hashes that a store may know them by, and their older records refused."""
+"""Erased people: the keyed hashes under which a store may hold them, and the rejection of their older records."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -16,11 +16,11 @@ from tasks.ingest.record import Record
 ERASED = "erased"
 
 
-def is_erased(erased: Erased, reader: Reader, record: Record, found: dict[str, Any] | str) -> bool:
-    """Whether a record is an older one of a person who was erased. One that cannot be read has no time, so it is older.
+def is_erased(erased: Erased, reader: Reader, record: Record, conversation: dict[str, Any] | str) -> bool:
+    """Check that a record predates the erasure of its person. An unreadable record has no time and counts as older.
 
     Args:
-        found: the conversation that the record holds, or the reason why it holds none.
+        conversation: the conversation that the record holds, or the reason for its rejection.
     """
     if not erased.erasures:
         return False
@@ -29,67 +29,69 @@ def is_erased(erased: Erased, reader: Reader, record: Record, found: dict[str, A
     keys = [customer_keys(who, key) for key in erased.keys]
     source_id = scalar(reader.id(value))
     names = {source_id, *(conversation_id(source_id, key, hide=hide) for key in erased.keys for hide in (True, False))}
-    started_at = None if isinstance(found, str) else found["started_at"]
+    started_at = None if isinstance(conversation, str) else conversation["started_at"]
     return erased.refuses(keys, names if source_id else (), started_at) or (
-        isinstance(found, str) and erased.refuses_record(record.raw)
+        isinstance(conversation, str) and erased.refuses_record(record.raw)
     )
 
 
 def asked_for(
     customers: Sequence[str], conversations: Sequence[str], keys: Iterable[bytes], configs: Sequence[IngestConfig] = ()
 ) -> Asked:
-    """What a store may know people and conversations by, under every key.
+    """Return the ids and hashes under which a store may hold people and conversations, for every key.
 
     Args:
-        customers: ids, e-mails and phones as the source writes them.
+        customers: ids, e-mail addresses and phone numbers as the source writes them.
         conversations: ids as the source or the store writes them.
         keys: the project's secrets.
-        configs: of the steps that read the sources: which fields say whose a record is. None: the usual ones.
+        configs: of the steps that read the sources; their fields identify the customers. Empty for the default fields.
     Raises:
-        ValueError: a customer is no such thing: empty, or a word for nobody.
+        ValueError: a customer is empty, or a word such as "guest" that identifies nobody.
     """
     secrets = list(keys)
     texts = [text.strip() for text in customers]
     if any(text.lower() in NOBODY for text in texts):
-        raise ValueError("names nobody")
-    who = [(kind, text) for text in texts for kind in _kinds(text)]
-    names = {text.strip() for text in conversations}
-    names |= {conversation_id(text, key, hide=True) for text in names for key in secrets}
-    kinds = {hashed: kind for key in secrets for kind, text in who for hashed in customer_keys([(kind, text)], key)}
+        raise ValueError("identifies nobody")
 
     def identify(kind: str, text: str) -> frozenset[str]:
         if kind == "conversation":
             return frozenset((text, *(conversation_id(text, key, hide=True) for key in secrets)))
         return frozenset(hashed for key in secrets for hashed in customer_keys([(kind, text)], key))
 
-    return Asked(frozenset(kinds), frozenset(names), tuple(texts), kinds, identify, declared_fields(configs))
+    names = frozenset(name for text in conversations for name in identify("conversation", text.strip()))
+    kinds = {hashed: kind for text in texts for kind in _kinds(text) for hashed in identify(kind, text)}
+    return Asked(frozenset(kinds), names, tuple(texts), kinds, identify, declared_fields(configs))
 
 
 def declared_fields(configs: Sequence[IngestConfig]) -> dict[str, frozenset[str]]:
-    """Dotted path -> what the sources declare to stand there: `id`, `email`, `phone`, `conversation` or `known`."""
-    usual = IngestConfig(sources=(SourceConfig(path="-"),))
-    found: dict[str, set[str]] = defaultdict(set)
-    for config, source in ((one, source) for one in configs or (usual,) for source in one.sources):
-        reader = Reader(source, config, b"")
-        own = {kind: list(paths) for kind, paths in reader.customer.items()}
-        own["conversation"] = [source.columns.conversation_id] if source.columns.conversation_id else list(USUAL_IDS)
-        own["known"] = [path for name, path in declared_paths(source).items() if name.startswith("known")]
-        own["known"] += ["customer", "known", "known_pii", "requester"] if source.known is None else []
+    """Return dotted path -> kinds of value that the sources declare there: `id`, `email`, `phone`, `conversation` or
+    `known`."""
+    default = IngestConfig(sources=(SourceConfig(path="-"),))
+    fields: dict[str, set[str]] = defaultdict(set)
+    readers = [Reader(source, config, b"") for config in configs or [default] for source in config.sources]
+    for reader in readers:
+        source = reader.source
+        paths_by_kind = {kind: list(paths) for kind, paths in reader.customer.items()}
+        conversation = source.columns.conversation_id
+        paths_by_kind["conversation"] = [conversation] if conversation else list(USUAL_IDS)
+        known = [path for name, path in declared_paths(source).items() if name.startswith("known")]
+        usual = ["customer", "known", "known_pii", "requester"] if source.known is None else []
+        paths_by_kind["known"] = known + usual
         if source.format in ("auto", "zendesk"):
-            own["id"] += ["requester_id", "requester.id"]
-            own["email"].append("requester.email")
-            own["phone"].append("requester.phone")
-        for kind, paths in own.items():
+            paths_by_kind["id"] += ["requester_id", "requester.id"]
+            paths_by_kind["email"].append("requester.email")
+            paths_by_kind["phone"].append("requester.phone")
+        for kind, paths in paths_by_kind.items():
             for path in paths:
-                found[path].add(kind)
-    return {path: frozenset(kinds) for path, kinds in found.items()}
+                fields[path].add(kind)
+    return {path: frozenset(kinds) for path, kinds in fields.items()}
 
 
 def still_there(config: IngestConfig, context: Context) -> dict[str, int] | None:
-    """Records of erased people in the local files of the sources: file -> how many; None where they cannot be read.
+    """Count the records of erased people in the sources' local files: file -> records; None if a file is unreadable.
 
     Args:
-        context: as `ingest` gets it; its `erased` says whose records count.
+        context: as for `ingest`; its `erased` identifies the people.
     """
     from tasks.ingest import ingest
 
@@ -105,7 +107,7 @@ def still_there(config: IngestConfig, context: Context) -> dict[str, int] | None
 
 
 def _kinds(text: str) -> Sequence[str]:
-    """What a text may be; a number may be an id or a phone."""
+    """Return the kinds of identifier that a text may be; a number may be an id or a phone number."""
     if "@" in text:
         return ("id", "email")
     return ("id",) if any(map(str.isalpha, text)) else ("id", "phone")

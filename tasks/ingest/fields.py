@@ -1,4 +1,4 @@
-"""Which fields the first records of a log hold, and what kind of record they make."""
+"""Find the fields and the format of the first records of a log."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -18,14 +18,14 @@ from tasks.ingest.separated import read_cells
 
 LOOKED_AT = 500
 TURNS = ("turns", "messages", "conversation", "conversations", "dialogue", "dialog", "utterances", "transcript")
-CONTEXT, JSON, TABLE = "context_response", "json", "table"  # what a log is made of, beside the other formats
+CONTEXT, JSON, TABLE = "context_response", "json", "table"  # kinds of logs, beside the other formats
 
 
 def field_names(file: File, config: IngestConfig) -> tuple[str, Counter[str]]:
-    """(what most of the first records are, how often which field holds something).
+    """Return (kind of most of the first records, how many records fill each field).
 
-    The first is a format, `json` for records of none of them, or `table` for rows of which several, or columns of a
-    name to be told, make a conversation. Names are dotted, `turns[].text` inside a list.
+    The kind is a format; `json` for records without one; or `table` where several rows, or columns yet to be declared,
+    make a conversation. Names are dotted, with `turns[].text` inside a list.
     """
     kind, columns = container(file), Columns()
     if kind == "csv":
@@ -33,23 +33,19 @@ def field_names(file: File, config: IngestConfig) -> tuple[str, Counter[str]]:
         header = row.cells if row is not None and row.reason is None else []
         names = Counter(cell.strip() for cell in header)
         return (CONTEXT if recognise(dict.fromkeys(names, "x"), columns) == CONTEXT else TABLE), names
-    readers = {"json": _values(json_records), "parquet": _values(parquet_rows), "dataset": _values(dataset_rows)}
+    readers: dict[str, Callable[[File, IngestConfig], Iterator[Record | Row]]]
+    readers = {"json": json_records, "parquet": parquet_rows, "dataset": dataset_rows}
     names, formats = Counter[str](), Counter[str | None]()
-    for value in islice(readers[kind](file, config), LOOKED_AT):
+    for record in islice(readers[kind](file, config), LOOKED_AT):
+        value = record.value or {}
         names.update(_paths(value))
         formats[recognise(value, columns)] += 1
-    found = formats.most_common(1)[0][0] if formats else None
-    return found or (JSON if kind == "json" or turn_list(names) else TABLE), names
-
-
-def _values(
-    read: Callable[[File, IngestConfig], Iterator[Record]] | Callable[[File, IngestConfig], Iterator[Row]],
-) -> Callable[[File, IngestConfig], Iterator[dict[str, Any]]]:
-    return lambda file, config: (record.value or {} for record in read(file, config))
+    format = formats.most_common(1)[0][0] if formats else None
+    return format or (JSON if kind == "json" or turn_list(names) else TABLE), names
 
 
 def turn_list(names: Iterable[str]) -> str:
-    """The field that holds a list of turns, empty if none does."""
+    """Return the field that holds a list of turns; empty if there is none."""
     lists = {name.partition("[].")[0] for name in names if "[]." in name}
     return next((name for name in TURNS if name in lists), "")
 

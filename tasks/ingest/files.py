@@ -1,4 +1,4 @@
-"""Find the files of a source: one, a folder's, a glob's, local or behind any fsspec URL; or a data set to be loaded."""
+"""Find the files of a source: a file, folder or glob, local or at any fsspec URL; or a data set."""
 
 import difflib
 import os
@@ -20,8 +20,7 @@ from tasks.ingest.read import KNOWN_SUFFIXES, File, cause, is_local, shown
 
 
 def find_files(config: IngestConfig, context: Context) -> list[File]:
-    """Every file of every source: sources in the order of the config, the files of a folder or glob in the order of
-    their paths.
+    """Return the files of all sources, in the order of the config and, within a folder or glob, of their paths.
 
     Raises:
         ConfigError: missing files, empty folders, globs without a match, files matched twice; all at once.
@@ -38,7 +37,7 @@ def find_files(config: IngestConfig, context: Context) -> list[File]:
             first = owners.setdefault((str(getattr(file.filesystem, "protocol", "")), file.path, *subset), index)
             if first != index:
                 problems.append(
-                    f"sources[{index}]: {posixpath.basename(file.path)!r} is read by sources[{first}] already"
+                    f"sources[{index}]: {posixpath.basename(file.path)!r} is already read by sources[{first}]"
                 )
             files.append(replace(file, limits=config.limits))
     if problems:
@@ -47,14 +46,14 @@ def find_files(config: IngestConfig, context: Context) -> list[File]:
 
 
 def find_users(config: IngestConfig, context: Context, problems: list[str]) -> list[File]:
-    """The files of users that the sources name; what is wrong with them is added to `problems`."""
-    found: list[File] = []
+    """Return the files of users that the sources declare; appends what is wrong with them to `problems`."""
+    user_files: list[File] = []
     for index, source in enumerate(config.sources):
         if source.users is not None:
             users = SourceConfig(path=source.users, encoding=source.encoding, follow_links=source.follow_links)
             files = _files(index, users, context, problems)
-            found += [replace(file, limits=config.limits) for file in files if not file.skipped]
-    return _labelled(found)
+            user_files += [replace(file, limits=config.limits) for file in files if not file.skipped]
+    return _labelled(user_files)
 
 
 def _files(index: int, source: SourceConfig, context: Context, problems: list[str]) -> list[File]:
@@ -68,14 +67,14 @@ def _files(index: int, source: SourceConfig, context: Context, problems: list[st
         filesystem, path = fsspec.core.url_to_fs(absolute)
         if filesystem.isdir(path):
             if is_local(filesystem) and os.path.commonpath([path, os.path.abspath(context.folder)]) == path:
-                raise InputError("holds the pipeline file and its store too; put the logs into a folder of their own")
+                raise InputError("also contains the pipeline file and its store; move the logs to a separate folder")
             names = _in_folder(filesystem, path, source.follow_links)
             return [File(name, filesystem, source, "", index, skipped=not _is_known(name)) for name in names]
         return [File(name, filesystem, source, "", index) for name in _matches(filesystem, path, source.follow_links)]
     except (InputError, ValueError, ImportError, OSError) as error:
         reason = str(error) if isinstance(error, InputError) else f"cannot be opened: {cause(error)}"
         problems.append(f"sources[{index}]: {shown(source.path)!r} {reason}")
-    except Exception as error:  # each remote filesystem has exceptions of its own
+    except Exception as error:  # each remote filesystem raises its own exceptions
         problems.append(f"sources[{index}]: {shown(source.path)!r} cannot be reached: {type(error).__name__}")
     return []
 
@@ -85,11 +84,11 @@ def _absolute(path: str, folder: str) -> str:
 
 
 def _in_folder(filesystem: Any, path: str, follow_links: bool) -> list[str]:
-    """All files below a folder, sorted; what is hidden (`.DS_Store`, `.git/`) is none of its content."""
-    found = files_below(path, follow_links) if is_local(filesystem) else sorted(filesystem.find(path))
-    names = [name for name in found if not re.search(r"(^|/)\.", posixpath.relpath(name, path))]
+    """Return all files below a folder, sorted, without hidden ones (`.DS_Store`, `.git/`)."""
+    paths = files_below(path, follow_links) if is_local(filesystem) else sorted(filesystem.find(path))
+    names = [name for name in paths if not re.search(r"(^|/)\.", posixpath.relpath(name, path))]
     if not any(map(_is_known, names)):
-        raise InputError(f"is a folder without a file that ends in {', '.join(sorted(KNOWN_SUFFIXES))}, packed or not")
+        raise InputError(f"is a folder without any {', '.join(sorted(KNOWN_SUFFIXES))} file, compressed or not")
     return names
 
 
@@ -99,20 +98,20 @@ def _is_known(name: str) -> bool:
 
 
 def _matches(filesystem: Any, path: str, follow_links: bool) -> list[str]:
-    """The files that `path` means, sorted; a name that exists as it is written is no pattern."""
+    """Return the files that match `path`, sorted; the name of an existing file is not treated as a pattern."""
     if filesystem.isfile(path):
         return [path]
     if is_local(filesystem) and os.path.exists(path):
         raise InputError(f"is {kind_of(os.stat(path).st_mode)}; only regular files are read")
-    found: list[str] = []
+    paths: list[str] = []
     if _has_magic(path) and is_local(filesystem):
-        found = files_matching(path, follow_links)
+        paths = files_matching(path, follow_links)
     elif _has_magic(path):
-        found = sorted(name for name in filesystem.glob(path) if filesystem.isfile(name))
-    if not found:
-        wanted = "matches no file" if _has_magic(path) else "does not exist"
-        raise InputError(f"{wanted}{_nearest(filesystem, path)}")
-    return found
+        paths = sorted(name for name in filesystem.glob(path) if filesystem.isfile(name))
+    if not paths:
+        problem = "matches no file" if _has_magic(path) else "does not exist"
+        raise InputError(f"{problem}{_nearest(filesystem, path)}")
+    return paths
 
 
 def _has_magic(path: str) -> bool:
@@ -120,7 +119,7 @@ def _has_magic(path: str) -> bool:
 
 
 def _nearest(filesystem: Any, path: str) -> str:
-    """`; the nearest is 'x'`, at the deepest level that exists."""
+    """Return `; the nearest name there is 'x'`, at the deepest existing level."""
     parent, name = posixpath.split(path.rstrip("/"))
     while parent and parent != posixpath.dirname(parent) and (_has_magic(parent) or not filesystem.isdir(parent)):
         parent, name = posixpath.split(parent)
@@ -129,12 +128,12 @@ def _nearest(filesystem: Any, path: str) -> str:
     except (OSError, ValueError):
         return ""
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-    return f"; the nearest name there is {near[0]!r}" if near else "; a path starts at the pipeline file's folder"
+    return f"; the nearest name there is {near[0]!r}" if near else "; paths are relative to the pipeline file"
 
 
 def _labelled(files: Sequence[File]) -> list[File]:
-    """Base names, with as many parent folders as it takes to tell them apart."""
-    # A label is part of row ids and messages, so it holds nothing that a terminal would act on.
+    """Label files by base name, with as many parent folders as needed to distinguish them."""
+    # Labels appear in row ids and messages, so they contain no control characters.
     parts = [[visible(part) for part in shown(file.path).strip("/").split("/")] for file in files]
     depth = 1
     labels = [names[-1] for names in parts]

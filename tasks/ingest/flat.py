@@ -1,23 +1,23 @@
-"""Tables: a row for each turn, joined by conversation; a row for each pair; or a row for each record."""
+"""Tables with one row per turn (joined by conversation), per pair, or per record."""
 
 import difflib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from tasks.ingest.config import IngestConfig, SourceConfig, declared_paths
+from tasks.ingest.config import IN_TURNS, IngestConfig, SourceConfig, declared_paths
 from tasks.ingest.formats import pair
 from tasks.ingest.identity import scalar
 from tasks.ingest.read import KEPT_OF_TOO_LONG
 from tasks.ingest.record import Record, is_true
 
-WHOLE = ("conversations", "openai", "sharegpt", "zendesk", "context_response")  # formats of one row for each record
+WHOLE = ("conversations", "openai", "sharegpt", "zendesk", "context_response")  # formats with one row per record
 
 
 class Row(NamedTuple):
-    """A row and the line or position where it begins; `reason` where it is broken.
+    """A row with the line or position where it begins, and a `reason` if it is broken.
 
-    `value` holds the cells that are not empty, by column; as many as could be told.
+    `value` holds the readable cells that are not empty, by column.
     """
 
     number: int
@@ -27,7 +27,7 @@ class Row(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What a row stands for, and which columns carry the text."""
+    """The unit that a row represents, and the columns that hold the text."""
 
     kind: Literal["record", "pair", "turn"]
     id: str = ""
@@ -36,8 +36,10 @@ class Shape(NamedTuple):
 
 @dataclass
 class Group:
-    """The rows of one conversation read so far: the first cell of every column, but all the different ones where they
-    identify a person, and of `opt_out` the one that says so."""
+    """The rows of one conversation read so far.
+
+    Of each column, only the first cell counts; of a personal one every distinct cell, and of `opt_out` any true cell.
+    """
 
     number: int
     first: dict[str, Any] = field(default_factory=dict)
@@ -47,7 +49,7 @@ class Group:
     raw: bytearray = field(default_factory=bytearray)
 
     def add(self, row: Row, source: SourceConfig, personal: set[str], limit: int) -> None:
-        """Join a row; `personal` are the columns of which every different cell is kept."""
+        """Add a row; `personal` are the columns of which every distinct cell counts."""
         self.reason = self.reason or row.reason
         self.turns.append(row.value)
         self.raw += row.raw
@@ -61,36 +63,38 @@ class Group:
             del self.raw[KEPT_OF_TOO_LONG:]
 
     def record(self) -> Record:
-        """The conversation as one record."""
+        """Return the conversation as one record."""
         value: dict[str, Any] = {**self.first, **{name: list(cells) for name, cells in self.people.items()}}
         return Record(self.number, value, self.reason, bytes(self.raw), self.turns)
 
 
 def too_wide(label: str, count: int, config: IngestConfig) -> str:
-    """What is wrong with a table of so many columns."""
-    return f"{label} has {count:,} columns; at most {config.max_columns:,} are read (`max_columns`)"
+    """Return the message for a table with more columns than `max_columns`."""
+    return f"{label} has {count:,} columns; at most {config.max_columns:,} are allowed (`max_columns`)"
 
 
 def table_shape(
     label: str, header: Sequence[str], nested: Collection[str], source: SourceConfig
 ) -> tuple[Shape, list[str]]:
-    """(shape, problems): a problem names a missing column and the nearest one of the header.
+    """Determine the shape of a table from its header.
 
     Args:
         nested: the columns that hold lists or objects.
+    Returns:
+        (shape, problems): a problem names a missing column and the nearest one of the header.
     """
     columns = source.columns
     lists = [columns.turns] if columns.turns else ["turns", "messages", "conversations", "comments"]
     is_whole = source.format in WHOLE or any(name in nested for name in lists)
     shape, lacking = (Shape("record"), list[str]()) if is_whole else _flat_shape(header, source)
-    inside = ("columns.role", "columns.text", "columns.at") if shape.kind == "record" else ()
+    inside = IN_TURNS if shape.kind == "record" else ()
     problems = [
         f"{label} has no column {path!r} ({key}){_nearest(path, header)}"
         for key, path in declared_paths(source).items()
         if path not in header and not (path.partition(".")[0] in nested or key in inside)
     ]
     if len(set(filter(None, header))) < sum(map(bool, header)):
-        problems.append(f"{label} has two columns of one name")
+        problems.append(f"{label} has two columns with the same name")
     if lacking and not problems:
         problems = [
             f"{label} needs columns for conversation_id, role and text, for customer and agent, or for context and "
@@ -102,10 +106,10 @@ def table_shape(
 def table_records(
     rows: Callable[[], Iterator[Row]], shape: Shape, source: SourceConfig, limit: int
 ) -> Iterator[Record]:
-    """Every conversation (or pair, or record, or broken row) of a table.
+    """Yield every conversation, pair, record and broken row of a table.
 
     Args:
-        rows: starts reading from the first row; called twice where a row stands for a turn.
+        rows: starts reading from the first row; called twice if there is one row per turn.
         limit: bytes of one conversation.
     """
     if shape.kind == "turn":
@@ -120,7 +124,7 @@ def table_records(
 
 
 def _flat_shape(header: Sequence[str], source: SourceConfig) -> tuple[Shape, list[str]]:
-    """(shape, our names of the columns that it takes and that are not there)."""
+    """Return (shape, our names of the columns that it needs and that are missing)."""
     columns = source.columns
     name = {ours: getattr(columns, ours) or ours for ours in ("role", "text", "customer", "agent", "context")}
     pairs = (name["customer"], name["agent"]), (columns.instruction or "instruction", columns.response or "response")
@@ -139,7 +143,7 @@ def _flat_shape(header: Sequence[str], source: SourceConfig) -> tuple[Shape, lis
 def _conversations(
     rows: Callable[[], Iterator[Row]], shape: Shape, source: SourceConfig, limit: int
 ) -> Iterator[Record]:
-    """Rows joined by their id wherever they stand: read twice, so that only unfinished conversations are in memory."""
+    """Join rows by their id, in any order. Reads them twice, so that only incomplete conversations are in memory."""
     last = {scalar(row.value.get(shape.id)): row.number for row in rows()}
     personal = {path for key, path in declared_paths(source).items() if key.startswith(("customer.", "known."))}
     groups: dict[str, Group] = {}

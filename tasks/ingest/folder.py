@@ -1,4 +1,4 @@
-"""What a local folder or glob means: the regular files in it, and nothing outside that a link leads to."""
+"""List the regular files of a local folder or glob, without following links out of it."""
 
 import glob
 import os
@@ -11,12 +11,12 @@ from deskloop.contract.files import kind_of
 
 
 def files_below(folder: str, follow_links: bool = False) -> list[str]:
-    """All files below a folder, sorted, without hidden ones.
+    """Return all files below a folder, sorted, without hidden ones.
 
     Args:
-        follow_links: read links that lead out of the folder, too.
+        follow_links: also follow links that lead out of the folder.
     Raises:
-        InputError: something in it is no regular file, or a link that leads nowhere or out of the folder.
+        InputError: an entry is not a regular file, or is a link that is broken or leads out of the folder.
     """
     root = os.path.realpath(folder)
     paths = sorted(_walk(folder, root, follow_links, {root}))
@@ -24,10 +24,10 @@ def files_below(folder: str, follow_links: bool = False) -> list[str]:
 
 
 def files_matching(pattern: str, follow_links: bool = False) -> list[str]:
-    """All files that a glob means, sorted; its folders are left out.
+    """Return all files that match a glob, sorted, without folders.
 
     Raises:
-        InputError: as `files_below`, the folder being the part of the pattern before its first wildcard.
+        InputError: as `files_below`; the folder is the part of the pattern before its first wildcard.
     """
     parts = pattern.split("/")
     fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
@@ -37,7 +37,7 @@ def files_matching(pattern: str, follow_links: bool = False) -> list[str]:
 
 
 def _walk(folder: str, root: str, follow_links: bool, seen: set[str]) -> Iterator[str]:
-    """Paths of files and of links to files; folders behind links once each, if they may be read."""
+    """Yield paths of files and of links to files; reads each linked folder once, if following it is allowed."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
@@ -45,7 +45,7 @@ def _walk(folder: str, root: str, follow_links: bool, seen: set[str]) -> Iterato
             if entry.is_symlink() and entry.is_dir():
                 target = os.path.realpath(entry.path)
                 if _is_inside(target, root):
-                    continue  # what is in it is read where it lies
+                    continue  # its files are listed at their actual location
                 if not follow_links:
                     raise InputError(_leads_out(entry.name))
                 if target not in seen:
@@ -58,25 +58,25 @@ def _walk(folder: str, root: str, follow_links: bool, seen: set[str]) -> Iterato
 
 
 def _checked(paths: Sequence[str], folder: str, root: str, follow_links: bool) -> list[str]:
-    """The paths without links to a file that is among them anyway."""
-    own = {os.path.realpath(path) for path in paths if not os.path.islink(path)}
-    kept = []
+    """Check paths and skip links to a file that is also listed itself."""
+    targets = {os.path.realpath(path) for path in paths if not os.path.islink(path)}
+    checked = []
     for path in paths:
         name = posixpath.relpath(path, folder)
         target = os.path.realpath(path)
-        if os.path.islink(path) and target in own:
+        if os.path.islink(path) and target in targets:
             continue
         if not follow_links and not _is_inside(target, root):
             raise InputError(_leads_out(name))
         try:
             mode = os.stat(path).st_mode
         except OSError:
-            raise InputError(f"holds {name!r}, a link that leads nowhere") from None
+            raise InputError(f"contains {name!r}, a broken link") from None
         if not stat.S_ISREG(mode):
-            raise InputError(f"holds {name!r}, {kind_of(mode)}; only regular files are read")
-        own.add(target)
-        kept.append(path)
-    return kept
+            raise InputError(f"contains {name!r}, {kind_of(mode)}; only regular files are read")
+        targets.add(target)
+        checked.append(path)
+    return checked
 
 
 def _is_inside(path: str, root: str) -> bool:
@@ -84,4 +84,4 @@ def _is_inside(path: str, root: str) -> bool:
 
 
 def _leads_out(name: str) -> str:
-    return f"holds {name!r}, a link that leads out of it; set `follow_links: true` to read such links"
+    return f"contains {name!r}, a link that leads out of it; set `follow_links: true` to read such links"

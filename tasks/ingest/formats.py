@@ -1,6 +1,6 @@
-"""One format a function: from the fields of a record to its raw turns.
+"""Convert the fields of a record to raw turns, with one function per format.
 
-The names of a turn's fields stay as the source declares them (`columns.role`, `columns.text`): they are read later.
+The fields of a turn keep the names that the source declares (`columns.role`, `columns.text`); they are read later.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,13 +10,13 @@ from tasks.ingest.config import Columns, SourceConfig
 from tasks.ingest.record import ODD_VALUE, Person, Record, lookup
 from tasks.ingest.zendesk import is_ticket, ticket_record
 
-Turns = list[Any] | str  # the turns before they are checked, or the reason why there are none
+Turns = list[Any] | str  # unchecked turns, or the reason for rejecting the record
 
 
 def with_turns(record: Record, source: SourceConfig, users: Mapping[str, Person]) -> Record:
-    """The record with its turns, or with the reason why it has none; as it is where both are known already.
+    """Return the record with its turns or the reason for its rejection; unchanged if it has either.
 
-    `auto`, and a format that says only how the file is written, go by the fields of each record.
+    With `auto`, and with formats of files (`csv`, `parquet`), the fields of each record decide.
 
     Args:
         users: the users of the source, by id (Zendesk).
@@ -24,8 +24,7 @@ def with_turns(record: Record, source: SourceConfig, users: Mapping[str, Person]
     if record.reason is not None or record.turns is not None or record.value is None:
         return record
     declared = source.format in FORMATS or source.format == "zendesk"
-    found = None if declared else recognise(record.value, source.columns)
-    format: str = source.format if declared else found or "instructions"
+    format: str = source.format if declared else recognise(record.value, source.columns) or "instructions"
     try:
         if format == "zendesk":
             return ticket_record(record, source.columns, users)
@@ -36,9 +35,9 @@ def with_turns(record: Record, source: SourceConfig, users: Mapping[str, Person]
 
 
 def recognise(value: Mapping[str, Any], columns: Columns) -> str | None:
-    """The format of a record by its fields, None where none fits.
+    """Recognise the format of a record by its fields; None if none fits.
 
-    `instruction` comes before `context`: in instruction data a context is a text to work on, not what was said.
+    `instruction` comes before `context`, because in instruction data the context is material to work on, not dialogue.
     """
     if lookup(value, columns.turns or "turns") is not None:
         return "conversations"
@@ -55,35 +54,35 @@ def recognise(value: Mapping[str, Any], columns: Columns) -> str | None:
 
 
 def conversations(value: dict[str, Any], source: SourceConfig) -> Turns:
-    """`{"turns": [{"role", "text", "at"}]}`, the turns as they are."""
+    """Read `{"turns": [{"role", "text", "at"}]}`."""
     return _list(lookup(value, source.columns.turns or "turns"))
 
 
 def openai(value: dict[str, Any], source: SourceConfig) -> Turns:
-    """`{"messages": [{"role", "content"}]}`; weight 0 keeps a message out of the loss (OpenAI's fine-tuning format)."""
-    found = _list(lookup(value, source.columns.turns or "messages"))
-    return found if isinstance(found, str) else [_message(turn, source.columns) for turn in found]
+    """Read `{"messages": [{"role", "content"}]}` (OpenAI's fine-tuning format); weight 0 masks a message."""
+    messages = _list(lookup(value, source.columns.turns or "messages"))
+    return messages if isinstance(messages, str) else [_message(message, source.columns) for message in messages]
 
 
 def sharegpt(value: dict[str, Any], source: SourceConfig) -> Turns:
-    """`{"conversations": [{"from", "value"}]}`, with the flags that trainers put on a message: weight, loss, train."""
+    """Read `{"conversations": [{"from", "value"}]}` with the flags of training tools: weight, loss and train."""
     columns = source.columns
-    found = _list(lookup(value, columns.turns or "conversations"))
-    if isinstance(found, str):
-        return found
+    messages = _list(lookup(value, columns.turns or "conversations"))
+    if isinstance(messages, str):
+        return messages
     roles = (columns.role,) if columns.role else ("from", "role")
     texts = (columns.text,) if columns.text else ("value", "content", "text")
     role, text = columns.role or "role", columns.text or "text"
     turns: list[Any] = []
-    for message in found:
+    for message in messages:
         if isinstance(message, dict):
-            flagged = any(message.get(flag) in (0, False) for flag in ("weight", "loss", "train"))
-            said = {
+            masked = any(message.get(flag) in (0, False) for flag in ("weight", "loss", "train"))
+            fields = {
                 role: next((message[name] for name in roles if message.get(name) is not None), None),
                 text: next((message[name] for name in texts if message.get(name) is not None), None),
-                "supervise": False if flagged else message.get("supervise"),
+                "supervise": False if masked else message.get("supervise"),
             }
-            turns.append({**message, **said})
+            turns.append({**message, **fields})
         else:
             turns.append(message)
     system = value.get("system")
@@ -91,18 +90,18 @@ def sharegpt(value: dict[str, Any], source: SourceConfig) -> Turns:
 
 
 def instructions(value: dict[str, Any], source: SourceConfig) -> Turns:
-    """`{"instruction", "response"}`."""
+    """Read `{"instruction", "response"}`."""
     columns = source.columns
     instruction, response = columns.instruction or "instruction", columns.response or "response"
     return pair(lookup(value, instruction), lookup(value, response), columns)
 
 
 def context_response(value: dict[str, Any], source: SourceConfig) -> Turns:
-    """`{"context": [...], "response"}`: speakers alternate, and the customer speaks last before the response.
+    """Read `{"context": [...], "response"}`: speakers alternate, and the customer speaks last before the response.
 
-    The context is a list, a text (of several turns where `separators` are declared), or `context` with `context/0`,
+    The context is a list, a text (of several turns if `separators` are declared), or `context` with `context/0`,
     `context/1` and so on going back in time (https://github.com/PolyAI-LDN/conversational-datasets). Only the response
-    is supervised: what an agent said before it is the response of another row.
+    is supervised, because each earlier turn of the agent is the response of another row.
     """
     columns = source.columns
     context, response = _latest_context(value, columns), lookup(value, columns.response or "response")
@@ -112,23 +111,23 @@ def context_response(value: dict[str, Any], source: SourceConfig) -> Turns:
     if isinstance(context, str):
         context = [part for part in context.split(turn) if part.strip()] if turn else [context]
     earlier = _earlier_contexts(value, columns)
-    said = [*(earlier or []), *context, response] if isinstance(context, list) else []
-    while said and said[0] in (None, ""):  # lists of one length are padded in front
-        del said[0]
-    if earlier is None or not said or not all(isinstance(text, str) for text in said):
+    texts = [*(earlier or []), *context, response] if isinstance(context, list) else []
+    while texts and texts[0] in (None, ""):  # some exports pad lists at the front to one length
+        del texts[0]
+    if earlier is None or not texts or not all(isinstance(text, str) for text in texts):
         return "bad_turns"
     for separator in filter(None, (turn, *inner)):
-        said = [text.replace(separator, "\n").strip() for text in said]
+        texts = [text.replace(separator, "\n").strip() for text in texts]
     role, text = columns.role or "role", columns.text or "text"
-    last = len(said) - 1
+    last = len(texts) - 1
     return [
         {role: "agent" if (last - index) % 2 == 0 else "customer", text: words, "supervise": index == last}
-        for index, words in enumerate(said)
+        for index, words in enumerate(texts)
     ]
 
 
 def pair(customer: object, agent: object, columns: Columns) -> Turns:
-    """Instruction and response as a customer's and an agent's turn."""
+    """Build a customer's and an agent's turn from an instruction and its response."""
     if customer is None and agent is None:
         return "no_turns"
     role, text = columns.role or "role", columns.text or "text"
@@ -144,40 +143,39 @@ FORMATS: dict[str, Callable[[dict[str, Any], SourceConfig], Turns]] = {
 }
 
 
-def _list(found: Any) -> Turns:
-    if found is None or found == []:
+def _list(cell: Any) -> Turns:
+    if cell is None or cell == []:
         return "no_turns"
-    return found if isinstance(found, list) else "bad_turns"
+    return cell if isinstance(cell, list) else "bad_turns"
 
 
-def _is_sharegpt(found: Any) -> bool:
-    """Whether these are the messages of one conversation, not a list of conversations under the same name."""
-    first = found[0] if isinstance(found, list) and found else None
-    whole = isinstance(first, dict) and {"from", "role", "value", "content"}.isdisjoint(first)
-    return found is not None and not whole
+def _is_sharegpt(cell: Any) -> bool:
+    """Tell the messages of one conversation from a list of whole conversations under the same name."""
+    first = cell[0] if isinstance(cell, list) and cell else None
+    is_conversation = isinstance(first, dict) and {"from", "role", "value", "content"}.isdisjoint(first)
+    return cell is not None and not is_conversation
 
 
 def _latest_context(value: Mapping[str, Any], columns: Columns) -> Any:
-    """What was said right before the response, or the whole context."""
-    found = lookup(value, columns.context or "context")
-    return found if found is not None else value.get(f"{columns.context or 'context'}/0")
+    """Return the turn right before the response, or the whole context."""
+    name = columns.context or "context"
+    context = lookup(value, name)
+    return context if context is not None else value.get(f"{name}/0")
 
 
 def _earlier_contexts(value: Mapping[str, Any], columns: Columns) -> list[str] | None:
-    """The numbered contexts before the latest one, oldest first; None where one between them is missing."""
+    """Return the numbered contexts before the latest one, oldest first; None if there is a gap."""
     name = columns.context or "context"
-    numbers = [key.removeprefix(f"{name}/") for key in value if key.startswith(f"{name}/") and value[key]]
+    suffixes = [key.removeprefix(f"{name}/") for key in value if key.startswith(f"{name}/") and value[key]]
     start = 0 if lookup(value, name) is not None else 1
-    wanted = sorted(int(number) for number in numbers if number.isdecimal() and int(number) >= start)
-    return (
-        [value[f"{name}/{number}"] for number in reversed(wanted)]
-        if wanted == list(range(start, start + len(wanted)))
-        else None
-    )
+    numbers = sorted(int(suffix) for suffix in suffixes if suffix.isdecimal() and int(suffix) >= start)
+    if numbers != list(range(start, start + len(numbers))):
+        return None
+    return [value[f"{name}/{number}"] for number in reversed(numbers)]
 
 
 def _message(message: Any, columns: Columns) -> Any:
-    """An OpenAI chat message as a turn: only parts that are text; a bare tool call is an event without text."""
+    """Convert an OpenAI chat message to a turn of its text parts; a bare tool call becomes a turn without text."""
     if not isinstance(message, dict):
         return message
     content, role = lookup(message, columns.text or "content"), lookup(message, columns.role or "role")

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face Hub, or a local folder laid out like one, streamed by the library `datasets`."""
+"""Stream data sets of the Hugging Face Hub, or local folders with their layout, with the library `datasets`."""
 
 import hashlib
 import os
@@ -13,40 +13,41 @@ from deskloop.contract.files import open_regular
 from tasks.ingest.cells import table_rows
 from tasks.ingest.config import IngestConfig, paths_of
 from tasks.ingest.flat import Row, table_records, table_shape, too_wide
-from tasks.ingest.local import check_dataset_files, dataset_files
+from tasks.ingest.folder import files_below
+from tasks.ingest.local import check_dataset_files
 from tasks.ingest.read import File
 from tasks.ingest.record import Record
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 BATCH_ROWS = 100
-LOOKED_AT = 100  # rows, to tell which columns there are
-SECONDS = 10.0  # to wait for the Hub's answer about one data set
+LOOKED_AT = 100  # rows that determine the columns
+SECONDS = 10.0  # time-out of a request to the Hub
 
 
 def dataset_problems(file: File, config: IngestConfig) -> list[str]:
-    """What is wrong with a data set, before it is read: it is not there, has no such subset or split, or holds files
-    that are no regular ones or stand for too much."""
+    """Check before reading that a data set, its subset and split exist, and that its files are regular and within the
+    limits; return the problems."""
     try:
         if _is_local(file):
             check_dataset_files(file, config)
         _splits(file)
     except InputError as error:
-        return [f"{_called(file)} {error}" if str(error).startswith("holds ") else str(error)]
+        return [f"{_described(file)} {error}" if str(error).startswith("contains ") else str(error)]
     except ConfigError as error:
         return error.problems
     return []
 
 
 def dataset_digest(file: File) -> str:
-    """The commit of a data set on the Hub; for a local folder the digest of its files' names and bytes.
+    """Return the commit of a data set on the Hub; for a local folder, a digest of its files' names and bytes.
 
     Raises:
-        ConfigError: it cannot be had.
+        ConfigError: it is not available.
     """
     if not _is_local(file):
         return _commit(file)
     total = hashlib.blake2b(digest_size=32)
-    for path in dataset_files(file.path, file.source.follow_links):
+    for path in files_below(file.path, file.source.follow_links):
         with open_regular(path) as stream:
             part = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=32))
         name = os.path.relpath(path, file.path)
@@ -55,13 +56,13 @@ def dataset_digest(file: File) -> str:
 
 
 def dataset_records(file: File, config: IngestConfig) -> Iterator[Record]:
-    """Every record (or conversation of several rows) of one split.
+    """Yield every record (or conversation of several rows) of one split.
 
     Raises:
-        ConfigError: the data set, its subset or split cannot be had, or has no column that the config names.
+        ConfigError: the data set, its subset or split is not available, or lacks a column that the config names.
         InputError: it cannot be read to its end.
     """
-    stream = _splits(file)[file.source.split]  # of one commit, however often it is read
+    stream = _splits(file)[file.source.split]  # pinned to one commit, even if it is read twice
     head = [row.value for row in islice(_rows(file, stream, config), LOOKED_AT)]
     header = list(dict.fromkeys(name for value in head for name in value))
     nested = {name for value in head for name, cell in value.items() if isinstance(cell, dict | list)}
@@ -74,10 +75,10 @@ def dataset_records(file: File, config: IngestConfig) -> Iterator[Record]:
 
 
 def dataset_rows(file: File, config: IngestConfig) -> Iterator[Row]:
-    """Every row of one split.
+    """Yield every row of one split.
 
     Raises:
-        ConfigError: the data set, its subset or split cannot be had.
+        ConfigError: the data set, its subset or split is not available.
         InputError: it cannot be read to its end.
     """
     yield from _rows(file, _splits(file)[file.source.split], config)
@@ -95,40 +96,39 @@ def _rows(file: File, stream: Callable[[], Any], config: IngestConfig) -> Iterat
                     number += batch.num_rows
     except DeskloopError:
         raise
-    except Exception as error:  # a reader's own, a network's, or Arrow's, whose message may quote a row
+    except Exception as error:  # from a file reader, the network, or Arrow, whose message may quote a row
         raise InputError(
-            f"{file.label} cannot be read beyond its record {number:,} or so ({type(error).__name__}); the rest is "
-            f"unknown"
+            f"{file.label} cannot be read beyond about record {number:,} ({type(error).__name__})"
         ) from None
 
 
 def _splits(file: File) -> dict[str, Callable[[], Any]]:
-    """Name -> what starts streaming that split; nothing is read yet.
+    """Return name -> function that starts streaming that split; reads nothing yet.
 
     Raises:
-        ConfigError: the data set, its subset or the declared split cannot be had.
+        ConfigError: the data set, its subset or the declared split is not available.
     """
     commit = None if _is_local(file) else _commit(file)
-    found = _opened(file, commit)
-    if file.source.split not in found:
-        names = ", ".join(found) or "none"
-        raise ConfigError(f"{_called(file)} has no split {file.source.split!r}; it has: {names}. Set `split`")
-    return found
+    splits = _opened(file, commit)
+    if file.source.split not in splits:
+        names = ", ".join(splits) or "none"
+        raise ConfigError(f"{_described(file)} has no split {file.source.split!r}; it has: {names}. Set `split`")
+    return splits
 
 
 def _opened(file: File, commit: str | None) -> dict[str, Callable[[], Any]]:
     try:
         with _silence():
             return (_saved(file) if _is_local(file) else {}) or _loaded(file, commit)
-    except Exception as error:  # of several libraries; some quote what they read
+    except Exception as error:  # from several libraries, some of which quote the data
         raise ConfigError(
-            f"{_called(file)} cannot be loaded ({type(error).__name__}); check `name` and `data_files`"
+            f"{_described(file)} cannot be loaded ({type(error).__name__}); check `name` and `data_files`"
             f"{_subsets(file, commit)}"
         ) from None
 
 
 def _saved(file: File) -> dict[str, Callable[[], Any]]:
-    """The splits of what `save_to_disk` left in a folder, none where it did not."""
+    """Return the splits in a folder written by `save_to_disk`; empty for any other folder."""
     import datasets
 
     if os.path.exists(os.path.join(file.path, datasets.config.DATASET_STATE_JSON_FILENAME)):
@@ -141,7 +141,7 @@ def _saved(file: File) -> dict[str, Callable[[], Any]]:
 
 
 def _loaded(file: File, commit: str | None) -> dict[str, Callable[[], Any]]:
-    """The splits of a data set of files that the library knows, here or on the Hub."""
+    """Return the splits of a data set whose layout the library recognises, local or on the Hub."""
     import datasets
 
     source = file.source
@@ -153,25 +153,25 @@ def _loaded(file: File, commit: str | None) -> dict[str, Callable[[], Any]]:
 
 
 def _subsets(file: File, commit: str | None) -> str:
-    """The names that `name` may have, where they can be told."""
+    """Return a sentence with the valid values of `name`; empty if they are unknown."""
     import datasets
 
     try:
         with _silence():
             names = datasets.get_dataset_config_names(file.path, revision=commit)
-    except Exception:  # then the first error says all there is to say
+    except Exception:  # the original error is then the only information
         return ""
     return f". Its subsets: {', '.join(names)}"
 
 
 def _commit(file: File) -> str:
-    """The commit that a revision of a data set on the Hub is at; one request, no retries.
+    """Resolve a data set's revision on the Hub to a commit, with one request and no retries.
 
     Raises:
-        ConfigError: there is no such data set, or no way to the Hub.
+        ConfigError: the data set does not exist, or the Hub is not reachable.
     """
     if HUB_ID.fullmatch(file.path) is None:
-        raise ConfigError(f"{_called(file)} is no folder here, and no data set's id (ORG/NAME)")
+        raise ConfigError(f"{_described(file)} is neither a local folder nor a data set's id (ORG/NAME)")
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -180,29 +180,29 @@ def _commit(file: File) -> str:
     except GatedRepoError:
         problem = "is gated: accept its terms on huggingface.co and log in with `hf auth login`"
     except RevisionNotFoundError:
-        problem = "has no such `revision`"
+        problem = "does not have the declared `revision`"
     except RepositoryNotFoundError:
         problem = "is not on the Hub, or is private: log in with `hf auth login`"
-    except Exception as error:  # whatever the network and its libraries raise
-        problem = f"cannot be had: no folder of that name here, and the Hub did not answer ({type(error).__name__})"
+    except Exception as error:  # from the network and its libraries
+        problem = f"is not available: no local folder of that name, and the Hub did not answer ({type(error).__name__})"
     else:
         if commit:
             return commit
         problem = "has no commit on the Hub"
-    raise ConfigError(f"{_called(file)} {problem}")
+    raise ConfigError(f"{_described(file)} {problem}")
 
 
 def _is_local(file: File) -> bool:
     return os.path.isabs(file.path)
 
 
-def _called(file: File) -> str:
+def _described(file: File) -> str:
     return f"data set {(os.path.basename(file.path) if _is_local(file) else file.path)!r}"
 
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """No log lines of the library, which quote the rows that it cannot read, and no progress bars; for a while."""
+    """Suppress the library's progress bars, and its log lines, which quote unreadable rows."""
     import datasets
 
     verbosity, bars = datasets.logging.get_verbosity(), datasets.are_progress_bars_disabled()

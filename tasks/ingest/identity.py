@@ -1,4 +1,4 @@
-"""Stable names for conversations and customers that give nothing away: as they are where harmless, else an HMAC."""
+"""Stable ids of conversations and customers that reveal nothing personal: the source's id if harmless, else an HMAC."""
 
 import hmac
 import re
@@ -6,18 +6,18 @@ from collections.abc import Iterable
 
 import orjson
 
-# Ids end up in the clean zone, in logs and in URLs. "/" is left out: it separates copies and windows in a row id.
+# Ids appear in the clean zone, in logs and in URLs. "/" is excluded: it separates copies and windows in a row id.
 PLAIN_ID = re.compile(r"[A-Za-z0-9._:#-]{1,80}")
 NOBODY = frozenset(["", "-", "n/a", "na", "nan", "none", "null", "unknown", "anonymous", "guest"])
 
 
 def keyed(key: bytes, kind: str, value: str) -> str:
-    """HMAC-SHA256 of (kind, value), 64 hex digits."""
+    """Return the HMAC-SHA256 of (kind, value), 64 hex digits."""
     return hmac.digest(key, f"{kind}\x1f{value}".encode(), "sha256").hex()
 
 
 def scalar(value: object) -> str:
-    """A string or number as text, stripped; empty for anything else. 17.0 is 17: exports make floats of ids."""
+    """Return a string or number as stripped text; empty for anything else. 17.0 is 17: exports turn ids into floats."""
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -26,29 +26,29 @@ def scalar(value: object) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Whether `text` can be shown: short, simple characters, and nothing like a phone, account or card number."""
+    """Check that `text` can be shown: short, of simple characters, and unlike a phone, account or card number."""
     if not PLAIN_ID.fullmatch(text):
         return False
     return any(map(str.isalpha, text)) or sum(map(str.isdigit, text)) < 7
 
 
 def conversation_id(text: str, key: bytes, known: Iterable[str] = (), hide: bool = False) -> str:
-    """The source's id where it is plain and holds no value `known` to be personal, else `h-` + 24 hex digits."""
+    """Return the source's id if it is plain and contains no value of `known`, else `h-` + 24 hex digits."""
     if not hide and is_plain(text) and not _holds(text, known):
         return text
     return f"h-{keyed(key, 'conversation_id', text)[:24]}"
 
 
 def content_id(content: object, occurrence: int, key: bytes) -> str:
-    """For a record without an id: `c-` + 24 hex digits of its content, so that it is the same in any order."""
+    """Return the id of a record without one: `c-` + 24 hex digits of its content, whatever the order of records."""
     text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()
     return f"c-{keyed(key, 'content', f'{text}{chr(31)}{occurrence}')[:24]}"
 
 
 def customer_keys(values: Iterable[tuple[str, str]], key: bytes) -> list[str]:
-    """Sorted distinct HMACs of (kind, value) pairs; kinds are id, email and phone.
+    """Return the sorted distinct HMACs of (kind, value) pairs; kinds are id, email and phone.
 
-    Placeholders for nobody are left out, or all guests would become one customer.
+    Values such as "guest" are skipped, or all guests would become one customer.
     """
     normal = {(kind, _normalise(kind, value)) for kind, value in values}
     return sorted(keyed(key, kind, value) for kind, value in normal if value.lower() not in NOBODY)
@@ -62,7 +62,7 @@ def _normalise(kind: str, value: str) -> str:
 
 
 def _holds(text: str, known: Iterable[str]) -> bool:
-    """Whether a known value of four letters or six digits stands in the id, punctuation aside."""
+    """Check that an id contains a known value of four characters or six digits, ignoring punctuation."""
     squeezed = _squeeze(text)
     values = (_squeeze(value) for value in known)
     return any(value in squeezed for value in values if len(value) >= (6 if value.isdigit() else 4))

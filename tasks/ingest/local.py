@@ -1,4 +1,4 @@
-"""A data set in a local folder, before the library `datasets` opens its files: it knows no limits."""
+"""Check a data set in a local folder before the library `datasets`, which enforces no limits, opens its files."""
 
 import os
 import zipfile
@@ -17,22 +17,13 @@ from tasks.ingest.folder import files_below
 from tasks.ingest.read import BLOCK, File, open_file, size
 from tasks.ingest.unpack import FREE
 
-DECODED = 500_000_000  # bytes of a row group that may be decoded at once
+DECODED = 500_000_000  # bytes of a row group that can be decoded at once
 UNBOUNDED = {b"\x28\xb5\x2f\xfd": "Zstandard", b"\x04\x22\x4d\x18": "LZ4", b"7z\xbc\xaf\x27\x1c": "7-Zip"}
 PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")
 
 
-def dataset_files(folder: str, follow_links: bool = False) -> list[str]:
-    """The files of a local data set, sorted, without hidden ones.
-
-    Raises:
-        InputError: something in it is no regular file, or a link that leads out of it.
-    """
-    return files_below(folder, follow_links)
-
-
 def check_dataset_files(file: File, config: IngestConfig) -> None:
-    """Refuse a data set with a file that stands for more than the limits allow.
+    """Refuse a data set with a file that exceeds the limits once unpacked, or is not a regular file.
 
     Args:
         file: the data set.
@@ -40,7 +31,7 @@ def check_dataset_files(file: File, config: IngestConfig) -> None:
         InputError: names the file and the limit.
     """
     filesystem = fsspec.filesystem("file")
-    for path in dataset_files(file.path, file.source.follow_links):
+    for path in files_below(file.path, file.source.follow_links):
         label = f"{file.label}/{os.path.relpath(path, file.path)}"
         part = replace(file, path=path, filesystem=filesystem, label=label)
         with open(path, "rb") as stream:
@@ -49,7 +40,7 @@ def check_dataset_files(file: File, config: IngestConfig) -> None:
 
 
 def _check_of(head: bytes) -> Callable[[File, IngestConfig], None]:
-    """The check of a file that begins so."""
+    """Return the check for a file with these first bytes."""
     if head.startswith(tuple(UNBOUNDED)):
         return _refuse_packed
     if head.startswith(PACKED):
@@ -62,7 +53,7 @@ def _check_of(head: bytes) -> Callable[[File, IngestConfig], None]:
 
 
 def _refuse_packed(file: File, config: IngestConfig) -> None:
-    raise InputError(f"{file.label} is packed so that its size cannot be bounded; unpack it, or pack it with gzip")
+    raise InputError(f"{file.label}: the size of this archive cannot be bounded; unpack it, or compress it with gzip")
 
 
 def _check_packed(file: File, config: IngestConfig) -> None:
@@ -76,27 +67,29 @@ def _check_zip(file: File, config: IngestConfig) -> None:
         with zipfile.ZipFile(file.path) as archive:
             total = sum(entry.file_size for entry in archive.infolist())
     except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"{file.label} is no whole zip archive ({type(error).__name__}); deliver it again") from None
+        raise InputError(
+            f"{file.label} is not a complete zip archive ({type(error).__name__}). Replace it with a complete copy"
+        ) from None
     file.limits.check(file.label, total, size(file))
 
 
 def _check_parquet(file: File, config: IngestConfig) -> None:
-    """Decode a file only where its dictionaries might stand for much."""
+    """Check a file by decoding it, but only if its dictionaries could make it large."""
     try:
         metadata = pq.read_metadata(file.path)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(
-            f"{file.label} is no whole Parquet file ({type(error).__name__}): cut off or damaged"
+            f"{file.label} is not a complete Parquet file ({type(error).__name__}). Replace it with a complete copy"
         ) from None
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    if not any(_may_hold(group) > DECODED for group in groups):
+    if not any(_upper_bound(group) > DECODED for group in groups):
         return
     for _ in parquet_batches(file):
         pass
 
 
-def _may_hold(group: pq.RowGroupMetaData) -> int:
-    """The most bytes that a row group may stand for: in each cell of a column all that is stored of the column."""
+def _upper_bound(group: pq.RowGroupMetaData) -> int:
+    """Return the most bytes that a row group can decode to: each cell could hold all stored bytes of its column."""
     columns = [group.column(number) for number in range(group.num_columns)]
     return sum(column.num_values * column.total_uncompressed_size for column in columns)
 

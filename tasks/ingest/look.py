@@ -1,6 +1,6 @@
-"""`deskloop init`: look at the first records of a log and write a pipeline file that reads it.
+"""`deskloop init`: inspect the first records of a log and write a pipeline file for it.
 
-Only field names are written down and shown, never a value.
+The file and the messages contain field names, never values.
 """
 
 import json
@@ -24,7 +24,7 @@ from tasks.ingest.fields import LOOKED_AT, TABLE, field_names, turn_list
 from tasks.ingest.files import find_files
 from tasks.ingest.proposals import likely_encoding, likely_roles
 
-# Their name -> ours, for the fields of a CSV or of a record, in lower case.
+# Our name -> usual names in logs, in lower case, for the columns of a CSV and the fields of a record.
 NAMES = {
     "conversation_id": (
         "conversation_id",
@@ -47,7 +47,7 @@ NAMES = {
     "intent": ("intent", "subflow", "category", "topic", "label", "issue_type"),
     "rating": ("rating", "csat", "score", "stars"),
 }
-# What ingest looks for anyway, in a record and inside a turn.
+# Names that ingest looks for by default, in a record and inside a turn.
 DEFAULTED = ("conversation_id", "id", "instruction", "response", "context", "context/0", "intent", "subflow", "rating")
 DEFAULTED_IN_TURNS = ("role", "text", "at", "ts", "timestamp")
 SHAREGPT_TEXTS = ("value", "content", "text")
@@ -61,13 +61,13 @@ CUSTOMER = {
 
 
 def pipeline_for(log: str, folder: Path) -> str:
-    """A commented pipeline file for a log.
+    """Return the text of a commented pipeline file for a log.
 
     Args:
         log: the file, glob or URL.
-        folder: where the pipeline file will lie; the path in it is relative to that.
+        folder: the folder of the pipeline file; the path in the file is relative to it.
     Raises:
-        ConfigError, InputError: the file is missing, or nothing in it can be read as records.
+        ConfigError, InputError: the file is missing, or contains no readable records.
     """
     path = log if "://" in log else os.path.relpath(os.path.expanduser(log), folder)
     config = IngestConfig(sources=(SourceConfig(path=path),))
@@ -79,120 +79,123 @@ def pipeline_for(log: str, folder: Path) -> str:
             first = replace(first, source=SourceConfig(path=path, encoding=encoding))
         format, names = field_names(first, config)
     except ConfigError as error:
-        plain = [re.sub(r"^sources\[0\]: ", "", problem) for problem in error.problems]
-        raise ConfigError(plain, "the command") from None
+        problems = [re.sub(r"^sources\[0\]: ", "", problem) for problem in error.problems]
+        raise ConfigError(problems, "the command") from None
     if not names:
         raise InputError(f"{first.label}: none of its first {LOOKED_AT} records is a JSON object or a row of a table")
     options = _source_options(path, names, format)
     if encoding is not None:
-        options.insert(1, f"  encoding: {encoding}   # it is not in UTF-8, and its bytes look like this")
+        options.insert(1, f"  encoding: {encoding}   # the file is not UTF-8; this encoding is the likeliest")
     name = _pipeline_name(log.rstrip("/").rpartition("/")[2].split(".")[0])
     roles = _roles_line(*likely_roles(first, SourceConfig.model_validate(yaml.safe_load("\n".join(options))[0])))
     return _TEMPLATE.format(name=name, source="\n".join(f"          {line}" for line in options), roles=roles)
 
 
 def _roles_line(roles: Mapping[str, str], certain: bool) -> str:
-    """The line for roles of the log's own: declared where they are certain, else as a comment."""
+    """Return the line that declares the log's own roles, commented out unless they are certain."""
     if not roles:
-        return "# roles: {bot: agent}           # a role that deskloop has no word for: customer, agent or system"
+        return "# roles: {bot: agent}           # map a role that deskloop does not know to customer, agent or system"
     line = f"roles: {_mapping({_quoted(theirs): ours for theirs, ours in roles.items()})}"
     return f"{line}   # the other side of these conversations" if certain else f"# {line}   # a guess: check it"
 
 
 def _pipeline_name(stem: str) -> str:
-    """A file's stem as a pipeline may be called: not like a dataset (`train.jsonl`) or a word of YAML (`yes.csv`)."""
+    """Derive a valid pipeline name from a file's stem, unlike any dataset (`train.jsonl`) or YAML word (`yes.csv`)."""
     from tasks import stages
 
     ascii_only = unicodedata.normalize("NFKD", stem.lower()).encode("ascii", "ignore").decode()
     plain = re.sub("[^a-z0-9]+", "-", ascii_only).strip("-")
     name = plain if plain[:1].isalpha() else f"log-{plain}"
     steps = [Step(stage.name, stage, StageConfig(), stage.dataset) for stage in stages().values()]
-    taken = {*RESERVED, *(dataset for step in steps for dataset in step.datasets.values())}
-    return (f"{name}-log" if name in taken or yaml.safe_load(name) != name else name)[:40].strip("-")
+    reserved = {*RESERVED, *(dataset for step in steps for dataset in step.datasets.values())}
+    return (f"{name}-log" if name in reserved or yaml.safe_load(name) != name else name)[:40].strip("-")
 
 
 def _source_options(path: str, names: Counter[str], format: str) -> list[str]:
-    """The lines of a source entry, in YAML flow style."""
+    """Return the lines of a source entry, in YAML flow style."""
     lines = [f"- path: {_quoted(path)}"]
+    personal: dict[str, list[str]] = {}
     if format == "zendesk":
-        lines.append("  # users: users.json   # where names and roles are in a file of their own, beside the tickets")
-    columns = {} if format == "zendesk" else _columns(names, format)
-    if columns:
-        lines.append(f"  columns: {_mapping(columns)}   # our name: theirs")
-    customer = {} if format == "zendesk" else _called(names, CUSTOMER)
-    if customer:
-        lines.append(f"  customer: {_mapping(customer)}   # kept as keyed hashes only")
-    known = {} if format == "zendesk" else _known(names)
+        lines.append("  # users: users.json   # if names and roles are in a separate file, beside the tickets")
+    else:
+        if columns := _columns(names, format):
+            lines.append(f"  columns: {_mapping(columns)}   # our name: the log's")
+        if customer := _matching(names, CUSTOMER):
+            lines.append(f"  customer: {_mapping(customer)}   # stored as keyed hashes only")
+        personal = _personal_fields(names)
     typed = [name for name in ("known", "known_pii") if name in names]
     if typed:
-        lines.append(f"  # known: not declared, so that {' and '.join(typed)} and the usual fields count as personal")
-    elif known:
-        lines.append("  known:   # what the log itself knows to be personal; scrubbed wherever it occurs")
-        lines += [f"    {kind}: [{', '.join(map(_quoted, paths))}]" for kind, paths in known.items()]
-    others = _called(names, {"opt_out": OPT_OUT, **{name: (name,) for name in METADATA}})
+        lines.append(f"  # known: not declared, so {' and '.join(typed)} and the usual fields count as personal")
+    elif personal:
+        lines.append("  known:   # fields with personal values; scrubbed wherever they occur")
+        lines += [f"    {kind}: [{', '.join(map(_quoted, paths))}]" for kind, paths in personal.items()]
+    others = _matching(names, {"opt_out": OPT_OUT, **{name: (name,) for name in METADATA}})
     if "opt_out" in others:
-        lines.append(f"  opt_out: {_quoted(others.pop('opt_out'))}   # a true value there: not used, not kept")
+        lines.append(
+            f"  opt_out: {_quoted(others.pop('opt_out'))}   # records with a true value are neither used nor stored"
+        )
     if others:
         lines.append(f"  metadata: [{', '.join(map(_quoted, others.values()))}]")
     return lines
 
 
 def _columns(names: Counter[str], format: str) -> dict[str, str]:
-    """The fields whose names are not the ones that ingest looks for anyway."""
-    found = _called(names, NAMES)
-    is_table, has_turns = format == TABLE, bool(turn_list(names))
-    if "response" not in found or "instruction" in found or has_turns:
-        found.pop("context", None)
-    if not is_table:
+    """Return the fields whose names differ from those that ingest looks for by default: our name -> the log's."""
+    columns = _matching(names, NAMES)
+    if "response" not in columns or "instruction" in columns or turn_list(names):
+        columns.pop("context", None)
+    if format != TABLE:
         unused: tuple[str, ...] = ("role", "text", "at", "customer", "agent")
-        outer = {our: their for our, their in found.items() if our not in unused and their not in DEFAULTED}
+        outer = {ours: theirs for ours, theirs in columns.items() if ours not in unused and theirs not in DEFAULTED}
         return outer | _turn_columns(names)
-    has_pairs = {"customer", "agent"} <= found.keys()
-    if {"conversation_id", "role", "text"} <= found.keys():
-        # Columns called customer and agent hold names then; that `text` is declared tells ingest so.
+    has_pairs = {"customer", "agent"} <= columns.keys()
+    explicit = set[str]()
+    if {"conversation_id", "role", "text"} <= columns.keys():
+        # Columns named customer and agent then hold names; an explicit `text` makes ingest ignore them.
         unused = ("customer", "agent", "instruction", "response", "context")
-        explicit = {"text"} if has_pairs else set()
+        explicit = {"text"} if has_pairs else explicit
     else:
-        is_row = has_pairs or {"instruction", "response"} <= found.keys() or "context" in found
+        is_row = has_pairs or {"instruction", "response"} <= columns.keys() or "context" in columns
         unused = ("role", "text") if is_row else ()
-        explicit = set()
-    return {our: their for our, their in found.items() if our not in unused and (our != their or our in explicit)}
+    return {
+        ours: theirs for ours, theirs in columns.items() if ours not in unused and (ours != theirs or ours in explicit)
+    }
 
 
 def _turn_columns(names: Counter[str]) -> dict[str, str]:
-    """Where the turns of a JSON record are, and how their fields are called."""
+    """Return the fields of a JSON record's turns: our name -> the log's."""
     turns = turn_list(names)
     if not turns:
         return {}
     prefix = f"{turns}[]."
     inner = Counter(name.removeprefix(prefix) for name in names if name.startswith(prefix))
     defaults = (*DEFAULTED_IN_TURNS, "content") if turns == "messages" else DEFAULTED_IN_TURNS
-    found = _called(inner, {ours: NAMES[ours] for ours in ("role", "text", "at")})
-    if turns == "conversations" and found.get("role") in ("from", "role") and found.get("text") in SHAREGPT_TEXTS:
+    fields = _matching(inner, {ours: NAMES[ours] for ours in ("role", "text", "at")})
+    if turns == "conversations" and fields.get("role") in ("from", "role") and fields.get("text") in SHAREGPT_TEXTS:
         return {}
-    columns = {ours: theirs for ours, theirs in found.items() if theirs not in defaults}
+    columns = {ours: theirs for ours, theirs in fields.items() if theirs not in defaults}
     return columns if turns in ("turns", "messages") else {"turns": turns, **columns}
 
 
-def _called(names: Iterable[str], wanted: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    """Our name -> theirs, as far as one of the usual names is there, in any case."""
+def _matching(names: Iterable[str], usual: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Return our name -> the log's, for the usual names that the log has, in any case."""
     lower = {name.lower(): name for name in names}
-    first = {ours: next((lower[one] for one in theirs if one in lower), None) for ours, theirs in wanted.items()}
+    first = {ours: next((lower[name] for name in theirs if name in lower), None) for ours, theirs in usual.items()}
     return {ours: theirs for ours, theirs in first.items() if theirs is not None}
 
 
-def _known(names: Counter[str]) -> dict[str, list[str]]:
-    """Entity type -> fields, as far as their names tell."""
-    known: dict[str, list[str]] = {}
+def _personal_fields(names: Counter[str]) -> dict[str, list[str]]:
+    """Return entity type -> fields whose names suggest it."""
+    fields: dict[str, list[str]] = {}
     for name in sorted(names):
         head, _, leaf = name.rpartition(".")
         whose = ("customer", "requester", "user", "contact")
         plain = leaf.lower()
-        owned = plain.removeprefix("customer_")
-        kind = ENTITY_TYPES.get(plain) or (ENTITY_TYPES.get(owned) if not head else None)
+        bare = plain.removeprefix("customer_")
+        kind = ENTITY_TYPES.get(plain) or (ENTITY_TYPES.get(bare) if not head else None)
         if kind and (head in whose or (not head and plain not in AMBIGUOUS)):
-            known.setdefault(kind, []).append(name)
-    return known
+            fields.setdefault(kind, []).append(name)
+    return fields
 
 
 def _mapping(values: dict[str, str]) -> str:
@@ -205,7 +208,7 @@ def _quoted(text: str) -> str:
 
 
 _TEMPLATE = """\
-# Written by `deskloop init`: review it, then `deskloop plan` and `deskloop run`.
+# Written by `deskloop init`. Review it, then run `deskloop plan` and `deskloop run`.
 # Paths are relative to this file. `deskloop schema` prints a JSON Schema that editors understand.
 name: {name}
 seed: 7
@@ -220,16 +223,16 @@ steps:
       {roles}
   - scrub                            # personal data becomes placeholders such as <PERSON_1>
   - normalize: {{min_turns: 2, max_chars: 20000}}
-  - dedupe:                          # duplicates out; families and their splits fixed for good
+  - dedupe:                          # removes duplicates; assigns families to splits permanently
       validation: 0.1
       test: 0.1
-      customer: true                 # conversations of one customer are never split
-  - split                            # train, validation, test; verified
+      customer: true                 # a customer's conversations stay in one split
+  - split                            # writes and verifies train, validation and test
   - encode: {{max_length: 512}}
   - base                             # the model before fine-tuning
   - finetune: {{epochs: 3}}
   - evaluate:
-      prompts:                       # what base and candidate are asked in the report
+      prompts:                       # base and candidate answer these in the report
         - - {{role: customer, text: "Where is my order?"}}
   - promote                          # the candidate becomes the champion if it passes every gate
 """

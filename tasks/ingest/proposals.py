@@ -1,4 +1,4 @@
-"""What `deskloop init` proposes beyond the names of fields: the encoding of a log, and roles that it has of its own."""
+"""Proposals of `deskloop init` beyond field names: the encoding of a log, and its own roles."""
 
 from collections import Counter
 from dataclasses import replace
@@ -17,7 +17,7 @@ SAMPLE_BYTES = 1 << 16
 
 
 def likely_encoding(file: File, config: IngestConfig) -> str | None:
-    """The encoding of a log that is not in UTF-8, where its bytes tell; None for all others."""
+    """Guess the encoding of a log that is not UTF-8 from its bytes; None for UTF-8 or if none fits."""
     if container(file) not in ("json", "csv"):
         return None
     sample = bytearray()
@@ -28,16 +28,16 @@ def likely_encoding(file: File, config: IngestConfig) -> str | None:
             sample += line.data
         if len(sample) >= SAMPLE_BYTES:
             break
-    if not sample or sample.count(0) > len(sample) // 5:  # UTF-16 has no lines to be read
+    if not sample or sample.count(0) > len(sample) // 5:  # UTF-16, which cannot be read in lines
         return None
     return guess_encoding(bytes(sample))
 
 
 def likely_roles(file: File, source: SourceConfig) -> tuple[dict[str, str], bool]:
-    """(their role -> customer or agent, whether that is certain enough to be declared).
+    """Return (role in the log -> customer or agent, whether that is certain enough to be declared).
 
-    Where a conversation's other side is known, the role is the one that is missing; else whoever speaks first is taken
-    for the customer.
+    If the role of one side is known, the unknown role is the other side; otherwise the first speaker is assumed to be
+    the customer.
 
     Args:
         source: as the pipeline file will declare it.
@@ -51,7 +51,7 @@ def likely_roles(file: File, source: SourceConfig) -> tuple[dict[str, str], bool
             roles.update(unknown)
             first.update(unknown[:1])
             beside.update(set(reader.known_roles(record)) if unknown else ())
-    except DeskloopError:  # what is wrong with the log is told elsewhere
+    except DeskloopError:  # `deskloop init` reports problems of the log elsewhere
         return {}, False
     shown = shown_roles(roles)
     if len(shown) == 1 == len(roles) and (beside["customer"] > 0) != (beside["agent"] > 0):

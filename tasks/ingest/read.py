@@ -1,6 +1,6 @@
 """Read a file as a stream of bytes or lines: local or any fsspec URL, compressed or not.
 
-A line longer than the limit is skipped over without being held in memory.
+The rest of a line longer than the limit is skipped in blocks, so memory stays bounded.
 """
 
 import bz2
@@ -23,10 +23,10 @@ from tasks.ingest.config import SourceConfig
 from tasks.ingest.unpack import NO_LIMITS, Limits, Unpacked
 
 BLOCK = 1 << 20
-KEPT_OF_TOO_LONG = 1 << 16  # bytes of an overlong record that go to the quarantine
+KEPT_OF_TOO_LONG = 1 << 16  # bytes of an overlong record that go to quarantine
 KNOWN_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 FORMAT_SUFFIXES = (*KNOWN_SUFFIXES, ".txt")
-BLANK_LINES = 64  # in a row; those beyond are skipped block by block
+BLANK_LINES = 64  # consecutive; further ones are skipped in blocks
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, OSError)
 
 
@@ -35,13 +35,13 @@ class File:
     """One file of a source, or one data set.
 
     Attributes:
-        path, filesystem: where it is; a data set has no filesystem and its id or its local folder as path.
-        source: what the config says about it.
-        label: names it in row ids and lineage, without the folder, unique within a run.
-        index: of the source, from 0.
-        skipped: lies in a folder, and its ending is none that can be read.
-        limits: how much it may hold once unpacked.
-        most_rows: how many rows of a table are read; None: all.
+        path, filesystem: its location; a data set has no filesystem, and its id or local folder as path.
+        source: the options of its source.
+        label: its name in row ids and lineage, without the folder, unique within a run.
+        index: number of the source, from 0.
+        skipped: it is in a folder and its extension is unknown.
+        limits: limits on its unpacked size.
+        most_rows: how many rows of a table to read; None for all.
     """
 
     path: str
@@ -55,13 +55,13 @@ class File:
 
     @property
     def suffix(self) -> str:
-        """`.jsonl` of `log.jsonl.gz`, lower-case; empty where there is no known one."""
+        """The lower-case extension, `.jsonl` for `log.jsonl.gz`; empty if it is unknown."""
         end = os.path.splitext(self._bare)[1].lower()
         return end if end in FORMAT_SUFFIXES else ""
 
     @property
     def stem(self) -> str:
-        """`log` of `log.jsonl.gz`."""
+        """The name without extensions, `log` for `log.jsonl.gz`."""
         return os.path.splitext(self._bare)[0] if self.suffix else self._bare
 
     @property
@@ -72,7 +72,7 @@ class File:
 
 
 class Line(NamedTuple):
-    """One physical line with its newline. `data` is only the beginning where `too_long`."""
+    """One physical line with its newline. If it is `too_long`, `data` holds only its beginning."""
 
     number: int
     data: bytes
@@ -80,12 +80,12 @@ class Line(NamedTuple):
 
 
 def digest(file: File) -> str:
-    """BLAKE2b of a local file's bytes; of what the store says about its content (ETag and size) for a remote one.
+    """Return the BLAKE2b digest of a local file's bytes; for a remote file, of its ETag and size.
 
     Raises:
         InputError: the file cannot be read.
     """
-    if file.skipped:  # that it is there is all that is read of it
+    if file.skipped:  # its content is never read
         return hashlib.blake2b(b"unknown_file", digest_size=32).hexdigest()
     try:
         if is_local(file.filesystem):
@@ -93,19 +93,21 @@ def digest(file: File) -> str:
                 return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
         info = file.filesystem.info(file.path)
         etag = info.get("ETag") or info.get("etag")
-        known = f"{etag}\x1f{info.get('size')}" if etag else file.filesystem.ukey(file.path)
+        state = f"{etag}\x1f{info.get('size')}" if etag else file.filesystem.ukey(file.path)
     except OSError as error:
         raise InputError(f"{file.label} cannot be read: {cause(error)}") from None
-    return hashlib.blake2b(known.encode(), digest_size=32).hexdigest()
+    return hashlib.blake2b(state.encode(), digest_size=32).hexdigest()
 
 
 @contextmanager
 def open_file(file: File) -> Iterator[io.BufferedIOBase]:
-    """The decompressed bytes. Compression is told by the first bytes, because suffixes lie after a download.
+    """Open a file for reading its decompressed bytes.
+
+    Compression is detected from the first bytes, because the extension of a downloaded file may be wrong.
 
     Raises:
-        InputError: the file cannot be opened, is no regular file, is cut off or damaged, or unpacks to more than its
-            limits allow.
+        InputError: the file cannot be opened, is not a regular file, is truncated or damaged, or exceeds its limits
+            once unpacked.
     """
     try:
         with ExitStack() as stack:
@@ -122,15 +124,15 @@ def open_file(file: File) -> Iterator[io.BufferedIOBase]:
                 yield stack.enter_context(io.BufferedReader(bounded, BLOCK))
     except DAMAGED as error:
         raise InputError(
-            f"{file.label} cannot be read to its end ({cause(error)}): what is missing is unknown. Deliver it again"
+            f"{file.label} cannot be read to its end ({cause(error)}). Replace it with a complete copy"
         ) from None
 
 
 def lines(file: File, limit: int, may_skip: Callable[[], bool] = lambda: True) -> Iterator[Line]:
-    """The lines of a file, numbered from 1, at most `limit` bytes of one in memory.
+    """Yield the lines of a file, numbered from 1, with at most `limit` bytes of a line in memory.
 
     Args:
-        may_skip: whether blank lines mean nothing at this point; long runs of them are then left out.
+        may_skip: whether blank lines can be skipped at this point; long runs of them then are.
     Raises:
         InputError: as `open_file`.
     """
@@ -154,7 +156,7 @@ def lines(file: File, limit: int, may_skip: Callable[[], bool] = lambda: True) -
 
 
 def size(file: File) -> int:
-    """Bytes of a file as it is stored.
+    """Return the size of a file as stored, in bytes.
 
     Raises:
         InputError: the file cannot be read.
@@ -166,17 +168,17 @@ def size(file: File) -> int:
 
 
 def is_local(filesystem: Any) -> bool:
-    """Whether an fsspec filesystem is this machine's own."""
+    """Check that an fsspec filesystem is the local one."""
     return "file" in (filesystem.protocol if isinstance(filesystem.protocol, tuple) else (filesystem.protocol,))
 
 
 def cause(error: Exception) -> str:
-    """An operating system's reason, or the type: messages of others may hold more than we know."""
+    """Return the operating system's reason, or the exception's type: other messages may quote data."""
     return (isinstance(error, OSError) and error.strerror) or type(error).__name__
 
 
 def shown(path: str) -> str:
-    """A URL without the credentials and signatures that some carry: names end up in logs and in the lineage."""
+    """Strip credentials and signatures from a URL, because names appear in logs and lineage."""
     path = re.sub(r"://[^/@]*@", "://", path)
     return path.partition("?")[0] if path.startswith(("http://", "https://")) else path
 
@@ -190,7 +192,7 @@ def _decompressed(stream: io.BufferedReader, magic: bytes) -> io.BufferedIOBase:
 
 
 def _skip_blank(stream: io.BufferedIOBase) -> int:
-    """Skip the blank lines that follow; returns how many."""
+    """Skip the following blank lines and return their number."""
     skipped = 0
     while ahead := stream.peek():  # type: ignore[attr-defined]
         end = len(ahead) if ahead.isspace() else len(ahead) - len(ahead.lstrip())

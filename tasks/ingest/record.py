@@ -1,4 +1,4 @@
-"""A record as a file holds it, and how its fields are reached."""
+"""One record of a source and access to its fields."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 
 import orjson
 
-# What Python raises for a value that is too odd for what it is taken for, such as a number of 5,000 digits.
+# Exceptions for values that cannot be converted, such as a number of 5,000 digits.
 ODD_VALUE = (ValueError, TypeError, ArithmeticError, LookupError, RecursionError)
 
 
 class Person(NamedTuple):
-    """Somebody whom a source describes beside its conversations.
+    """A person that a source describes beside its conversations.
 
     Attributes:
-        role: `end-user`, `agent` or `admin` where the source says so, else None.
-        names: the ways that the person is called.
-        email, phone: empty where unknown.
+        role: `end-user`, `agent` or `admin`, or None where the source does not say.
+        names: name and alias.
+        email, phone: empty if unknown.
     """
 
     role: str | None
@@ -26,16 +26,16 @@ class Person(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One record as it was found.
+    """One record as it is in the source.
 
     Attributes:
-        number: line, row or element of a document where it begins, from 1; "3.2" is the second of those in line 3.
-        value: its fields, also those of a broken CSV row as far as they can be told; None if it cannot be read.
-        reason: why it is rejected already, or None.
-        raw: its bytes, at most the first 64 KiB of an overlong one.
-        turns: its turns with the names of their fields as the source declares them, once they have been found.
-        people: id -> whom the document around it describes.
-        known: entity type -> personal values that the format tells of, beside the declared ones.
+        number: line, row or element of a document where it begins, from 1; "3.2" is the second record of line 3.
+        value: its fields, including those of a broken CSV row that can be read; None if the record is unreadable.
+        reason: why it has been rejected, or None.
+        raw: its bytes; of an overlong record the first 64 KiB.
+        turns: its turns, with fields named as the source declares them; None until its format is recognised.
+        people: people described in the surrounding document, by id.
+        known: entity type -> personal values that the format provides in addition to the declared ones.
     """
 
     number: int | str
@@ -48,28 +48,28 @@ class Record(NamedTuple):
 
 
 def lookup(value: Mapping[str, Any], path: str) -> Any:
-    """The field called `path`, else what the dotted path leads to, else None."""
-    found: Any = value.get(path)
-    if found is not None or "." not in path:
-        return found
-    found = value
+    """Return the field named `path`, else the field at that dotted path, else None."""
+    part: Any = value.get(path)
+    if part is not None or "." not in path:
+        return part
+    part = value
     for name in path.split("."):
-        if not isinstance(found, Mapping):
+        if not isinstance(part, Mapping):
             return None
-        found = found.get(name)
-    return found
+        part = part.get(name)
+    return part
 
 
 def getter(paths: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
-    """A function that returns the first of `paths` that is there."""
+    """Return a function that looks up the first of `paths` that is present."""
     if len(paths) == 1 and "." not in paths[0]:
         name = paths[0]
         return lambda value: value.get(name)
-    return lambda value: next((found for path in paths if (found := lookup(value, path)) is not None), None)
+    return lambda value: next((cell for path in paths if (cell := lookup(value, path)) is not None), None)
 
 
 def is_true(value: object) -> bool:
-    """Whether a flag is set. Anything but an explicit no counts: a doubt is decided for the person who opted out."""
+    """Check that a flag is set. Any value but an explicit no counts, so that no opt-out is missed."""
     waiting = [value]
     while waiting:
         part = waiting.pop()
@@ -84,7 +84,7 @@ def is_true(value: object) -> bool:
 
 
 def dump(value: Any) -> bytes:
-    """JSON again; empty where it is nested too deeply to be written."""
+    """Serialise a value as JSON; empty if it is nested too deeply."""
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:  # integers beyond 64 bits, or more than 254 levels

@@ -1,7 +1,7 @@
-"""CSV and its like: from lines to the rows of a table.
+"""Read the rows of CSV and other delimited files.
 
-A stray quote must not swallow the rows after it: a row that cannot be read gives up its first line only, and the lines
-after it are read afresh.
+A stray quote must not consume the rows after it: an unreadable row loses only its first line, and reading starts again
+at the next one.
 """
 
 import csv
@@ -16,11 +16,11 @@ from tasks.ingest.flat import Row, Shape, table_records, table_shape, too_wide
 from tasks.ingest.read import File, Line, lines
 from tasks.ingest.record import Record
 
-MAX_LINES = 10_000  # of one row: a stray quote must not hold up millions of short ones
+MAX_LINES = 10_000  # of one row: bounds the lines read again after a stray quote
 
 
 class Cells(NamedTuple):
-    """A row and the line where it begins; `reason` where it is broken, with as many cells as could be told."""
+    """A row with the line where it begins; a broken one has a `reason` and its readable cells."""
 
     number: int
     cells: list[str]
@@ -29,7 +29,7 @@ class Cells(NamedTuple):
 
 
 def csv_records(file: File, config: IngestConfig) -> Iterator[Record]:
-    """Every conversation (or pair, or broken row) of a CSV.
+    """Yield every conversation, pair and broken row of a CSV.
 
     Raises:
         ConfigError: the header lacks a column that the config names.
@@ -42,7 +42,7 @@ def csv_records(file: File, config: IngestConfig) -> Iterator[Record]:
 
 
 def csv_shape(file: File, config: IngestConfig) -> tuple[Shape | None, list[str]]:
-    """(shape, problems): no shape for an empty file; a problem names the column and the nearest one of the header."""
+    """Return (shape, problems): no shape for an empty file; a problem names a column and its nearest match."""
     first = next(read_cells(file, config), None)
     if first is None:
         return None, []
@@ -54,7 +54,7 @@ def csv_shape(file: File, config: IngestConfig) -> tuple[Shape | None, list[str]
 
 
 def read_cells(file: File, config: IngestConfig) -> Iterator[Cells]:
-    """Every row, the header included; blank lines are none.
+    """Yield every row including the header, without blank lines.
 
     Raises:
         InputError: the header has more columns than `max_columns`, or as `lines`.
@@ -93,11 +93,11 @@ def read_cells(file: File, config: IngestConfig) -> Iterator[Cells]:
 
 
 class _RecordTooLongError(Exception):
-    """A record that goes on beyond the limit."""
+    """A record exceeds the limit."""
 
 
 class _Feed:
-    """The lines that csv.reader takes for one row, remembered so that they can be given back."""
+    """Feeds lines to csv.reader and remembers those of the current row, so that they can be read again."""
 
     def __init__(self, file: File, config: IngestConfig) -> None:
         self.taken: list[Line] = []
@@ -107,7 +107,7 @@ class _Feed:
         self.begin()
 
     def begin(self) -> None:
-        """Forget the row before, and blank lines that it gave back."""
+        """Start a row: forget the previous one and the blank lines that it returned."""
         while self.pending and self.pending[0].data.isspace():
             self.pending.popleft()
         self.taken = []
@@ -139,6 +139,6 @@ def _rows(file: File, config: IngestConfig) -> Iterator[Row]:
 
 
 def _delimiter(header: Line) -> str:
-    """The one that gives the most columns; a comma where none does."""
+    """Return the delimiter that splits the header into the most columns; a comma by default."""
     text = header.data.decode("latin-1")
     return max(",;\t|", key=lambda delimiter: text.count(delimiter))

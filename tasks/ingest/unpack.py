@@ -1,20 +1,20 @@
-"""What a compressed file may hold: a few kilobytes can stand for gigabytes."""
+"""Limit the unpacked size of compressed files, in which a few kilobytes can hold gigabytes."""
 
 import io
 from typing import NamedTuple
 
 from deskloop.contract.errors import InputError
 
-FREE = 4_000_000  # bytes that any file may hold, whatever its size
+FREE = 4_000_000  # unpacked bytes that are always allowed
 
 
 class Limits(NamedTuple):
-    """How much a file may hold once unpacked.
+    """Limits on the unpacked size of a file.
 
     Attributes:
-        ratio: times its own size (`max_ratio`); does not count for the first `FREE` bytes.
-        size: bytes (`max_unpacked_bytes`).
-        remedy: what to do about a file that is right, where there are no such options.
+        ratio: unpacked to stored size (`max_ratio`); applies beyond the first `FREE` bytes.
+        size: unpacked bytes (`max_unpacked_bytes`).
+        remedy: advice for a legitimate file, if it is not to raise these options.
     """
 
     ratio: int
@@ -22,24 +22,24 @@ class Limits(NamedTuple):
     remedy: str = ""
 
     def check(self, label: str, unpacked: int, stored: int) -> None:
-        """Refuse a file that holds too much.
+        """Refuse a file that exceeds the limits.
 
         Args:
-            label: names the file.
-            unpacked: bytes that were unpacked so far.
+            label: the file's name in messages.
+            unpacked: bytes unpacked so far.
             stored: bytes of the file that they were unpacked from.
         Raises:
-            InputError: names the file, the limit and the option that raises it.
+            InputError: gives the file, the limit and the option that raises it.
         """
         if unpacked > self.size:
             raise InputError(
-                f"{label} unpacks to more than {self.size:,} bytes; if that is right, "
+                f"{label} unpacks to more than {self.size:,} bytes; if that is expected, "
                 f"{self.remedy or 'raise `max_unpacked_bytes`'}"
             )
         if unpacked > FREE and unpacked > self.ratio * stored:
             raise InputError(
-                f"{label} unpacks to more than {self.ratio:,} times its size ({stored:,} bytes), as files do that are "
-                f"made to fill a machine; if that is right, {self.remedy or 'raise `max_ratio`'}"
+                f"{label} unpacks to more than {self.ratio:,} times its size ({stored:,} bytes), like a decompression "
+                f"bomb; if that is expected, {self.remedy or 'raise `max_ratio`'}"
             )
 
 
@@ -54,18 +54,18 @@ class Unpacked(io.RawIOBase):
         self.position = self.most = 0
 
     def readable(self) -> bool:
-        """True."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """True: backwards by unpacking again from the start."""
+        """Return True; seeking backwards unpacks again from the start."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Unpack into a buffer; returns how many bytes.
+        """Unpack into a buffer and return the number of bytes.
 
         Raises:
-            InputError: more than the limits allow.
+            InputError: the limits are exceeded.
         """
         count = self.inner.readinto(buffer)
         self.position += count
@@ -75,14 +75,14 @@ class Unpacked(io.RawIOBase):
         return count
 
     def tell(self) -> int:
-        """Bytes from the start."""
+        """Return the position, in unpacked bytes."""
         return self.position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a position; what lies before it is unpacked, and counted.
+        """Move to a position, unpacking and counting everything before it.
 
         Raises:
-            InputError: more than the limits allow.
+            InputError: the limits are exceeded.
         """
         block = memoryview(bytearray(1 << 20))
         if whence == io.SEEK_END:

@@ -1,4 +1,4 @@
-"""Zendesk tickets with their comments, as its JSON export and its incremental API hand them out.
+"""Read Zendesk tickets with their comments, from the JSON export or the incremental API.
 
 https://developer.zendesk.com/api-reference/ticketing/tickets/ticket_comments/
 """
@@ -12,38 +12,30 @@ from tasks.ingest.identity import scalar
 from tasks.ingest.people import STRANGER, author_of, copied, involved, people_of, personal, requester_of
 from tasks.ingest.record import Person, Record, lookup
 
-# How something came to be, by name or number: https://developer.zendesk.com/documentation/ticketing/reference-guides/via-types
-AUTOMATED = frozenset(["system", "rule", "merge", "linked_problem", "automatic_solution_suggestions"]) | frozenset(
-    [
-        "group_deletion",
-        "group_change",
-        "user_change",
-        "user_deletion",
-        "resource_push",
-        *map(str, range(8, 15)),
-        "19",
-        "22",
-    ]
-)
+# Channels by name or number: https://developer.zendesk.com/documentation/ticketing/reference-guides/via-types
+AUTOMATED = frozenset(["system", "rule", "merge", "linked_problem", "automatic_solution_suggestions", "19", "22"]) | {
+    *("group_deletion", "group_change", "user_change", "user_deletion", "resource_push"),
+    *map(str, range(8, 15)),
+}
 AUTOMATED_RELATIONS = frozenset(["trigger", "automation", "merge"])
-AUTOREPLY_FLAG = 4  # of a comment: written by a machine, as an out-of-office note is
-# Where the customer writes a subject; that of a chat or a call is made up by Zendesk.
-WITH_SUBJECT = frozenset(
-    ["web", "web_form", "email", "mail", "mobile", "web_widget", "help_center", "api"]
-) | frozenset(["web_service", "0", "4", "5", "48"])
+AUTOREPLY_FLAG = 4  # of a comment: written automatically, such as an out-of-office reply
+# Channels with a subject by the customer; Zendesk generates that of a chat or a call.
+WITH_SUBJECT = frozenset(["web", "web_form", "email", "mail", "mobile", "web_widget", "help_center", "api"]) | {
+    *("web_service", "0", "4", "5", "48", "")
+}
 RATINGS = {"good": 5.0, "bad": 1.0}  # on the scale of one to five that most logs use
 BODIES = ("plain_body", "body", "html_body")
 
 
 class Page(NamedTuple):
-    """The tickets of a document or of a page of the API, and the users beside them, by id."""
+    """The tickets of a document or of a page of the API, and the accompanying users by id."""
 
     elements: list[Any]
     people: Mapping[str, Person]
 
 
 def page(value: Any, format: str) -> Page | None:
-    """What `{"tickets": [...], "users": [...]}` holds; None for anything else."""
+    """Read `{"tickets": [...], "users": [...]}`; None for anything else."""
     if format not in ("auto", "zendesk") or not isinstance(value, dict):
         return None
     lists = [value[name] for name in ("tickets", "suspended_tickets") if isinstance(value.get(name), list)]
@@ -53,19 +45,19 @@ def page(value: Any, format: str) -> Page | None:
 
 
 def is_ticket(value: Any) -> bool:
-    """Whether a record has the marks of a ticket: somebody who asks, and comments or a description."""
+    """Check that a record looks like a ticket: it has a requester, and comments or a description."""
     if not isinstance(value, dict):
         return False
     value = _unwrapped(value)
-    asked = any(value.get(name) is not None for name in ("requester_id", "requester", "submitter_id"))
-    return (asked and ("comments" in value or "description" in value)) or _is_suspended(value)
+    has_requester = any(value.get(name) is not None for name in ("requester_id", "requester", "submitter_id"))
+    return (has_requester and ("comments" in value or "description" in value)) or _is_suspended(value)
 
 
 def ticket_record(record: Record, columns: Columns, users: Mapping[str, Person]) -> Record:
-    """The record with its turns, its customer and everybody's names, or with the reason why it is no conversation.
+    """Return the record with its turns, customer and known personal values, or with the reason for its rejection.
 
     Args:
-        users: of the source, by id; those of the record's own document come first.
+        users: of the source, by id; those of the record's own document take precedence.
     """
     ticket = _unwrapped(record.value or {})
     state = _state(ticket)
@@ -92,7 +84,7 @@ def ticket_record(record: Record, columns: Columns, users: Mapping[str, Person])
 
 
 def _unwrapped(value: dict[str, Any]) -> dict[str, Any]:
-    """`{"ticket": {...}, "comments": [...], "users": [...]}` as a ticket that holds them itself."""
+    """Move the comments and users of `{"ticket": {...}, "comments": [...], "users": [...]}` into the ticket."""
     inner = value.get("ticket")
     beside = {name: value[name] for name in ("comments", "users") if value.get(name) is not None}
     return {**inner, **beside} if isinstance(inner, dict) else value
@@ -103,7 +95,7 @@ def _is_suspended(value: Mapping[str, Any]) -> bool:
 
 
 def _state(ticket: Mapping[str, Any]) -> str | None:
-    """Why a ticket is none to learn from: suspended as spam, deleted, or closed because it went on in another one."""
+    """Return the reason for rejecting a ticket that is suspended as spam, deleted, or merged into another one."""
     if _is_suspended(ticket):
         return "suspended_ticket"
     if ticket.get("status") == "deleted":
@@ -113,7 +105,7 @@ def _state(ticket: Mapping[str, Any]) -> str | None:
 
 
 def _described(ticket: Mapping[str, Any]) -> dict[str, Any]:
-    """A ticket's description as the comment that it is: the first one."""
+    """Return a ticket's description as a comment; it is the first one."""
     author = ticket.get("submitter_id") or requester_of(ticket)
     return {
         "author_id": author,
@@ -125,16 +117,16 @@ def _described(ticket: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _in_order(comments: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Oldest first: the API sorts either way."""
+    """Sort comments, oldest first; the API sorts either way."""
     times = [moment(comment.get("created_at")) for comment in comments]
     dated = [(at, index) for index, at in enumerate(times) if at is not None]
     return [comments[index] for _, index in sorted(dated)] if len(dated) == len(comments) else comments
 
 
 def _role(comment: Mapping[str, Any], ticket: Mapping[str, Any], people: Mapping[str, Person]) -> str | None:
-    """customer, agent, note or system; None where nothing tells.
+    """Return customer, agent, note or system; None if the author is unknown.
 
-    Only the requester, people in copy and agents can comment, so whoever is none of the first two is an agent.
+    Only the requester, people in copy and agents can comment, so anyone other than the first two is an agent.
     """
     if _is_automated(comment):
         return "system"
@@ -150,7 +142,7 @@ def _role(comment: Mapping[str, Any], ticket: Mapping[str, Any], people: Mapping
 
 
 def _is_automated(comment: Mapping[str, Any]) -> bool:
-    """Whether a rule, a merge, a telephone system or an autoresponder wrote it."""
+    """Check that a rule, a merge, a telephone system or an autoresponder wrote the comment."""
     via, flags = comment.get("via"), lookup(comment, "metadata.flags")
     channel = scalar(via.get("channel")) if isinstance(via, dict) else ""
     relation = lookup(via, "source.rel") if isinstance(via, dict) else None
@@ -160,20 +152,20 @@ def _is_automated(comment: Mapping[str, Any]) -> bool:
 
 
 def _body(comment: Mapping[str, Any], columns: Columns) -> str | None:
-    """The text, empty where there are attachments only; None where there is no text at all, or something else."""
+    """Return the text; empty if there are only attachments, None if there is no text."""
     names = (columns.text,) if columns.text else BODIES
-    found = next((comment[name] for name in names if comment.get(name) is not None), None)
-    if found is None and comment.get("attachments"):
+    body = next((comment[name] for name in names if comment.get(name) is not None), None)
+    if body is None and comment.get("attachments"):
         return ""
-    return found if isinstance(found, str) else None
+    return body if isinstance(body, str) else None
 
 
 def _add_subject(first: dict[str, Any], ticket: Mapping[str, Any], columns: Columns) -> None:
-    """Put the subject above the customer's first words, unless they say it already or Zendesk made it up."""
+    """Put the subject above the customer's first message, unless the message contains it or Zendesk generated it."""
     role, text = columns.role or "role", columns.text or "text"
     channel = lookup(ticket, "via.channel")
     subject = ticket.get("subject")
-    if first[role] != "customer" or not isinstance(subject, str) or scalar(channel) not in {*WITH_SUBJECT, ""}:
+    if first[role] != "customer" or not isinstance(subject, str) or scalar(channel) not in WITH_SUBJECT:
         return
     words = " ".join(subject.split()).casefold().rstrip(".\u2026 ")
     if words and words not in " ".join(first[text].split()).casefold():
@@ -181,11 +173,11 @@ def _add_subject(first: dict[str, Any], ticket: Mapping[str, Any], columns: Colu
 
 
 def _completed(ticket: dict[str, Any], people: Mapping[str, Person]) -> dict[str, Any]:
-    """The ticket with its customer and rating where every other record has them, and custom fields by their number."""
+    """Return the ticket with customer and rating in the usual fields, and its custom fields by number."""
     requester = requester_of(ticket)
     who = people.get(requester, STRANGER)
     fields = ticket.get("custom_fields")
-    named = {
+    by_number = {
         scalar(field["id"]): field.get("value")
         for field in (fields if isinstance(fields, list) else [])
         if isinstance(field, dict) and "id" in field
@@ -196,5 +188,5 @@ def _completed(ticket: dict[str, Any], people: Mapping[str, Person]) -> dict[str
         "rating": rating,
         **ticket,
         "customer": {"id": requester, "name": list(who.names), "email": who.email, "phone": who.phone},
-        "custom_fields": named or fields,
+        "custom_fields": by_number or fields,
     }

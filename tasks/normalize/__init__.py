@@ -1,9 +1,9 @@
-"""Normalize messages: white space, spelling, signatures, quotes, boilerplate, runs of one speaker; bound the length.
+"""Normalize messages: white space, spelling, signatures, quotes, boilerplate and runs of one speaker; bound the length.
 
-Boilerplate is learned (`fit`): a line that opens or closes many different messages is the mail program's or the help
-desk's, not the writer's. (A canned reply recurs too, but as a whole or but for a number, and is what the model is to
-learn.) The words that the log uses are learned as well, see `spelling.py`. The text is scrubbed by then, so a recurring
-line holds no personal data.
+`fit` detects boilerplate: a line that opens or closes many different messages comes from the mail program or the help
+desk, not from the writer. (Canned replies recur as well, but as a whole or except for numbers, and the model should
+learn them.) It also collects the log's vocabulary, see `spelling.py`. The text is already scrubbed, so recurring lines
+contain no personal data.
 """
 
 import json
@@ -25,24 +25,24 @@ __all__ = ["ARTIFACT", "STAGE", "VOCABULARY", "NormalizeConfig", "clean", "fit",
 
 ARTIFACT = "boilerplate.json"
 VOCABULARY = "vocabulary.json"
-SHORTEST_BOILERPLATE = 30  # characters; below it, "Hello," and "Thank you for your help." would be learned
+SHORTEST_BOILERPLATE = 30  # characters; a lower bound would include "Hello," and "Thank you for your help."
 DIGITS = re.compile(r"[0-9]+")
 
 
 class NormalizeConfig(StageConfig):
-    """What is cleaned, and the bounds that a conversation must keep afterwards."""
+    """What to clean, and the bounds of a conversation after cleaning."""
 
-    min_turns: int = Field(2, ge=1, description="turns a conversation needs after cleaning")
-    max_turns: int | None = Field(None, ge=1, description="turns a conversation may have after cleaning")
-    min_chars: int = Field(1, ge=0, description="characters of all turns together")
-    max_chars: int = Field(20_000, ge=1, description="characters of all turns together")
-    signatures: bool = Field(True, description="take signatures, closings and quoted replies off the end of messages")
+    min_turns: int = Field(2, ge=1, description="fewest turns of a conversation after cleaning")
+    max_turns: int | None = Field(None, ge=1, description="most turns of a conversation after cleaning")
+    min_chars: int = Field(1, ge=0, description="fewest characters of all turns together")
+    max_chars: int = Field(20_000, ge=1, description="most characters of all turns together")
+    signatures: bool = Field(
+        True, description="remove signatures, closings and quoted replies from the end of messages"
+    )
     boilerplate_share: float = Field(0.02, gt=0, le=1, description="share of conversations in which a line must recur")
     boilerplate_min: int = Field(20, ge=2, description="conversations in which a line must recur")
-    spelling: bool = Field(True, description="correct slips of the keyboard in what customers write in English")
-    vocabulary_min: int = Field(
-        3, ge=1, description="customers in whose conversations a word must stand to count as right"
-    )
+    spelling: bool = Field(True, description="correct typos in customers' English messages")
+    vocabulary_min: int = Field(3, ge=1, description="customers that must use a non-English word for it to be accepted")
     merge_turns: bool = Field(True, description="join consecutive turns of one role with the same supervision")
 
     @model_validator(mode="after")
@@ -55,54 +55,54 @@ class NormalizeConfig(StageConfig):
 
 
 def fit(rows: pd.DataFrame, config: NormalizeConfig, context: Context) -> Mapping[str, bytes]:
-    """Learn the words, and the lines that open or close messages in many conversations, each time with another text.
+    """Collect the vocabulary, and the lines that open or close messages with different text in many conversations.
 
-    Lines are peeled in rounds, so that every line of a block of boilerplate is found, from the outside in.
+    Lines are removed in rounds, so that all lines of a block of boilerplate are found, from the outside in.
 
     Args:
         rows: (n, schema) with scrubbed `turns`, `entities`, `language`, `customer_keys`; not modified.
     Returns:
         {"boilerplate.json": sorted JSON list of lines, placeholders without numbers,
-        "vocabulary.json": what `spelling.learn` returns, if spelling is on}.
+        "vocabulary.json": the result of `spelling.learn`, if spelling is on}.
     """
     covered = [hide(*cells)[0] for cells in zip(rows["turns"], rows["entities"], strict=True)]
-    rows = rows.assign(turns=pd.Series(covered, index=rows.index, dtype=object))  # no pseudonym is a word
+    rows = rows.assign(turns=pd.Series(covered, index=rows.index, dtype=object))  # pseudonyms are not vocabulary
     vocabulary = {VOCABULARY: learn(rows, config.vocabulary_min)} if config.spelling else {}
     spelled = _spelled(rows, vocabulary.get(VOCABULARY))
     messages = [[text for turn in turns if "\n" in (text := tidy(turn["text"]))] for turns in spelled]
     bound = max(config.boilerplate_min, config.boilerplate_share * len(rows))
-    learned: set[str] = set()
+    boilerplate: set[str] = set()
     while True:
-        messages = [[clean(text, learned, config.signatures) for text in texts] for texts in messages]
-        seen: dict[str, tuple[set[int], set[str]]] = defaultdict(lambda: (set(), set()))
+        messages = [[clean(text, boilerplate, config.signatures) for text in texts] for texts in messages]
+        edges: dict[str, tuple[set[int], set[str]]] = defaultdict(lambda: (set(), set()))
         for number, texts in enumerate(messages):
             for line, rest in (edge for text in texts for edge in _edges(text)):
-                seen[line][0].add(number)
-                seen[line][1].add(rest)
-        found = {line for line, counted in seen.items() if min(len(counted[0]), len(counted[1])) >= bound} - learned
-        if not found:
-            return {ARTIFACT: json.dumps(sorted(learned), ensure_ascii=False, indent=0).encode(), **vocabulary}
-        learned |= found
+                edges[line][0].add(number)
+                edges[line][1].add(rest)
+        recurring = {line for line, (ids, rests) in edges.items() if min(len(ids), len(rests)) >= bound} - boilerplate
+        if not recurring:
+            return {ARTIFACT: json.dumps(sorted(boilerplate), ensure_ascii=False, indent=0).encode(), **vocabulary}
+        boilerplate |= recurring
 
 
 def normalize(rows: pd.DataFrame, config: NormalizeConfig, context: Context) -> pd.DataFrame:
     """Clean every conversation and reject those outside the bounds.
 
     Args:
-        rows: (n, schema) with `turns`, `entities`, `language`; not modified. `context.artifact`: what `fit` learned.
+        rows: (n, schema) with `turns`, `entities`, `language`; not modified. `context.artifact` holds `fit`'s result.
     Returns:
-        (n, schema + `reject`): new `turns` without empty ones, `entities` found again in them. `reject` is null or
+        (n, schema + `reject`): new `turns` without empty ones, `entities` at their new positions. `reject` is null or
         too_few_turns, too_many_turns, too_short, too_long, no_agent_reply, no_customer_text.
     """
     boilerplate = frozenset(json.loads(context.artifact[ARTIFACT]))
     covered = [hide(*cells) for cells in zip(rows["turns"], rows["entities"], strict=True)]
-    said = rows.assign(turns=pd.Series([cell for cell, _ in covered], index=rows.index, dtype=object))
-    spelled = _spelled(said, context.artifact[VOCABULARY] if config.spelling else None)
+    hidden = rows.assign(turns=pd.Series([cell for cell, _ in covered], index=rows.index, dtype=object))
+    spelled = _spelled(hidden, context.artifact[VOCABULARY] if config.spelling else None)
     turns = [normalize_turns(cell, boilerplate, config) for cell in spelled]
     shown = [show(cell, values) for cell, (_, values) in zip(turns, covered, strict=True)]
     return rows.assign(
-        turns=pd.Series([said for said, _ in shown], index=rows.index, dtype=object),
-        entities=pd.Series([found for _, found in shown], index=rows.index, dtype=object),
+        turns=pd.Series([cell for cell, _ in shown], index=rows.index, dtype=object),
+        entities=pd.Series([cell for _, cell in shown], index=rows.index, dtype=object),
         reject=pd.Series([_reason(cell, config) for cell in turns], index=rows.index, dtype="str"),
     )
 
@@ -110,10 +110,10 @@ def normalize(rows: pd.DataFrame, config: NormalizeConfig, context: Context) -> 
 def normalize_turns(
     turns: list[dict[str, Any]], boilerplate: Collection[str], config: NormalizeConfig
 ) -> list[dict[str, Any]]:
-    """The cleaned turns of one conversation; those left empty are dropped.
+    """Clean the turns of one conversation and remove those that become empty.
 
-    A run of turns stays apart where its joined text would read as text with a signature or boilerplate: otherwise a
-    second pass would cut what the first one kept.
+    A run of turns is not merged if the joined text would be cleaned further, as text with a signature or boilerplate:
+    the stage must be idempotent.
     """
     cleaned = [{**turn, "text": clean(turn["text"], boilerplate, config.signatures)} for turn in turns]
     cleaned = [turn for turn in cleaned if turn["text"]]
@@ -129,9 +129,9 @@ def normalize_turns(
 
 
 def _spelled(rows: pd.DataFrame, vocabulary: bytes | None) -> list[list[dict[str, Any]]]:
-    """The turns of every row, with the customers' in English corrected if there is a vocabulary.
+    """Return the turns of every row; corrects customers' English if there is a vocabulary.
 
-    Before anything is cut, so that "Best regrads," is cut as well, at once and not by a second pass.
+    Spelling comes before cleaning, so that a closing such as "Best regrads," is removed in the same pass.
     """
     if vocabulary is None:
         return list(rows["turns"])
@@ -143,12 +143,12 @@ def _spelled(rows: pd.DataFrame, vocabulary: bytes | None) -> list[list[dict[str
 
 
 def _corrected(turn: dict[str, Any], corrector: Speller) -> dict[str, Any]:
-    # What agents write is what the model learns: a correction that is wrong would teach it a mistake.
+    # The model is trained on the agents' text, so a wrong correction there would teach it a mistake.
     return {**turn, "text": corrector.correct(tidy(turn["text"]))} if turn["role"] == "customer" else turn
 
 
 def _edges(text: str) -> Iterator[tuple[str, str]]:
-    """The first and last line of a multi-line message, if long enough, each with the rest but for names and numbers."""
+    """Yield the first and last line of a multi-line message, if long enough, and its generalised rest."""
     first, _, below = text.partition("\n")
     above, newline, last = text.rpartition("\n")
     for line, rest in ((first, below), (last, above)) if newline else ():
@@ -167,7 +167,7 @@ def _reason(turns: list[dict[str, Any]], config: NormalizeConfig) -> str | None:
     if characters > config.max_chars:
         return "too_long"
     if not any(turn["role"] == "agent" and turn["supervise"] for turn in turns):
-        return "no_agent_reply"  # nothing in it could be learned
+        return "no_agent_reply"  # nothing to train on
     if not any(turn["role"] == "customer" for turn in turns):
         return "no_customer_text"
     return None

@@ -1,11 +1,11 @@
-"""Clean one message: white space, and what stands below or above what its writer wrote for it."""
+"""Clean one message: white space, and the signatures, quotes and boilerplate around the writer's own text."""
 
 import re
 from collections.abc import Collection
 
 from deskloop.contract.placeholders import generalise
 
-LONGEST_SIGNATURE = 8  # lines below a "-- " delimiter; more than that is text
+LONGEST_SIGNATURE = 8  # lines below a "-- " delimiter; longer ones count as text
 
 NEWLINE = re.compile(r"\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 BLANKS = re.compile(r"[^\S\n]+")
@@ -28,7 +28,7 @@ FORWARD = re.compile(r"-{2,} ?(?:original message|forwarded message) ?-{2,}", re
 
 
 def clean(text: str | None, boilerplate: Collection[str], signatures: bool = True) -> str:
-    """One message without superfluous white space, boilerplate and trailing matter; a second time changes nothing."""
+    """Remove superfluous white space, boilerplate and trailing matter from one message; idempotent."""
     current = tidy(text)
     while "\n" in current:
         shorter = tidy("\n".join(_core(current.split("\n"), boilerplate, signatures)))
@@ -39,13 +39,13 @@ def clean(text: str | None, boilerplate: Collection[str], signatures: bool = Tru
 
 
 def tidy(text: str | None) -> str:
-    """White space alone: line ends, runs of blanks, blanks at the ends of lines, more than one empty line."""
+    """Normalize white space: line ends, runs of spaces, spaces around line ends, runs of empty lines."""
     unix = NEWLINE.sub("\n", text or "")
     return EMPTY_LINES.sub("\n\n", BLANKS_AT_NEWLINE.sub("\n", BLANKS.sub(" ", unix))).strip()
 
 
 def _core(lines: list[str], boilerplate: Collection[str], signatures: bool) -> list[str]:
-    """The lines that the writer wrote for this message; a message of boilerplate alone keeps its boilerplate."""
+    """Return the writer's own lines; a message of nothing but boilerplate keeps it."""
     skip = [not line or generalise(line) in boilerplate for line in lines]
     end = _end(lines, skip, signatures)
     start = next((number for number in range(end) if not skip[number]), None)
@@ -55,7 +55,7 @@ def _core(lines: list[str], boilerplate: Collection[str], signatures: bool) -> l
 
 
 def _end(lines: list[str], skip: list[bool], signatures: bool) -> int:
-    """Where a message ends without trailing signatures, quotes and lines to skip; at least 1."""
+    """Return where a message ends before trailing signatures, quotes and lines to skip; at least 1."""
     forwarded = (number for number, line in enumerate(lines) if number and FORWARD.fullmatch(line))
     end = next(forwarded, len(lines)) if signatures else len(lines)
     while True:
@@ -68,7 +68,7 @@ def _end(lines: list[str], skip: list[bool], signatures: bool) -> int:
 
 
 def _peel(lines: list[str], end: int) -> int:
-    """Where `lines[:end]` ends once its last piece of trailing matter is gone; `end` if there is none."""
+    """Return where `lines[:end]` ends without its last piece of trailing matter; `end` if there is none."""
     last = lines[end - 1]
     if last.startswith(">") or DEVICE.fullmatch(last) or QUOTE_HEAD.fullmatch(last):
         return end - 1
@@ -77,7 +77,7 @@ def _peel(lines: list[str], end: int) -> int:
     for number in range(max(0, end - 1 - LONGEST_SIGNATURE), end):
         if lines[number] == "--":
             return number
-    for number in range(end - 1, max(-1, end - 6), -1):  # the closing, and below it at most four lines of names
+    for number in range(end - 1, max(-1, end - 6), -1):  # a closing followed by at most four lines of names
         if REGARDS.fullmatch(lines[number]) or (number < end - 1 and NEEDS_NAME.fullmatch(lines[number])):
             return number
         if lines[number] and not NAMES.fullmatch(lines[number]):

@@ -1,4 +1,4 @@
-"""What counts as an English word: symspellpy's dictionary, what it lacks, and what people write on purpose."""
+"""Decide what counts as an English word: symspellpy's dictionary, words that it lacks, and deliberate slang."""
 
 import re
 from collections.abc import Mapping
@@ -7,24 +7,24 @@ from importlib.resources import files
 from typing import NamedTuple
 
 DICTIONARY = "frequency_dictionary_en_82_765.txt"
-USUAL = 6000  # rank by frequency: of stems, and of words that are run together
+USUAL = 6000  # highest frequency rank of stems, and of words that are run together
 USUAL_PAIR = 1500  # the same for words of two letters, most of which are abbreviations
 
-# American words that follow no rule, and new ones.
+# Irregular American spellings, and new words.
 LACKING = """
     aluminum anemia cancelation catalog chili cozy donut ebook emoji enrollment esim esthetic hdmi installment jewelry
     leukemia maneuver marvelous math moldy moms mustache offense omelet onwards orthopedic pajamas pediatric plow
     preorder pretense pricy savory selfie skeptic skeptical specialty subwoofer sulfur tidbit unboxed unboxing vlog
     willful woolen
 """
-# Never corrected, and never written out: it is how customers talk.
+# Customers' slang, which is neither corrected nor expanded.
 CHAT = """
     addr ahhh alrite appt argh bcoz bcuz bday bruh convo coupla favs fone gimmie haha hahaha halp heya heyo hiya hmmm
     hola hullo imho imma lmao lols lovin mins mmmm msgs nada nite numba okey okies ooops plss plsss plzz ppls prolly
     rofl rsvp srsly thanku thanx thks thnkyou thnks thnx thxs tmoro tmrw tomo tomoro ttyl ughh vids wana wassup welp
     whatcha whts woah yada yall yaya yayy yeap yeet yess yesss yolo yupp
 """
-# American spellings that follow one, which the dictionary mostly lacks too, and the British ones.
+# Regular American spellings, which the dictionary mostly lacks too -> the British ones.
 AMERICAN = (
     (re.compile(r"(?<=..)or(?=$|s$|ed$|ing$|able$|ful$|hoods?$|ites?$|ly$)"), "our"),
     (re.compile(r"(?<=..)l(?=(?:ed|ers?|ing)$)"), "ll"),
@@ -32,11 +32,11 @@ AMERICAN = (
     (re.compile(r"(?<=..)([iy])z(?=[aei])"), r"\1s"),
 )
 SUFFIXES = ("s", "es", "d", "ed", "r", "er", "ers", "ing", "ly", "ness", "less", "able", "ish", "y")
-STEM = 4  # letters of a word that takes one
+STEM = 4  # fewest letters of a word that takes a suffix
 
 
 class Dictionary(NamedTuple):
-    """Every word with its rank by frequency, from 0; and what is written on purpose: "dont", "didn", "thx"."""
+    """Every word with its frequency rank, from 0; and casual spellings such as "dont", "didn" and "thx"."""
 
     ranks: Mapping[str, int]
     casual: frozenset[str]
@@ -44,7 +44,7 @@ class Dictionary(NamedTuple):
 
 @cache
 def dictionary() -> Dictionary:
-    """The words that symspellpy ships, 82,834, and those that it lacks."""
+    """Load the 82,834 words that symspellpy ships, and those that it lacks."""
     text = files("symspellpy").joinpath(DICTIONARY).read_text("utf-8-sig")
     words = [line.split()[0] for line in text.splitlines()]
     contracted = [word for word in words if "'" in word]
@@ -55,9 +55,9 @@ def dictionary() -> Dictionary:
 
 @lru_cache(maxsize=65536)
 def is_english(word: str) -> bool:
-    """Whether a word in lower case is English, or made of English: a form, an American spelling, words run together.
+    """Check that a lower-case word is English, an inflected or American form of one, or several words run together.
 
-    A word with an apostrophe or a letter beyond ASCII counts too: the dictionary has next to none of them.
+    Words with an apostrophe or a letter beyond ASCII always count, because the dictionary has hardly any of them.
     """
     ranks, casual = dictionary()
     if word in ranks or word in casual or not word.isascii() or "'" in word:
@@ -71,7 +71,7 @@ def is_english(word: str) -> bool:
 
 
 def _part(word: str) -> bool:
-    """A word that others are run together with: "alot", "ofthe", "birthdate"."""
+    """Check for a word that is often run together with others, as in "alot", "ofthe" and "birthdate"."""
     if len(word) == 1:
         return word in "ai"
     return dictionary().ranks.get(word, USUAL) < (USUAL_PAIR if len(word) == 2 else USUAL)

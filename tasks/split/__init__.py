@@ -1,8 +1,9 @@
-"""Prove the split on the data itself, then leave one dataset for each of train, validation and test.
+"""Verify the split on the data itself, then write one dataset each for train, validation and test.
 
-`dedupe` decides the splits, early; whatever ran since may have broken them. So this looks at the rows alone: it shares
-with `dedupe` what a shingle and a similarity are, and nothing of how pairs are found or joined. A generated copy that
-came too near to an evaluation conversation is rejected; anything else that crosses splits is an error.
+`dedupe` assigns the splits early, and later steps may have broken them. The verification therefore relies on the rows
+alone: it shares the definitions of shingles and similarity with `dedupe`, but not the code that finds and joins pairs.
+A generated copy that is too similar to an evaluation conversation is rejected; anything else that crosses splits is an
+error.
 """
 
 from collections.abc import Hashable
@@ -22,23 +23,25 @@ SHOWN = 5  # ids in an error
 
 
 class SplitConfig(StageConfig):
-    """What is proved; no stricter than what `dedupe` was asked for, or the proof fails on sound data."""
+    """What to verify; options stricter than those of `dedupe` fail on sound data."""
 
-    threshold: float = Field(0.7, ge=0.2, le=1, description="Jaccard similarity that no two splits share; dedupe's")
-    shingle: int = Field(5, ge=1, le=50, description="words in a shingle; dedupe's")
-    customer: bool = Field(True, description="prove that no customer is in two splits")
+    threshold: float = Field(
+        0.7, ge=0.2, le=1, description="Jaccard similarity that no pair across splits reaches; as for dedupe"
+    )
+    shingle: int = Field(5, ge=1, le=50, description="words in a shingle; as for dedupe")
+    customer: bool = Field(True, description="verify that no customer is in two splits")
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What the proof saw: `counts` for the report, and the conversations against each rule that is broken."""
+    """Result of the verification: `counts` for the report, and the conversations that break each rule."""
 
     counts: dict[str, object]
     broken: dict[str, list[str]]
 
 
 def split(rows: pd.DataFrame, config: SplitConfig, context: Context) -> pd.DataFrame:
-    """The rows as they are, once it is proved that no split knows anything of another (P2, P3).
+    """Verify that nothing is shared between splits (P2, P3) and return the rows.
 
     Args:
         rows: (n, row_id, conversation_id, turns, customer_keys, family, split, origin, repeats); not modified.
@@ -46,13 +49,13 @@ def split(rows: pd.DataFrame, config: SplitConfig, context: Context) -> pd.DataF
         The n rows and `reject`: near_evaluation for a generated training row that is a near-duplicate of a row in
         validation or test, else null.
     Raises:
-        DataError: a rule is broken, with counts and up to five ids for each; or a split is empty.
+        DataError: a rule is broken, with the number of conversations and up to five ids; or a split is empty.
     """
     generated = (rows["origin"] != "log") & (rows["split"] == "train")
     near = generated & _near_crossing(rows, config).rows if generated.any() else generated
     reject = near.map({True: "near_evaluation", False: None}).astype("str")
-    rows, kept = rows.assign(reject=reject), rows[~near]
-    broken = inspect(kept, config).broken
+    rows, remaining = rows.assign(reject=reject), rows[~near]
+    broken = inspect(remaining, config).broken
     if broken:
         lines = [
             f"  - {rule}: {len(ids)} conversation{'s' if len(ids) != 1 else ''} ({', '.join(ids[:SHOWN])}"
@@ -60,35 +63,35 @@ def split(rows: pd.DataFrame, config: SplitConfig, context: Context) -> pd.DataF
             for rule, ids in broken.items()
         ]
         raise DataError(
-            f"step {context.step!r} cannot prove the split of {kept['conversation_id'].nunique():,} conversations:\n"
+            f"step {context.step!r} cannot verify the split of {remaining['conversation_id'].nunique():,} "
+            "conversations:\n"
             + "\n".join(lines)
-            + "\nA step after dedupe changed what it had separated, or this step asks for more (threshold, shingle, "
-            "customer) than dedupe was asked for: compare the two, and run dedupe after the step that changes rows."
+            + "\nEither a step after dedupe changed rows, or this step's options (threshold, shingle, customer) are "
+            "stricter than dedupe's. Compare the options, and run dedupe after any step that changes rows."
         )
-    sizes = kept.groupby("split")["conversation_id"].nunique()
+    sizes = remaining.groupby("split")["conversation_id"].nunique()
     empty = [name for name in SPLITS if name not in sizes.index]
     if empty:
         raise DataError(
             f"step {context.step!r}: no conversation in {' and '.join(empty)}. There are {sizes.sum():,} conversations "
-            f"({', '.join(f'{name} {sizes.get(name, 0):,}' for name in SPLITS)}) in {kept['family'].nunique():,} "
-            f"families, the largest of {_largest_family(kept):,}. Load more conversations, raise dedupe's `validation` "
-            "and `test`, or make families smaller (dedupe's `customer: false`, or a higher `threshold`)."
+            f"({', '.join(f'{name} {sizes.get(name, 0):,}' for name in SPLITS)}) in {remaining['family'].nunique():,} "
+            f"families, the largest of {_largest_family(remaining):,}. Load more conversations, raise dedupe's "
+            "`validation` and `test`, or make families smaller (dedupe's `customer: false`, or a higher `threshold`)."
         )
     return rows
 
 
 def proof(rows: pd.DataFrame, config: SplitConfig) -> dict[str, object]:
-    """The figures of the proof, for the report: conversations and families by split, and what crosses splits.
+    """Return the figures of the verification, for the report: conversations and families by split, and crossings.
 
     Args:
-        rows: what `split` was given or returned; rejected ones do not count. Not modified.
+        rows: the input or output of `split`, in which rejected rows do not count. Not modified.
     """
-    kept = rows[rows["reject"].isna()] if "reject" in rows else rows
-    return inspect(kept, config).counts
+    return inspect(rows[rows["reject"].isna()] if "reject" in rows else rows, config).counts
 
 
 def inspect(rows: pd.DataFrame, config: SplitConfig) -> Findings:
-    """Look for everything that could tell one split about another."""
+    """Look for everything that could leak from one split into another."""
     names = rows["conversation_id"]
     evaluation = rows["split"].isin(["validation", "test"])
     families = _crossing(rows["family"], rows["split"])
@@ -126,20 +129,20 @@ def inspect(rows: pd.DataFrame, config: SplitConfig) -> Findings:
 
 
 def _largest_family(rows: pd.DataFrame) -> int:
-    """Conversations of the largest family; 0 without rows."""
+    """Return the number of conversations in the largest family; 0 without rows."""
     sizes = rows.groupby("family")["conversation_id"].nunique()
     return int(sizes.max()) if len(sizes) else 0
 
 
 def _crossing(keys: pd.Series, splits: pd.Series) -> set[Hashable]:
-    """The keys that are seen with more than one split."""
+    """Return the keys that occur in more than one split."""
     distinct = pd.DataFrame({"key": keys, "split": splits}).drop_duplicates()
     return set(distinct["key"][distinct["key"].duplicated()])
 
 
 @dataclass(frozen=True)
 class Near:
-    """Near-duplicates over two splits: pairs of shingle sets `checked`, those `crossing`, the `rows` that have them."""
+    """Near-duplicates across splits: `checked` pairs of shingle sets, `crossing` pairs, and a mask of their `rows`."""
 
     checked: int
     crossing: int
@@ -147,9 +150,9 @@ class Near:
 
 
 def _near_crossing(rows: pd.DataFrame, config: SplitConfig) -> Near:
-    """Compare every two rows of different splits that can be near-duplicates at all.
+    """Compare all rows of different splits that can be near-duplicates.
 
-    Counted in distinct sets: copies with equal shingles are one, and a set seen in two splits is a pair with itself.
+    Counts distinct sets: copies with equal shingles count once, and a set in two splits is a pair with itself.
     """
     sets = shingle_sets(rows["turns"], config.shingle)
     seen_in = np.zeros((len(sets.sizes), len(SPLITS)), dtype=bool)
@@ -159,32 +162,31 @@ def _near_crossing(rows: pd.DataFrame, config: SplitConfig) -> Near:
     left, right = _candidates(sets, seen_in, config.threshold)
     near = jaccard(sets, left, right) >= config.threshold
     ids = np.unique(np.concatenate([several, left[near], right[near]]))
-    touched = pd.Series(np.isin(sets.of, ids), index=rows.index)
-    return Near(len(left), len(several) + int(near.sum()), touched)
+    return Near(len(left), len(several) + int(near.sum()), pd.Series(np.isin(sets.of, ids), index=rows.index))
 
 
 def _candidates(sets: ShingleSets, seen_in: NDArray[np.bool_], threshold: float) -> tuple[Indices, Indices]:
-    """Every pair of sets of different splits that can be near-duplicates at all, by prefix filtering.
+    """Return every pair of sets of different splits that can be near-duplicates, by prefix filtering.
 
-    Two sets of similarity t share at least t times the larger one's shingles. So with the shingles of each set ordered
-    from rare to frequent, they share one among their first size - ceil(t * size) + 1: nothing is missed, in contrast to
-    MinHash (Bayardo, Ma, Srikant: Scaling up all pairs similarity search, WWW 2007).
+    Two sets of similarity t share at least t times the larger one's shingles. With the shingles of each set ordered
+    from rare to frequent, they therefore share one among their first size - ceil(t * size) + 1. Unlike MinHash, this
+    misses no pair (Bayardo, Ma, Srikant: Scaling up all pairs similarity search, WWW 2007).
 
     Args:
         seen_in: (sets, splits) whether a set occurs in a split.
     """
     _, shingles, frequency = np.unique(sets.values, return_inverse=True, return_counts=True)
     owner = np.repeat(np.arange(len(sets.sizes)), sets.sizes)
-    order = np.lexsort((shingles, frequency[shingles], owner))  # owners stay where they were
+    order = np.lexsort((shingles, frequency[shingles], owner))  # the order of owners does not change
     prefix = sets.sizes - np.ceil(threshold * sets.sizes - 1e-9).astype(np.int64) + 1
     inside = np.arange(len(owner)) - sets.starts[owner] < prefix[owner]
     keys, owner = shingles[order][inside], owner[inside]
     numbers = [np.empty(0, dtype=np.int64)]
-    for one, other in pairs_within(keys):
-        left, right = np.minimum(owner[one], owner[other]), np.maximum(owner[one], owner[other])
+    for first, second in pairs_within(keys):
+        left, right = np.minimum(owner[first], owner[second]), np.maximum(owner[first], owner[second])
         sizes = sets.sizes[left], sets.sizes[right]
-        apart = (seen_in[left] | seen_in[right]).sum(axis=1) > 1
-        fits = apart & (np.minimum(*sizes) >= threshold * np.maximum(*sizes) - 1e-9)
+        crosses = (seen_in[left] | seen_in[right]).sum(axis=1) > 1
+        fits = crosses & (np.minimum(*sizes) >= threshold * np.maximum(*sizes) - 1e-9)
         numbers.append(np.unique(left[fits] * len(sets.sizes) + right[fits]))
     distinct = np.unique(np.concatenate(numbers))
     return np.divmod(distinct, max(len(sets.sizes), 1))
@@ -198,17 +200,8 @@ STAGE = TableStage(
     config=SplitConfig,
     run=split,
     needs=frozenset({"family", "split"}),
-    provides=frozenset({"proved_splits"}),
+    provides=frozenset({"verified_splits"}),
     proof=proof,
-    columns=(
-        "row_id",
-        "conversation_id",
-        "turns",
-        "customer_keys",
-        "family",
-        "split",
-        "origin",
-        "repeats",
-    ),
+    columns=("row_id", "conversation_id", "turns", "customer_keys", "family", "split", "origin", "repeats"),
     by_split=True,
 )

@@ -153,8 +153,8 @@ def test_list_promote_and_roll_back(file: Path, deskloop: Call) -> None:
     blocked = deskloop("models", "promote", "desk@3", "--reason", "experts prefer it", "-c", file)
     assert blocked.out == "desk 3 (desk@3) is in use, in place of 2 (desk@2)\n"
     assert blocked.err == (
-        "it had failed the gate not worse than champion: +0.125 bits per byte, between +0.115 and +0.135; all of it "
-        "below +0.068 needed\n"
+        "it had failed the gate not worse than champion: +0.125 bits per byte (+0.115 to +0.135); the whole "
+        "interval must be below +0.068\n"
     )
 
     began = time.monotonic()

@@ -68,5 +68,5 @@ def test_evaluation_is_the_same_with_and_without_balance(desk: Desk) -> None:  #
 def test_a_classifier_before_the_splits_is_refused(tmp_path: Path) -> None:
     desk = Desk(tmp_path, example_lines(20))
     desk.steps[3:] = ["annotate"]
-    with pytest.raises(DataError, match="put annotate after dedupe, or set classifier: false"):
+    with pytest.raises(DataError, match="move annotate after dedupe, or set classifier: false"):
         desk.prepare()

@@ -31,7 +31,7 @@ def talk(name: str, text: str | None, **more: Any) -> dict[str, Any]:
 
 
 def desk(count: int = 60, **more: Any) -> list[dict[str, Any]]:
-    """Labelled training conversations that can be told apart, two phrases of an intent in each."""
+    """Labelled, separable training conversations, each with two phrases of its intent."""
     rng = np.random.default_rng(3)
     rows = []
     for number in range(count):
@@ -45,7 +45,7 @@ def unknown(name: str, text: str, **more: Any) -> dict[str, Any]:
     return talk(name, text, intent=None, **more)
 
 
-def learned(rows: list[dict[str, Any]], config: AnnotateConfig | None = None) -> Context:
+def trained(rows: list[dict[str, Any]], config: AnnotateConfig | None = None) -> Context:
     config = config or AnnotateConfig()
     return Context(step="annotate", seed=4, artifact=fit(conversations(rows), config, CONTEXT))
 
@@ -61,7 +61,7 @@ def test_the_order_of_labels() -> None:
         {"intent": "delivery", "any": ["parcel", "cancel"]},
     ]
     config = AnnotateConfig.model_validate({"rules": rules, "labels": {"old": "new", "other": None}})
-    context = learned(desk(), config)
+    context = trained(desk(), config)
     rows = conversations(
         [
             talk("log", "cancel my parcel", intent="refund"),
@@ -103,7 +103,7 @@ def test_rules_may_come_before_the_log_but_not_before_people() -> None:
             talk("c", "cancel", intent="refund", intent_source="human", intent_confidence=1.0),
         ]
     )
-    assert labels(annotate(rows, config, learned([], config))) == [
+    assert labels(annotate(rows, config, trained([], config))) == [
         ("cancellation", "rule", 1.0),
         ("refund", "log", 1.0),
         ("refund", "human", 1.0),
@@ -111,7 +111,7 @@ def test_rules_may_come_before_the_log_but_not_before_people() -> None:
 
 
 def test_the_classifier_labels_what_is_left_and_says_how_good_it_is() -> None:
-    context = learned(desk())
+    context = trained(desk())
     told = metrics(context.artifact)
     assert told["reason"] is None
     assert (told["labelled"], told["intents"], told["intents_seen"]) == (60, 3, 3)
@@ -131,7 +131,7 @@ def test_the_classifier_labels_what_is_left_and_says_how_good_it_is() -> None:
 
 def test_only_labelled_training_rows_of_the_log_teach() -> None:
     """P2, P3: not a byte of the artifact depends on evaluation rows, guesses, copies, or what agents say."""
-    taught = learned(desk()).artifact
+    taught = trained(desk()).artifact
     silent = [
         talk("t1", "astrolabe refund", intent="login", split="test"),
         talk("v1", "astrolabe parcel late", intent="login", split="validation"),
@@ -139,30 +139,30 @@ def test_only_labelled_training_rows_of_the_log_teach() -> None:
         talk("n1", "parcel late", intent="login", origin="noise"),
         unknown("u1", "parcel late"),
     ]
-    assert learned(desk() + silent).artifact == taught
+    assert trained(desk() + silent).artifact == taught
     other = [{**row, "turns": [row["turns"][0], {"role": "agent", "text": "astrolabe"}]} for row in desk()]
-    assert learned(other).artifact == taught
-    assert learned([*desk(), talk("x", "parcel late", intent="login")]).artifact != taught
+    assert trained(other).artifact == taught
+    assert trained([*desk(), talk("x", "parcel late", intent="login")]).artifact != taught
     human = talk("x", "parcel late", intent="login", intent_source="human", intent_confidence=1.0)
-    assert learned([*desk(), human]).artifact != taught
+    assert trained([*desk(), human]).artifact != taught
 
 
 def test_the_same_rows_in_any_order_give_the_same_bytes() -> None:  # P4
     rng = np.random.default_rng(2)
     rows = [{**row, "intent": "login"} if rng.random() < 0.2 else row for row in desk(61)]  # so that folds matter
     shuffled = [rows[number] for number in rng.permutation(len(rows))]
-    assert learned(shuffled).artifact == learned(rows).artifact
+    assert trained(shuffled).artifact == trained(rows).artifact
 
 
 def test_more_rows_than_it_reads_are_chosen_by_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.annotate.MOST_ROWS", 30)
-    few = learned(desk())
+    few = trained(desk())
     assert metrics(few.artifact)["labelled"] == 30
-    assert learned(desk()[::-1]).artifact == few.artifact
+    assert trained(desk()[::-1]).artifact == few.artifact
 
 
 def test_the_artifact_is_plain_arrays_and_json() -> None:
-    files = learned(desk()).artifact
+    files = trained(desk()).artifact
     assert sorted(files) == ["metrics.json", "vocabulary.json", "weights.npz"]
     with np.load(io.BytesIO(files["weights.npz"]), allow_pickle=False) as arrays:
         assert {arrays[name].dtype for name in arrays.files} == {np.dtype("float32")}
@@ -172,25 +172,25 @@ def test_the_artifact_is_plain_arrays_and_json() -> None:
 
 
 def test_the_words_of_few_families_are_not_in_it() -> None:
-    """A name that scrub has missed is one customer's, however often it is said."""
+    """A name that scrub missed belongs to one customer, however often it occurs."""
     rows = [*desk(), *(talk(f"x{n}", "parcel late zebulon", intent="delivery", family="one") for n in range(9))]
-    vocabulary = json.loads(learned(rows).artifact["vocabulary.json"])
+    vocabulary = json.loads(trained(rows).artifact["vocabulary.json"])
     assert not [feature for features in vocabulary.values() for feature in features if "zeb" in feature]
     spread = [*desk(), *(talk(f"x{n}", "parcel late zebulon", intent="delivery") for n in range(3))]
-    assert "zebulon" in json.loads(learned(spread).artifact["vocabulary.json"])["words"]
+    assert "zebulon" in json.loads(trained(spread).artifact["vocabulary.json"])["words"]
 
 
 def test_families_are_kept_together_in_cross_validation() -> None:
-    """Copies of a text in its family are no evidence: out of fold, nothing is known of labels drawn at random."""
+    """Copies within a family are no evidence: out of fold, randomly drawn labels are unpredictable."""
     rng = np.random.default_rng(1)
     pool = [f"{first}{second}" for first in ("ar", "be", "co", "du") for second in ("mil", "nox", "pet", "qua")]
     rows = []
     for family in range(24):
         text = " ".join(rng.choice(pool, 7, replace=False))
         rows += [talk(f"{family}-{n}", text, intent="ab"[family % 2], family=f"f{family}") for n in range(6)]
-    assert metrics(learned(rows).artifact)["accuracy"] < 0.8
+    assert metrics(trained(rows).artifact)["accuracy"] < 0.8
     apart = [{**row, "family": f"own-{number}"} for number, row in enumerate(rows)]
-    assert metrics(learned(apart).artifact)["accuracy"] > 0.95
+    assert metrics(trained(apart).artifact)["accuracy"] > 0.95
 
 
 @pytest.mark.parametrize(
@@ -206,17 +206,17 @@ def test_families_are_kept_together_in_cross_validation() -> None:
         ([{**row, "family": row["intent"] + str(n % 2)} for n, row in enumerate(desk())], None),
     ],
 )
-def test_with_too_little_to_learn_it_labels_nothing(rows: list[dict[str, Any]], reason: str | None) -> None:
-    context = learned(rows)
+def test_with_too_little_data_it_labels_nothing(rows: list[dict[str, Any]], reason: str | None) -> None:
+    context = trained(rows)
     told = metrics(context.artifact)
     assert (told["reason"] or "").startswith(reason or "")
     labelled = labels(annotate(conversations([unknown("a", "i want my money back refund")]), AnnotateConfig(), context))
     assert (labelled == [(None, None, None)]) == (reason is not None)
 
 
-def test_intents_too_rare_to_learn_count_as_errors() -> None:
+def test_intents_too_rare_for_training_count_as_errors() -> None:
     rows = [*desk(), *(talk(f"r{n}", "refund reimburse me please", intent="rare") for n in range(4))]
-    told = metrics(learned(rows).artifact)
+    told = metrics(trained(rows).artifact)
     assert (told["intents"], told["intents_seen"], told["labelled"]) == (3, 4, 64)
     assert told["accuracy"] == pytest.approx(60 / 64, abs=1e-4)
 
@@ -224,7 +224,7 @@ def test_intents_too_rare_to_learn_count_as_errors() -> None:
 @pytest.mark.parametrize(("least", "expected"), [(0.0, ["model", "model", None]), (0.9, ["model", None, None])])
 def test_a_fixed_confidence_takes_the_place_of_the_precision(least: float, expected: list[str | None]) -> None:
     config = AnnotateConfig(min_confidence=least)
-    context = learned(desk(), config)
+    context = trained(desk(), config)
     assert metrics(context.artifact)["threshold"] == least
     rows = [unknown("a", "money back refund reimburse me"), unknown("b", "hello there"), unknown("c", "xyz")]
     assert [source for _, source, _ in labels(annotate(conversations(rows), config, context))] == expected
@@ -232,23 +232,23 @@ def test_a_fixed_confidence_takes_the_place_of_the_precision(least: float, expec
 
 def test_without_splits_the_classifier_is_refused() -> None:
     rows = conversations([{**row, "split": None} for row in desk(6)])
-    with pytest.raises(DataError, match="put annotate after dedupe, or set classifier: false"):
+    with pytest.raises(DataError, match="move annotate after dedupe, or set classifier: false"):
         fit(rows, AnnotateConfig(), CONTEXT)
     off = fit(rows, AnnotateConfig(classifier=False), CONTEXT)
     assert metrics(off) == {"reason": "switched off", "unused_labels": []}
     assert metrics(fit(conversations([]), AnnotateConfig(), CONTEXT))["labelled"] == 0
 
 
-def test_labels_that_the_log_does_not_have_are_told() -> None:
+def test_labels_that_the_log_does_not_have_are_reported() -> None:
     config = AnnotateConfig.model_validate({"labels": {"refund": "money", "refnud": "money"}})
-    context = learned(desk(), config)
+    context = trained(desk(), config)
     assert metrics(context.artifact)["unused_labels"] == ["refnud"]
     assert json.loads(context.artifact["vocabulary.json"])["classes"] == ["delivery", "login", "money"]
 
 
 @pytest.fixture(scope="module")
 def context() -> Context:
-    return learned(desk())
+    return trained(desk())
 
 
 TEXTS = st.lists(st.sampled_from([*FILLER, *WORDS["refund"], *WORDS["login"], "zzz"]), max_size=6).map(" ".join)

@@ -60,7 +60,7 @@ def test_duplicates_are_rejected_and_stay_in_the_family() -> None:
         "first": (family_name("first"), None),
         "same": (family_name("first"), "exact_duplicate"),
         "other": (family_name("other"), None),
-        "twin": (family_name("first"), None),  # similar enough for the family, not for being taken out
+        "twin": (family_name("first"), None),  # similar enough for the family, not for being rejected
         "triplet": (family_name("first"), None),
     }
     given = before.columns.difference(["family", "split"])
@@ -160,7 +160,7 @@ def test_a_row_that_joins_two_splits_takes_the_training_side_out() -> None:
         "beside-train": (family_name("l1"), "train", "joins_splits"),
         "beside-bridge": (family_name("l1"), "train", "joins_splits"),
         "behind-bridge": (family_name("l1"), "train", "joins_splits"),
-        "later": (family_name("later"), "train", None),  # the held ones connect nothing any more
+        "later": (family_name("later"), "train", None),  # rejected conversations no longer connect others
     }
     assert result["held"].tolist() == [reject == "joins_splits" for reject in result["reject"]]
     again = run(rows, families=remember(result))

@@ -1,4 +1,4 @@
-"""Sources for evaluation alone: nothing of theirs, or like theirs, is trained on."""
+"""Sources for evaluation only: neither their conversations nor similar ones are trained on."""
 
 from typing import Any
 

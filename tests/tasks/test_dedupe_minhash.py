@@ -46,7 +46,7 @@ def test_equal_shingles_are_one_set() -> None:
     assert sets.sizes.tolist() == [2, 1, 1, 1, 1, 1]
 
 
-def test_nothing_in_nothing_out() -> None:
+def test_empty_input_gives_no_pairs() -> None:
     sets = shingle_sets([], 5)
     left, right, similarities = near_pairs(sets, 0.7, 128, np.random.default_rng(0))
     assert (len(sets.sizes), len(left), len(right), len(similarities)) == (0, 0, 0, 0)

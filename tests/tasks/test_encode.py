@@ -149,7 +149,7 @@ def test_tokens_for_placeholders_reach_as_far_as_training_does():
     assert not {"<PERSON_257>", "<PET_NAME_3>", "<ROCK_1>", "<US_SSN_3>"} & known
 
 
-def test_the_tokenizer_is_learned_from_training_rows_only():
+def test_the_tokenizer_is_trained_on_training_rows_only():
     other = ROWS.copy()
     other["turns"] = [*ROWS["turns"][:2], [{"role": "agent", "text": "zzz zzz zzz zzz " * 9, "supervise": True}]]
     assert fit(other, CONFIG, Context("encode")) == ARTIFACT

@@ -146,7 +146,7 @@ def test_stop_tokens():
 @pytest.mark.parametrize(
     ("template", "roles", "words"),
     [
-        (ALTERNATING, ["customer", "customer", "agent"], "refuses conversations whose roles begin user, user"),
+        (ALTERNATING, ["customer", "customer", "agent"], "does not support conversations whose first roles"),
         (THINKING, ["customer", "agent"], "changes earlier turns"),
         ("{% for m in messages %}{{ m.content | upper }}!{% endfor %}", ["customer"], "cannot be used"),
     ],

@@ -137,7 +137,7 @@ def test_baselines_of_a_hand_made_example():
     found = baselines(train, test, 4)
     # Unigram: (3.5, 1.5, 0.5, 0.5) of 6 for tokens 1, 2, 0, 3. Discount: one pair seen once, none twice: 1.
     unigram = np.array([3.5, 0.5]) / 6
-    bigram = np.array([(3 - 1) / 4 + 2 / 4 * unigram[0], unigram[1]])  # nothing is known of what follows token 2
+    bigram = np.array([(3 - 1) / 4 + 2 / 4 * unigram[0], unigram[1]])  # token 2 has no observed follower
     for name, probability in (("unigram", unigram), ("bigram", bigram)):
         nll = -np.log(probability).sum()
         figures, rows = found[name]

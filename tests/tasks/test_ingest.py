@@ -260,9 +260,7 @@ def test_auto_goes_by_each_records_own_fields(tmp_path: Path) -> None:
         *[(junk, None) for junk in JUNK_TIMES],
     ],
 )
-def test_times_are_utc_and_an_unreadable_one_costs_nothing_else(
-    tmp_path: Path, value: object, expected: str | None
-) -> None:
+def test_times_are_utc_and_an_invalid_one_is_ignored(tmp_path: Path, value: object, expected: str | None) -> None:
     write_lines(tmp_path / "x.jsonl", [{"turns": [{**TURNS[0], "ts": value}]}])
     row = collect(tmp_path, {"path": "x.jsonl"}).iloc[0]
     at = row["turns"][0]["at"]

@@ -1,4 +1,4 @@
-"""A cell that nothing stands for rejects its row, in every format; the rows around it are read."""
+"""An unrepresentable cell rejects its row, in every format; the rows around it are read."""
 
 import uuid
 from datetime import UTC, datetime, timedelta

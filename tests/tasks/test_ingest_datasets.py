@@ -130,7 +130,7 @@ def test_a_folders_digest_follows_its_files(tmp_path: Path) -> None:
     assert listed(tmp_path, source()) != before
 
 
-def test_what_cannot_be_had_is_said_at_once_and_all_together(tmp_path: Path) -> None:
+def test_all_unavailable_data_sets_are_reported_at_once(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "chats", "train", RECORDS)
     (tmp_path / "empty").mkdir()
     wrong = [
@@ -146,7 +146,7 @@ def test_what_cannot_be_had_is_said_at_once_and_all_together(tmp_path: Path) -> 
     assert time.monotonic() - start < 15  # of which most is the import of the library
     assert error.value.exit_code == 2
     first, second, third, fourth = error.value.problems
-    assert first == "sources[0]: data set './nowhere/at/all' is no folder here, and no data set's id (ORG/NAME)"
+    assert first == "sources[0]: data set './nowhere/at/all' is neither a local folder nor a data set's id (ORG/NAME)"
     assert second == "sources[1]: data set 'chats' has no split 'valid'; it has: train. Set `split`"
     assert third.startswith("sources[2]: data set 'empty' cannot be loaded (")
     assert fourth.startswith("sources[3]: data set 'org/name' ")

@@ -110,7 +110,7 @@ def test_growing_contexts_of_one_dialogue_stay_rows_of_their_own(tmp_path: Path)
     frame = collect(tmp_path, {"path": "x.jsonl"})
     assert frame["conversation_id"].nunique() == 3
     supervised = [turn["text"] for turns in frame["turns"] for turn in turns if turn["supervise"]]
-    assert supervised == ["b", "d", "f"]  # each reply is learned once
+    assert supervised == ["b", "d", "f"]  # each reply is supervised once
 
 
 def test_instruction_data_with_a_context_stays_instruction_data(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def memory() -> Iterator[fsspec.AbstractFileSystem]:
 
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, bytes])
 @pytest.mark.parametrize("name", ["x.jsonl", "x.jsonl.gz"])
-def test_compression_is_told_by_content(tmp_path: Path, name: str, compress: Callable[[bytes], bytes]) -> None:
+def test_compression_is_detected_from_content(tmp_path: Path, name: str, compress: Callable[[bytes], bytes]) -> None:
     (tmp_path / name).write_bytes(compress(GOOD % 1 + GOOD % 2))
     frame = collect(tmp_path, {"path": name})
     assert frame["conversation_id"].tolist() == ["1", "2"]
@@ -84,7 +84,7 @@ def test_a_url_is_read_like_a_file(memory: fsspec.AbstractFileSystem, tmp_path: 
         listed(tmp_path, {"path": "memory://bucket/a*.json.gz"})
 
 
-def test_all_that_is_wrong_with_the_sources_is_said_at_once(tmp_path: Path) -> None:
+def test_all_problems_of_the_sources_are_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "none" / ".hidden").mkdir(parents=True)
     (tmp_path / "none" / ".hidden" / "log.jsonl").write_bytes(GOOD % 1)
@@ -96,12 +96,12 @@ def test_all_that_is_wrong_with_the_sources_is_said_at_once(tmp_path: Path) -> N
     assert error.value.exit_code == 2
     assert [problem.split(": ", 1)[1] for problem in error.value.problems] == [
         "'logs/suport.jsonl.gz' does not exist; the nearest name there is 'support.jsonl.gz'",
-        "'none' is a folder without a file that ends in .csv, .json, .jsonl, .ndjson, .parquet, .tsv, packed or not",
-        "'.' holds the pipeline file and its store too; put the logs into a folder of their own",
-        "'logs/*.csv' matches no file; a path starts at the pipeline file's folder",
+        "'none' is a folder without any .csv, .json, .jsonl, .ndjson, .parquet, .tsv file, compressed or not",
+        "'.' also contains the pipeline file and its store; move the logs to a separate folder",
+        "'logs/*.csv' matches no file; paths are relative to the pipeline file",
         "'log/x.jsonl' does not exist; the nearest name there is 'logs'",
         "'nosuch://a/b' cannot be opened: ValueError",
-        "'support.jsonl.gz' is read by sources[6] already",
+        "'support.jsonl.gz' is already read by sources[6]",
     ]
     assert str(tmp_path) not in str(error.value)
 
@@ -114,9 +114,7 @@ def test_credentials_in_a_url_are_not_repeated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
-def test_a_damaged_archive_stops_the_run_because_its_rest_is_unknown(
-    tmp_path: Path, compress: Callable[[bytes], bytes]
-) -> None:
+def test_a_damaged_archive_stops_the_run(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
     whole = compress(b"".join(GOOD % number for number in range(5_000)))
     for damaged in (whole[: len(whole) // 2], whole[:40] + b"junk" * 20 + whole[120:]):
         (tmp_path / "x.jsonl.gz").write_bytes(damaged)
@@ -133,7 +131,7 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
         listed(tmp_path, {"path": "x.jsonl"})
 
 
-def test_fields_that_no_record_has_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_fields_that_no_record_has_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_lines(tmp_path / "x.jsonl", [{"turns": TURNS, "a": 1}, {"turns": TURNS, "no_training": False}])
     with caplog.at_level(logging.WARNING):
         collect(tmp_path, {"path": "x.jsonl", "opt_out": "no_trainning", "metadata": ["a", "no_training"]})
@@ -149,7 +147,7 @@ def test_fields_that_no_record_has_are_warned_of(tmp_path: Path, caplog: pytest.
         ({"path": "x", "format": "xml"}, "format"),
         ({"path": "x", "columns": {"txt": "a"}}, "txt"),
         ({"path": "x", "encoding": "utf-16"}, "convert the file to utf-8"),
-        ({"path": "x", "encoding": "klingon"}, "no text encoding"),
+        ({"path": "x", "encoding": "klingon"}, "not a text encoding"),
         ({"path": "x", "customer": {"name": "a"}}, "name"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A folder as a source: every file by its own format, nothing passed over in silence."""
+"""A folder as a source: every file is read by its own format, and none is skipped silently."""
 
 import gzip
 import json
@@ -66,7 +66,7 @@ def test_what_is_in_a_folder_is_in_its_digests(tmp_path: Path) -> None:
         *("a.csv", "b.jsonl", "README", "c.json.gz", "D.PARQUET", "notes.txt", "e.json", "empty.jsonl", "f.ndjson"),
         "photo.png",
     ]
-    (tmp_path / "exports" / "photo.png").write_bytes(b"other")  # nothing of it is read
+    (tmp_path / "exports" / "photo.png").write_bytes(b"other")  # its content is not read
     (tmp_path / "exports" / ".DS_Store").write_bytes(b"other")
     assert inputs(config, context) == before
     write_lines(tmp_path / "exports" / "b.jsonl", [{"id": "b2", "turns": TURNS}])
@@ -87,7 +87,7 @@ def test_a_folder_behind_a_url(tmp_path: Path) -> None:
 
 def test_a_file_of_a_folder_that_is_read_by_another_source_too_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "exports")
-    with pytest.raises(ConfigError, match=r"sources\[1\]: 'b\.jsonl' is read by sources\[0\] already"):
+    with pytest.raises(ConfigError, match=r"sources\[1\]: 'b\.jsonl' is already read by sources\[0\]"):
         collect(tmp_path, {"path": "exports"}, {"path": "exports/*.jsonl"})
 
 
@@ -95,7 +95,7 @@ def test_a_file_of_a_folder_that_is_read_by_another_source_too_is_refused(tmp_pa
 def test_the_folder_of_the_pipeline_itself_is_refused(tmp_path: Path, path: str) -> None:
     (tmp_path / "logs").mkdir()
     write_lines(tmp_path / "x.jsonl", [{"turns": TURNS}])
-    with pytest.raises(ConfigError, match="holds the pipeline file and its store too"):
+    with pytest.raises(ConfigError, match="also contains the pipeline file and its store"):
         collect(tmp_path, {"path": path})
 
 

@@ -56,7 +56,7 @@ def test_what_is_no_regular_file_is_refused_without_being_opened(
         assert "'x.jsonl', a link that leads out of it" in told if make is device else f"'x.jsonl', {kind};" in told
     with pytest.raises(ConfigError, match=f"is {kind}"):
         pipeline_for(str(tmp_path / "logs" / "x.jsonl"), tmp_path)
-    assert f"'logs' holds 'x.jsonl', {'a link' if make is device else kind}" in refusal(
+    assert f"'logs' contains 'x.jsonl', {'a link' if make is device else kind}" in refusal(
         tmp_path, "logs", source={"format": "huggingface"}
     )
 
@@ -101,7 +101,7 @@ def test_an_archive_of_nothing_is_refused(tmp_path: Path, name: str, opened: Any
     assert f"{name} unpacks to more than 200 times its size" in refusal(tmp_path, name)
     assert "raise `max_ratio`" in refusal(tmp_path, name)
     told = refusal(tmp_path, name, max_ratio=10**9, max_unpacked_bytes=10**6)
-    assert f"{name} unpacks to more than 1,000,000 bytes; if that is right, raise `max_unpacked_bytes`" in told
+    assert f"{name} unpacks to more than 1,000,000 bytes; if that is expected, raise `max_unpacked_bytes`" in told
     with pytest.raises(DeskloopError, match="unpacks to more than"):
         pipeline_for(str(tmp_path / name), tmp_path)
 
@@ -127,7 +127,7 @@ def test_millions_of_blank_lines_are_passed_over(tmp_path: Path, name: str) -> N
     assert [turn["text"] for turn in frame["turns"][0]] == (["hi", "hix"] if name == "x.csv" else ["hi"])
 
 
-def test_a_stray_quote_before_millions_of_lines_gives_up_its_own_alone(tmp_path: Path) -> None:
+def test_a_stray_quote_before_millions_of_lines_loses_only_its_own(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b'id,role,text\n"' + b"\n" * 2_000_000 + b"1,user,hi\n")
     assert collect(tmp_path, {"path": "x.csv"})["row_id"].tolist() == ["x.csv:2", "1"]
 
@@ -138,7 +138,7 @@ def test_a_stray_quote_before_millions_of_lines_gives_up_its_own_alone(tmp_path:
 def test_a_document_that_would_fill_the_memory_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.json").write_bytes(content)
     told = refusal(tmp_path, "x.json", max_document_memory=20_000_000, max_record_bytes=100_000)
-    assert "x.json looks like one JSON document that would take about" in told
+    assert "x.json is a single JSON document that would take about" in told
     assert "more than 20,000,000; write it as JSON Lines" in told
     assert "raise `max_document_memory`" in told
     assert "raise `max_document_bytes`" in refusal(
@@ -153,7 +153,7 @@ def test_a_table_of_too_many_columns_is_refused(tmp_path: Path, name: str) -> No
         (tmp_path / name).write_text(",".join(columns) + "\n" + ",".join(columns) + "\n")
     else:
         pq.write_table(pa.table({column: ["x"] for column in columns}), tmp_path / name)
-    assert f"{name} has 3,000 columns; at most 2,000 are read (`max_columns`)" in refusal(tmp_path, name)
+    assert f"{name} has 3,000 columns; at most 2,000 are allowed (`max_columns`)" in refusal(tmp_path, name)
     with pytest.raises(DeskloopError, match="has 3,000 columns"):
         pipeline_for(str(tmp_path / name), tmp_path)
 
@@ -174,7 +174,7 @@ def test_30_000_columns_are_refused_at_once(tmp_path: Path) -> None:
         {"instruction": pa.nulls(2_000_000, pa.string()), "response": pa.nulls(2_000_000)},
     ],
 )
-def test_parquet_in_which_little_stands_for_much_is_refused(tmp_path: Path, columns: dict[str, Any]) -> None:
+def test_parquet_with_a_high_compression_ratio_is_refused(tmp_path: Path, columns: dict[str, Any]) -> None:
     (tmp_path / "data").mkdir()
     pq.write_table(pa.table(columns), tmp_path / "data" / "train.parquet", compression="zstd")
     assert "train.parquet unpacks to more than 200 times its size" in refusal(tmp_path, "data/train.parquet")
@@ -182,7 +182,7 @@ def test_parquet_in_which_little_stands_for_much_is_refused(tmp_path: Path, colu
         pipeline_for(str(tmp_path / "data" / "train.parquet"), tmp_path)
 
 
-def test_a_data_set_in_which_little_stands_for_much_is_refused(tmp_path: Path) -> None:
+def test_a_data_set_with_a_high_compression_ratio_is_refused(tmp_path: Path) -> None:
     options = {"source": {"format": "huggingface"}}
     data = tmp_path / "data"
     data.mkdir()
@@ -193,7 +193,7 @@ def test_a_data_set_in_which_little_stands_for_much_is_refused(tmp_path: Path) -
     assert "data/train.jsonl.gz unpacks to more than 200 times its size" in refusal(tmp_path, "data", **options)
     (data / "train.jsonl.gz").rename(data / "x")
     (data / "x").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(8))
-    assert "data/x is packed so that its size cannot be bounded" in refusal(tmp_path, "data", **options)
+    assert "data/x: the size of this archive cannot be bounded" in refusal(tmp_path, "data", **options)
 
 
 def test_a_conversation_of_too_many_turns_is_rejected(tmp_path: Path) -> None:

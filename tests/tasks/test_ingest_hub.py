@@ -39,7 +39,7 @@ def test_a_data_set_of_the_hub_is_read_at_one_commit(tmp_path: Path) -> None:
         "problems": [
             "sources[0]: data set 'org/name' has no split 'test'; it has: train. Set `split`",
             "sources[1]: data set 'org/other' is not on the Hub, or is private: log in with `hf auth login`",
-            "sources[2]: data set 'org/name' has no such `revision`",
+            "sources[2]: data set 'org/name' does not have the declared `revision`",
         ],
     }
     kept = b"".join(path.read_bytes() for path in (tmp_path / "cache").rglob("*") if path.is_file())

@@ -1,4 +1,4 @@
-"""Ids and keys: stable, joinable, and nothing personal in them."""
+"""Ids and keys are stable, joinable and not personal."""
 
 import hashlib
 import hmac
@@ -72,7 +72,7 @@ def test_without_an_id_the_content_gives_one_in_any_order(tmp_path: Path) -> Non
     assert ids(tmp_path, records[:3]) == names[:3]
 
 
-def test_customer_keys_join_sources_and_leave_nobody_out(tmp_path: Path) -> None:
+def test_customer_keys_join_sources_and_skip_placeholders(tmp_path: Path) -> None:
     records = [
         {"id": "1", "turns": TURNS, "customer_id": 42, "email": " Ann@X.com", "phone": "+1 (415) 555-0100"},
         {"id": "2", "turns": TURNS, "customer": {"id": "42", "email": "ann@x.COM", "phone": "415.555.0100"}},

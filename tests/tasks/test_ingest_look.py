@@ -163,7 +163,7 @@ def test_a_folder_is_looked_at_by_its_first_log(tmp_path: Path) -> None:
     assert [row["reject"] for row in rows_of(pipeline)] == ["unknown_file", None, None, None]
 
 
-def test_a_data_set_is_named_as_it_is_and_refused_where_it_cannot_be_had(tmp_path: Path) -> None:
+def test_a_data_set_keeps_its_name_and_is_refused_if_unavailable(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="data set 'org/name' ") as caught:
         pipeline_for("hf://datasets/org/name", tmp_path)
     assert len(caught.value.problems) == 1
@@ -280,5 +280,5 @@ def test_a_missing_file_and_a_folder_with_the_pipeline_in_it_are_refused(tmp_pat
     with pytest.raises(ConfigError) as caught:
         pipeline_for(str(tmp_path / "lag.jsonl"), tmp_path)
     assert caught.value.problems == ["'lag.jsonl' does not exist; the nearest name there is 'log.jsonl'"]
-    with pytest.raises(ConfigError, match="holds the pipeline file and its store too"):
+    with pytest.raises(ConfigError, match="also contains the pipeline file and its store"):
         pipeline_for(str(tmp_path), tmp_path)

@@ -1,4 +1,4 @@
-"""A source that is read the wrong way stops the run, with the option that is likely to help."""
+"""A source that is read with wrong options stops the run, with the option that is likely to help."""
 
 import json
 from pathlib import Path
@@ -77,7 +77,7 @@ def test_utf_16_is_named(tmp_path: Path) -> None:
 def test_unknown_roles_are_named_where_they_are_words_for_roles(tmp_path: Path) -> None:
     write_lines(tmp_path / "x.jsonl", records(40, role="guide"))
     told = stopped(tmp_path, {"path": "x.jsonl"})
-    assert "Roles that nobody declared: 'guide' (40 turns). Declare them, such as `roles: {guide: agent}`" in told
+    assert "Undeclared roles: 'guide' (40 turns). Declare them, such as `roles: {guide: agent}`" in told
     assert "roles: {guide: agent}   # the other side" in pipeline_for(str(tmp_path / "x.jsonl"), tmp_path)
     assert collect(tmp_path, {"path": "x.jsonl"}, roles={"guide": "agent"})["reject"].isna().all()
 
@@ -88,7 +88,7 @@ def test_unknown_roles_are_named_where_they_are_words_for_roles(tmp_path: Path) 
 def test_names_and_odd_values_in_the_field_of_the_role_are_not_shown(tmp_path: Path, roles: list[str]) -> None:
     write_lines(tmp_path / "x.jsonl", [row for role in roles for row in records(40, role=role)])
     told = stopped(tmp_path, {"path": "x.jsonl"})
-    assert "Roles that nobody declared: 1 value that may be names, and are not shown." in told
+    assert "Undeclared roles: 1 value, not shown as possible names." in told
     page = pipeline_for(str(tmp_path / "x.jsonl"), tmp_path)
     assert not any(role in text for role in roles for text in (told, page))
 
@@ -97,7 +97,7 @@ def test_roles_that_occur_a_few_times_are_not_shown(tmp_path: Path) -> None:
     write_lines(
         tmp_path / "x.jsonl", [row for n in range(30) for row in records(1, role=f"r{'abcdefghij'[n % 10]}{n}")]
     )
-    assert "30 values that may be names, and are not shown" in stopped(tmp_path, {"path": "x.jsonl"})
+    assert "30 values, not shown as possible names" in stopped(tmp_path, {"path": "x.jsonl"})
 
 
 def test_the_share_is_that_of_each_source(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_the_share_is_that_of_each_source(tmp_path: Path) -> None:
     assert collect(tmp_path, *sources, max_misread=1.0)["reject"].notna().sum() == 10
 
 
-def test_what_the_log_itself_is_to_blame_for_stops_no_run(tmp_path: Path) -> None:
+def test_rejects_that_the_log_itself_causes_stop_no_run(tmp_path: Path) -> None:
     out = [{"id": f"o{n}", "turns": TURNS, "no": True} for n in range(20)]
     twice = [{"id": "a", "turns": TURNS}] * 20
     empty = [{"id": f"e{n}", "turns": []} for n in range(20)]
@@ -135,7 +135,7 @@ def test_each_reason_has_its_advice(tmp_path: Path, record: object, words: str) 
     assert words in stopped(tmp_path, {"path": "x.jsonl"})
 
 
-def test_a_file_of_rubbish_is_given_up_early(tmp_path: Path) -> None:
+def test_reading_an_unreadable_file_stops_early(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_bytes(b"x\n" * 100_000)
     assert "20,000 of 20,000 records" in stopped(tmp_path, {"path": "x.jsonl"})
 
@@ -148,7 +148,7 @@ def test_a_sample_is_judged_by_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sample", [None, 10])
-def test_nothing_is_published_of_a_source_that_was_read_the_wrong_way(tmp_path: Path, sample: int | None) -> None:
+def test_nothing_is_published_of_a_misread_source(tmp_path: Path, sample: int | None) -> None:
     encoded(tmp_path / "x.jsonl", records(20), "cp1252")
     (tmp_path / "p.yaml").write_text("name: x\nworkers: 1\nsteps: [{ingest: {sources: [{path: x.jsonl}]}}, scrub]\n")
     pipeline = load_pipeline(tmp_path / "p.yaml", stages(), sample=sample)

@@ -93,7 +93,7 @@ def test_tickets_in_parquet_are_those_of_the_export(tmp_path: Path) -> None:
     assert_frame_equal(collect(tmp_path, {"path": "z.parquet"}), collect(tmp_path, {"path": "z.jsonl"}))
 
 
-def test_a_row_for_each_turn_is_joined_wherever_it_stands(tmp_path: Path) -> None:
+def test_rows_of_turns_are_joined_in_any_order(tmp_path: Path) -> None:
     columns = {
         "conversation_id": [7, 8, 7, None, 8],
         "role": ["user", "user", "agent", "user", "agent"],
@@ -109,7 +109,7 @@ def test_a_row_for_each_turn_is_joined_wherever_it_stands(tmp_path: Path) -> Non
     assert frame["known"][0] == {"EMAIL_ADDRESS": ["a@x.example", "b@x.example"]}
 
 
-def test_parquet_is_told_by_its_first_bytes_where_the_name_says_nothing(tmp_path: Path) -> None:
+def test_parquet_without_an_extension_is_detected_from_its_first_bytes(tmp_path: Path) -> None:
     path = write(tmp_path / "part-00000", [{"id": "a", "turns": TURNS}])
     assert shape(collect(tmp_path, {"path": "part-00000"})) == [("a", SAID)]
     (tmp_path / "log.parquet.gz").write_bytes(gzip.compress(path.read_bytes()))
@@ -173,7 +173,7 @@ def test_a_file_that_is_cut_off_or_something_else_is_refused_at_the_start(tmp_pa
     ]
     for content in contents:
         (tmp_path / "x.parquet").write_bytes(content)
-        with pytest.raises(ConfigError, match=r"x\.parquet (is no whole Parquet file|cannot be read)") as error:
+        with pytest.raises(ConfigError, match=r"x\.parquet (is not a complete Parquet file|cannot be read)") as error:
             collect(tmp_path, {"path": "x.parquet"})
         assert error.value.exit_code == 2
         assert "canary" not in str(error.value)

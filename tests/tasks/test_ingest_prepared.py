@@ -19,7 +19,7 @@ AGENTS = {"id": 90001, "name": "Quinlan Zorbas", "email": "quinlan@norvale.examp
 
 
 def as_ticket(one: Conversation) -> dict[str, Any]:
-    """The conversation as Zendesk exports it, with a note that nobody may learn from."""
+    """The conversation as Zendesk exports it, with a note that must not be supervised."""
     customer = one["customer"]
     ids = {"customer": customer["id"], "agent": AGENTS["id"]}
     said = [
@@ -134,7 +134,7 @@ def test_an_export_is_prepared_to_its_end(
 
 
 def plain_conversations() -> list[Conversation]:
-    """Of the example log those that every format can express: customer and agent alternate, and nothing is broken."""
+    """The conversations of the example log that every format can express: intact, with alternating speakers."""
     found: dict[str, Conversation] = {}
     for line in example_lines(4 * COUNT):
         with suppress(ValueError):

@@ -1,4 +1,4 @@
-"""Zendesk tickets: who wrote what, what of it is learned from, and whose names are known."""
+"""Zendesk tickets: authors, supervised replies and known names."""
 
 import json
 from collections.abc import Callable
@@ -151,7 +151,7 @@ def test_every_way_of_writing_an_export_down_gives_the_same_rows(tmp_path: Path)
         (502, {}, "agent"),
         (504, {}, "agent"),  # an admin
         (503, {}, "customer"),  # another end user
-        (777, {}, "agent"),  # of nobody known, and not in copy: only agents are left
+        (777, {}, "agent"),  # an unknown author who is not in copy must be an agent
         (777, {"public": False}, "note"),
         (-1, {}, "system"),
         (502, {"via": {"channel": "rule"}}, "system"),
@@ -184,7 +184,7 @@ def test_who_speaks(tmp_path: Path, author: object, fields: dict[str, object], r
         (7, "email", "Where is it?"),
     ],
 )
-def test_a_subject_stands_above_the_first_words_unless_they_say_it(
+def test_a_subject_precedes_the_first_message_unless_it_repeats_it(
     tmp_path: Path, subject: object, channel: object, first: str
 ) -> None:
     write_lines(tmp_path / "x.jsonl", [ticket(subject=subject, via={"channel": channel})])
@@ -201,7 +201,7 @@ def test_the_body_is_the_plain_one_unless_another_is_declared(tmp_path: Path) ->
     assert [turn["text"] for turn in declared["turns"][0]] == ["<b>a</b>"] * 3
 
 
-def test_comments_are_put_in_order_and_a_description_stands_for_the_first(tmp_path: Path) -> None:
+def test_comments_are_sorted_and_a_description_replaces_a_missing_first_one(tmp_path: Path) -> None:
     backwards = ticket(1, comments=ticket()["comments"][::-1])
     alone = {key: value for key, value in ticket(2).items() if key != "comments"}
     opened_by_agent = {**alone, "id": 3, "submitter_id": 502, "assignee": USERS[1]}

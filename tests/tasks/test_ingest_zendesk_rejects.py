@@ -1,4 +1,4 @@
-"""Zendesk tickets that are none to learn from, and the files of users beside them."""
+"""Zendesk tickets that are rejected, and their files of users."""
 
 import json
 from pathlib import Path
@@ -77,10 +77,10 @@ def test_what_is_declared_comes_on_top_of_what_the_ticket_tells(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{"id": 1, "name": "Ann"}\n{"name": "canary"}\n', r"users\.jsonl: record 2 is no user \(no id\)"),
-        (b'{"id": 1}\n{"id": \n', r"users\.jsonl: record 2 is no user \(invalid_json\)"),
-        (b'{"users": [{"id": 1}, "canary"]}\n', "record 2 is no user"),
-        (b'[{"id": 1}, {"id": [2]}]', "record 2 is no user"),
+        (b'{"id": 1, "name": "Ann"}\n{"name": "canary"}\n', r"users\.jsonl: record 2 is not a user \(no id\)"),
+        (b'{"id": 1}\n{"id": \n', r"users\.jsonl: record 2 is not a user \(invalid_json\)"),
+        (b'{"users": [{"id": 1}, "canary"]}\n', "record 2 is not a user"),
+        (b'[{"id": 1}, {"id": [2]}]', "record 2 is not a user"),
         (b'{"id": 1, "name": "\xff"}\n', "invalid_encoding"),
     ],
 )

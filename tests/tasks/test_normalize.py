@@ -94,7 +94,7 @@ def test_boilerplate_goes_from_both_ends_of_a_message_with_other_content() -> No
     assert clean(f"{HEADER}\nBest regards,\n<PERSON_1>", known) == HEADER
 
 
-def test_fit_learns_recurring_outer_lines_block_by_block() -> None:
+def test_fit_detects_recurring_outer_lines_block_by_block() -> None:
     questions = ("Is it red?", "How large is it?", "When does it come?", "Where is my order?", "Who are you?")
     rows = [
         talk(
@@ -110,17 +110,17 @@ def test_fit_learns_recurring_outer_lines_block_by_block() -> None:
     frame = conversations(rows)
     before = frame.copy(deep=True)
 
-    def learned(rows: pd.DataFrame, **bounds: float) -> list[str]:
+    def detected(rows: pd.DataFrame, **bounds: float) -> list[str]:
         return json.loads(fit(rows, NormalizeConfig.model_validate(bounds), Context("normalize"))[ARTIFACT])
 
     # neither the middle of a message nor a whole one, and no canned reply, of which only a number changes
     expected = sorted([HEADER, FOOTER, "A second line of the footer, also long"])
-    assert learned(frame, boilerplate_min=5) == learned(frame[::-1], boilerplate_min=5) == expected
-    assert learned(frame, boilerplate_min=6) == learned(frame) == []
+    assert detected(frame, boilerplate_min=5) == detected(frame[::-1], boilerplate_min=5) == expected
+    assert detected(frame, boilerplate_min=6) == detected(frame) == []
     others = conversations(talk(f"d{number}", "Hi", "Hello") for number in range(6))
-    assert learned(pd.concat([frame, others]), boilerplate_min=2, boilerplate_share=0.5) == []
+    assert detected(pd.concat([frame, others]), boilerplate_min=2, boilerplate_share=0.5) == []
     once = conversations([talk("c", *(turn["text"] for turns in frame["turns"] for turn in turns))])
-    assert learned(once, boilerplate_min=2) == []
+    assert detected(once, boilerplate_min=2) == []
     pd.testing.assert_frame_equal(frame, before)
 
 
@@ -279,7 +279,7 @@ def test_rows_are_independent(frame: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(pd.concat(parts).sort_index(), whole)
 
 
-def test_the_stage_learns_before_it_works() -> None:
+def test_the_stage_is_fitted_before_it_is_applied() -> None:
     assert (STAGE.fit, STAGE.dataset) == (fit, "normalized")
 
 

@@ -68,8 +68,8 @@ def test_a_slip_is_corrected_in_place(before: str, after: str) -> None:
         "he was movin' and it wasnt alrighty",
         "the pymnt of the rght",
         "it is gooo",
-        "the pzrxel of it",  # two slips in six letters
-        "the porder of it, and all the restuarants of it",  # another first letter; two slips and another form
+        "the pzrxel of it",  # two typos in six letters
+        "the porder of it, and all the restuarants of it",  # another first letter; two typos and another form
         "to give the tham and the thom of it",  # "that", "than", "them"
     ],
 )
@@ -96,7 +96,7 @@ def test_the_dictionary_is_the_one_that_was_measured() -> None:
     ]  # fmt: skip
 
 
-def test_learning_counts_customers_not_conversations() -> None:
+def test_the_vocabulary_counts_customers_not_conversations() -> None:
     said = ["The norvale kettle is here", "our xylobox kettle, agian"]
     rows = [talk(f"a{number}", said[0], "A norvale kettle", customer_keys=[f"k{number}"]) for number in range(TARGET)]
     rows += [talk(f"b{number}", said[1], "Yes", customer_keys=["k1", "k0"]) for number in range(TARGET)]
@@ -113,10 +113,10 @@ def test_learning_counts_customers_not_conversations() -> None:
     pd.testing.assert_frame_equal(frame, before)
 
 
-@pytest.mark.parametrize(("slips", "known"), [(TARGET, False), (TARGET + 1, True)])
-def test_a_misspelling_stays_one_however_many_make_it(slips: int, known: bool) -> None:
+@pytest.mark.parametrize(("typos", "known"), [(TARGET, False), (TARGET + 1, True)])
+def test_a_common_misspelling_is_not_vocabulary(typos: int, known: bool) -> None:
     rows = [talk(f"a{number}", "I receive it", "ok") for number in range(DOMINANT * TARGET)]
-    rows += [talk(f"b{number}", "I recieve it", "ok") for number in range(slips)]
+    rows += [talk(f"b{number}", "I recieve it", "ok") for number in range(typos)]
     assert json.loads(learn(conversations(rows), 3))["words"] == ["recieve"] * known
 
 
@@ -142,7 +142,7 @@ def test_normalize_corrects_customers_in_english_before_it_cuts() -> None:
     assert off["turns"][0][0]["text"] == "Where is my ordre <ORDER_ID_1>?\nBest regrads,\nJane"
 
 
-def test_fit_learns_boilerplate_as_it_is_spelled_afterwards() -> None:
+def test_fit_detects_boilerplate_after_correcting_its_spelling() -> None:
     line = "You recieve this message from the list of our customers"
     rows = [talk(f"a{letter}", f"I receive {letter}\n{line}", "ok") for letter in "abcdefghij"]
     config = NormalizeConfig(boilerplate_min=10, boilerplate_share=0.001)

@@ -62,7 +62,7 @@ def test_a_noisy_model_does_not_beat_a_bigram_model() -> None:
 @pytest.mark.parametrize(
     ("difference", "options", "good"),
     [
-        ((0.0, -0.3, 0.3), {}, False),  # nobody knows
+        ((0.0, -0.3, 0.3), {}, False),  # inconclusive
         ((0.005, -0.01, 0.025), {}, True),
         ((0.005, -0.01, 0.035), {}, False),
         ((0.005, -0.01, 0.035), {"margin": 0.04}, True),
@@ -95,8 +95,8 @@ def test_below_the_least_size_a_person_decides() -> None:
     config = PromoteConfig()
     gates = judge(evaluation(49), config)
     assert decide(gates, config) == "kept"
-    waits = "the candidate waits for a person's decision (`deskloop models promote`): the test split has 49 families, "
-    assert explain("kept", gates) == waits + "and fewer than 50 decide nothing"
+    pending = "the candidate needs a person's decision (`deskloop models promote`): the test split has 49 families, "
+    assert explain("kept", gates) == pending + "too few for a decision (at least 50)"
     gates = judge(evaluation(49, base=(0.1, 0.05, 0.15)), config)
     assert decide(gates, config) == "kept"
     assert explain("kept", gates).endswith("; it also failed 1 of 4 gates (better than base)")
@@ -108,7 +108,7 @@ def test_what_becomes_of_a_candidate() -> None:
     assert decide(gates, PromoteConfig()) == "promoted"
     assert decide(gates, PromoteConfig(automatic=False)) == "kept"
     assert explain("kept", gates).endswith("it passed all 4 gates, and automatic is false")
-    assert decide(judge(evaluation(2), PromoteConfig()), PromoteConfig(), in_use=True) == "already_champion"
+    assert decide(judge(evaluation(2), PromoteConfig()), PromoteConfig(), is_champion=True) == "already_champion"
 
 
 @pytest.mark.parametrize("families", [100, 10])
@@ -122,9 +122,10 @@ def test_what_a_person_took_out_of_use_stays_out(families: int) -> None:
 def test_a_message_gives_the_figures() -> None:
     gates = judge(evaluation(10, base=(0.1, 0.05, 0.15), bigram=(-0.1, None, None)), PromoteConfig(), replaced=True)
     assert [describe(gate) for gate in gates if not gate["passed"]] == [
-        "better than base: +0.100 bits per byte, between +0.050 and +0.150; all of it below -0.045 needed",
-        "better than bigram: -0.100 bits per byte, too few families for an interval; all of it below -0.055 needed",
-        "enough test families: 10; at least 50 needed",
+        "better than base: +0.100 bits per byte (+0.050 to +0.150); the whole interval must be below -0.045",
+        "better than bigram: -0.100 bits per byte (too few families for an interval); the whole interval must be below "
+        "-0.055",
+        "enough test families: 10; at least 50 required",
         "not replaced before",
     ]
 

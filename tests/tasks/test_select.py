@@ -52,7 +52,7 @@ def test_each_condition_has_its_reason(options: dict[str, Any], reasons: list[st
 
 
 @pytest.mark.parametrize(
-    ("text", "learned"),
+    ("text", "supervised"),
     [
         ("Please hold.", False),
         ("PLEASE  HOLD while I check that for you!", False),
@@ -66,14 +66,14 @@ def test_each_condition_has_its_reason(options: dict[str, Any], reasons: list[st
         ("", True),
     ],
 )
-def test_replies_that_say_nothing_stay_as_context(text: str, learned: bool) -> None:
+def test_uninformative_replies_are_masked(text: str, supervised: bool) -> None:
     config = SelectConfig(unsupervise=("please hold", "thanks for waiting"))
     turns = conversations([talk("a", text, "A real answer.")])["turns"][0]
-    expected = [turns[0], {**turns[1], "supervise": learned}, turns[2]]
+    expected = [turns[0], {**turns[1], "supervise": supervised}, turns[2]]
     assert unsupervise(turns, config) == expected
 
 
-def test_short_replies_stay_as_context_and_customers_are_never_learned() -> None:
+def test_short_replies_are_masked_and_customers_are_never_supervised() -> None:
     turns = [
         {"role": "customer", "text": "Where is my order, please?", "supervise": False, "at": None},
         {"role": "agent", "text": "Sure !", "supervise": True, "at": None},
@@ -88,7 +88,7 @@ def test_short_replies_stay_as_context_and_customers_are_never_learned() -> None
     ]
 
 
-def test_a_conversation_left_without_a_reply_to_learn_is_rejected() -> None:
+def test_a_conversation_without_supervised_replies_is_rejected() -> None:
     note = [{"role": "agent", "text": "Please hold.", "supervise": False}]
     rows = conversations([talk("a", "Please hold."), talk("b", "Please hold.", "Done."), talk("c", turns=note)])
     before = rows.copy(deep=True)
@@ -108,7 +108,7 @@ def test_a_conversation_left_without_a_reply_to_learn_is_rejected() -> None:
         {"max_rating": 1},
     ],
 )
-def test_what_keeps_nothing_is_refused(bad: dict[str, Any]) -> None:
+def test_options_that_reject_everything_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         SelectConfig.model_validate(bad)
 

@@ -112,7 +112,7 @@ def test_every_broken_rule_is_named(column: str, value: Any, message: str, figur
     assert crossing == figures
 
 
-def test_what_is_not_asked_is_not_proved() -> None:
+def test_only_requested_rules_are_verified() -> None:
     rows = sound()
     rows.at[4, "customer_keys"] = ["k1"]
     assert split(rows, SplitConfig(customer=False), CONTEXT)["reject"].isna().all()

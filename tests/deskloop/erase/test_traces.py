@@ -109,7 +109,7 @@ def test_a_number_may_be_an_id_or_a_phone() -> None:
     assert asked_for(["+1 415 555 0100"], [], [KEY]).customers >= set(customer_keys([("phone", "4155550100")], KEY))
     assert asked_for(["C-415555"], [], [KEY]).customers == set(customer_keys([("id", "C-415555")], KEY))
     for nobody in ("", " ", "Guest", "n/a"):
-        with pytest.raises(ValueError, match="names nobody"):
+        with pytest.raises(ValueError, match="identifies nobody"):
             asked_for([nobody], [], [KEY])
 
 
