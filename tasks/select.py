@@ -95,6 +95,7 @@ def _words_taught(turns: Sequence[Mapping[str, Any]]) -> int:
 STAGE = RowStage(
     name="select",
     dataset="selected",
+    summary="Selects the conversations to train on and evaluate with.",
     suite="expectations.selected",
     config=SelectConfig,
     run=select,

@@ -98,7 +98,8 @@ class DataStage(Stage):
             version; those at the top level are facts for its expectations, and the message of one that fails quotes
             `told`.
         words: reason of a reject -> how the report words it; by default, the reason with spaces.
-        added: what the report calls the rows that it adds, such as `copies`.
+        added, rejected: how the report words the rows that it adds, and its rejects where these are rows that it added
+            itself: `copies added`, `copies rejected`.
     """
 
     needs: frozenset[str] = frozenset()
@@ -110,6 +111,7 @@ class DataStage(Stage):
     measure: Measure | None = None
     words: Mapping[str, str] = field(default_factory=dict)
     added: str = ""
+    rejected: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

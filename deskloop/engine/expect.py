@@ -10,7 +10,6 @@ to numbers: a result may be logged, stored in the catalog and shown.
 
 import functools
 import importlib
-import importlib.util
 import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,21 +23,14 @@ from urllib.parse import quote
 import pandas as pd
 import pyarrow as pa
 
-from deskloop.contract.errors import ConfigError, DataError
+from deskloop.contract.errors import DataError
 from deskloop.engine.validation import Result, Validation, validation_of
+from deskloop.pipeline.extensions import suite_of
 
-__all__ = ["Result", "Validation", "build_docs", "great_expectations", "has_suite", "validate"]
+__all__ = ["Result", "Validation", "build_docs", "great_expectations", "validate"]
 
 # BASIC counts what is unexpected; a partial list of length 0 keeps its values from being collected.
 RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0}
-
-
-def has_suite(module: str) -> bool:
-    """Whether the dotted name is a module that can be found; imports its packages, not the module itself."""
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def validate(module: str, tables: Iterable[pa.Table], facts: Mapping[str, float]) -> Validation:
@@ -54,7 +46,7 @@ def validate(module: str, tables: Iterable[pa.Table], facts: Mapping[str, float]
         ConfigError: there is no such module, or it has no `measure` and `suite`.
         DataError: no batch at all, or a fact is missing that the suite needs: an expectation is never skipped.
     """
-    suite = _suite_module(module)
+    suite = suite_of(module)
     frame = _measured(module, suite.measure, tables)
     gx = great_expectations()
     with _quiet():
@@ -88,7 +80,7 @@ def build_docs(validations: Mapping[str, Mapping[str, Any]], folder: Path, run_i
         context = _new_context({"deskloop": _site(folder)})
         for step, document in validations.items():
             # The pages are rendered by the classes of the expectations, which making the suite registers.
-            expectations = _suite_module(document["suite_name"]).suite()
+            expectations = suite_of(document["suite_name"]).suite()
             context.suites.add(gx.ExpectationSuite(name=step, expectations=expectations))
             result = load.expectationSuiteValidationResultSchema.load({**document, "suite_name": step})
             result.meta["run_id"] = run
@@ -146,16 +138,6 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def _suite_module(module: str) -> ModuleType:
-    if not has_suite(module):
-        raise ConfigError(f"there is no expectation suite {module!r}; add it as a module with measure() and suite()")
-    found = importlib.import_module(module)
-    missing = [name for name in ("measure", "suite") if not callable(getattr(found, name, None))]
-    if missing:
-        raise ConfigError(f"the expectation suite {module!r} lacks {' and '.join(f'{name}()' for name in missing)}")
-    return found
 
 
 def _measured(module: str, measure: Callable[[pa.Table], pa.Table], tables: Iterable[pa.Table]) -> pd.DataFrame:

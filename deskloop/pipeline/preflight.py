@@ -1,14 +1,15 @@
-"""What is refused before any step runs: absent files, absent models, everything that needs no look at the data."""
+"""Refuse before any step runs what shows without reading the data: missing files, models, suites and report modules."""
 
 from collections.abc import Sequence
 
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.stage import Context
+from deskloop.pipeline.extensions import extension_problems
 from deskloop.pipeline.pipeline import Pipeline, Step
 
 
 def preflight(pipeline: Pipeline, steps: Sequence[Step]) -> None:
-    """Let the stage of every step that will run check its config.
+    """Check the extensions of every step that will run, and let its stage check its config.
 
     Raises:
         ConfigError: with the problems of all steps at once.
@@ -16,6 +17,8 @@ def preflight(pipeline: Pipeline, steps: Sequence[Step]) -> None:
     """
     refused: list[ConfigError] = []
     for step in steps:
+        if problems := extension_problems(step.stage):
+            refused.append(ConfigError(problems, f"steps.{step.name}"))
         if step.stage.check is not None:
             try:
                 step.stage.check(step.config, Context(step=step.name, folder=str(pipeline.folder)))

@@ -57,7 +57,7 @@ def curve(series: Sequence[Series], size: tuple[int, int], name: str, title: str
     across = [value for value in ticks(first, last, width // 80) if first <= value <= last]
     up = ticks(min(y for _, y in every), max(y for _, y in every))
     frame = Frame(46, 30, width - 54, height - 44, (first, last), (up[0], up[-1]))
-    told = "; ".join(
+    description = "; ".join(
         f"{line.name} from {number(float(line.points[0][1]))} at {number(round(line.points[0][0]))} "
         f"to {number(float(line.points[-1][1]))} at {number(round(line.points[-1][0]))}"
         for line in lines
@@ -65,7 +65,7 @@ def curve(series: Sequence[Series], size: tuple[int, int], name: str, title: str
     return Markup(
         f'<svg class="curve {name}" viewBox="0 0 {width} {height}" role="img" '
         f'aria-labelledby="{name}-title {name}-desc"><title id="{name}-title">{escape(title)}</title>'
-        f'<desc id="{name}-desc">{escape(told)}</desc>'
+        f'<desc id="{name}-desc">{escape(description)}</desc>'
         f"{_axes(frame, across, up, axes)}{''.join(_line(line, frame) for line in lines)}{_ends(lines, frame)}</svg>"
     )
 

@@ -116,20 +116,15 @@ def _of_steps(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def missing(run: Run) -> list[tuple[str, str]]:
-    """(step, what it goes on without), a sentence for each tool that is not installed."""
-    told: dict[tuple[str, str], None] = {}
-    named = set()
+def missing_tools(run: Run) -> list[tuple[str, str]]:
+    """Return (step, a sentence) for each tool that is not installed, so that the step worked without it."""
+    missing: dict[tuple[str, str], None] = {}
     for step, found in (run.get("steps") or {}).items():
         for name, version in (found.get("equipment") or {}).items():
             if version is None:
                 part, _, tool = name.rpartition(": ")
-                named.add(part)
-                told[step, f"{part} is off: {tool} is not installed" if part else f"{tool} is not installed"] = None
-    for generator in run.get("augmentation") or []:
-        if generator.get("off") and generator.get("generator") not in named:
-            told["augment", f"{generator.get('generator', 'a generator')} is off: {generator['off']}"] = None
-    return list(told)
+                missing[step, f"{part} is off: {tool} is not installed" if part else f"{tool} is not installed"] = None
+    return list(missing)
 
 
 def environment(run: Run) -> dict[str, Any] | None:

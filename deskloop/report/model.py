@@ -84,13 +84,13 @@ def _model(name: str, found: Mapping[str, Any], most: float) -> dict[str, Any]:
     heading, note = MODELS.get(name, (title(name), ""))
     kind = name if name in SPEAKERS else "reference"
     bits, interval = found.get("bits_per_byte"), _interval(found, "bits_per_byte_")
-    told = f"{decimals(bits, 3)} bits per byte" + (f", {_range(interval, 3)}" if interval else "")
+    label = f"{decimals(bits, 3)} bits per byte" + (f", {_range(interval, 3)}" if interval else "")
     return {
         "model": heading,
         "note": note,
         "bits": decimals(bits, 3),
         "interval": _range(interval, 3) if interval else None,
-        "bar": bar([Segment(kind, float(bits), "")], most, told, interval)
+        "bar": bar([Segment(kind, float(bits), "")], most, label, interval)
         if bits is not None and _finite(bits)
         else None,
         "cells": [
@@ -110,7 +110,7 @@ def _pair(
     value, interval = float(pair["difference"]), _interval(pair, "")
     name = MODELS.get(pair.get("against", ""), (title(pair.get("against", "")), ""))[0]
     bits = metrics.get(pair.get("against", ""), {}).get("bits_per_byte") or 0.0
-    verdict, told = _verdict(interval, bits * margins.get("better_by", 0.0), bits * margins.get("margin", 0.0))
+    verdict, words = _verdict(interval, bits * margins.get("better_by", 0.0), bits * margins.get("margin", 0.0))
     spread = f", {_range(interval, 3, sign=True)}" if interval else ""
     return {
         "against": name.lower(),
@@ -118,7 +118,7 @@ def _pair(
         "low": signed(interval[0]) if interval else None,
         "high": signed(interval[1]) if interval else None,
         "verdict": verdict,
-        "told": told,
+        "words": words,
         "chart": difference(value, interval, f"candidate less {name.lower()}: {signed(value)} bits per byte{spread}"),
         "families": pair.get("families"),
         "conversations": pair.get("conversations"),
@@ -140,7 +140,7 @@ def _verdict(interval: tuple[float, float] | None, better_by: float, margin: flo
 
 
 def decision(run: Run) -> dict[str, Any] | None:
-    """What was decided, every gate with what was measured, the model itself and the one it was judged against."""
+    """Return the decision, every gate with its measurement, the model, and the champion that it was compared with."""
     found, model, champion = run.get("decision") or {}, run.get("model") or {}, run.get("champion") or {}
     if not found and not model.get("name"):
         return None
@@ -148,10 +148,10 @@ def decision(run: Run) -> dict[str, Any] | None:
         ("Model", _named(model)),
         (
             "Role",
-            {"champion": "champion: in use", "challenger": "challenger: kept beside it"}.get(model.get("alias", "")),
+            {"champion": "champion", "challenger": "challenger"}.get(model.get("alias", "")),
         ),
-        ("Judged against", _named(champion)),
-        ("In use since", moment(champion["since"]) if champion.get("since") else None),
+        ("Compared with", _named(champion)),
+        ("Promoted", moment(champion["since"]) if champion.get("since") else None),
         ("In the catalog", model.get("catalog")),
         ("Folder", model.get("folder")),
     ]

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from deskloop.contract.errors import ConfigError, DataError
-from deskloop.engine.expect import Result, build_docs, has_suite, validate
+from deskloop.engine.expect import Result, build_docs, validate
 from tests.expectations.tables import MODULES, good
 
 CANARY = "zebra4711"
@@ -196,9 +196,6 @@ def test_data_docs_are_rebuilt_from_stored_documents(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_refused(suites: Path) -> None:
-    assert has_suite("expectations.split")
-    assert not has_suite("expectations.nothing")
-    assert not has_suite("nowhere.at.all")
     table = good("split").table()
     with pytest.raises(ConfigError, match=r"no expectation suite 'expectations.nothing'"):
         validate("expectations.nothing", [table], FACTS)
