@@ -37,6 +37,13 @@ def share(column: str, least: float, description: str, most: float | None = None
     )
 
 
+def guarding(promise: str, *expectations: Any) -> list[Any]:
+    """Mark expectations as guards of a promise, so that no pipeline file can relax them."""
+    for expectation in expectations:
+        expectation.meta = {"promise": promise}
+    return list(expectations)
+
+
 def accounted() -> list[Any]:
     """P7, and ids: there are rows, each has its own id, and none of the step's rows vanished."""
     from great_expectations import expectations as gxe
@@ -44,7 +51,8 @@ def accounted() -> list[Any]:
     from expectations.custom import ExpectRetainedShareToBeAtLeast, ExpectRowsToBeAccountedFor
 
     facts = {name: {"$PARAMETER": name} for name in ("rows_in", "rows_out", "rejected", "added")}
-    return [
+    return guarding(
+        "P7",
         gxe.ExpectTableRowCountToBeBetween(min_value=1, description="At least one row is left", severity="critical"),
         gxe.ExpectColumnValuesToNotBeNull(column="row_id", description="Every row has an id", severity="critical"),
         gxe.ExpectColumnValuesToBeUnique(column="row_id", description="No two rows share an id", severity="critical"),
@@ -66,7 +74,7 @@ def accounted() -> list[Any]:
             description="The step kept at least half of its rows",
             severity="warning",
         ),
-    ]
+    )
 
 
 def readable() -> list[Any]:
@@ -76,7 +84,7 @@ def readable() -> list[Any]:
         at_least("characters", 1, "Every conversation has some text"),
         none_of("unknown_roles", "Every turn is by a customer, an agent or the system"),
         none_of("supervised_others", "Only turns of agents are marked to be learned"),
-        none_of("plain_keys", "Customers are known by keyed hashes only"),
+        *guarding("P1", none_of("plain_keys", "Customers are identified by keyed hashes only")),
     ]
 
 
@@ -93,7 +101,8 @@ def whole_placeholders() -> list[Any]:
     """P8: `entities` and the text agree on every placeholder."""
     from great_expectations import expectations as gxe
 
-    return [
+    return guarding(
+        "P8",
         gxe.ExpectColumnPairValuesToBeEqual(
             column_A="placeholders",
             column_B="entities",
@@ -106,7 +115,7 @@ def whole_placeholders() -> list[Any]:
             description="Every listed entity is as long as its placeholder",
             severity="critical",
         ),
-    ]
+    )
 
 
 def clean() -> list[Any]:
@@ -126,24 +135,27 @@ def together(bound: float = 0.3) -> list[Any]:
     from expectations.custom import ExpectGroupsToStayTogether, ExpectLargestGroupToBeBounded
 
     return [
-        gxe.ExpectColumnValuesToNotBeNull(
-            column="family", description="Every row belongs to a family", severity="critical"
-        ),
-        gxe.ExpectColumnValuesToNotBeNull(column="split", description="Every row has a split", severity="critical"),
-        gxe.ExpectColumnValuesToBeInSet(
-            column="split",
-            value_set=list(SPLITS),
-            description="A split is train, validation or test",
-            severity="critical",
-        ),
-        ExpectGroupsToStayTogether(
-            group="family", within="split", description="No family is in two splits", severity="critical"
-        ),
-        ExpectGroupsToStayTogether(
-            group="conversation_id",
-            within="split",
-            description="No conversation is in two splits",
-            severity="critical",
+        *guarding(
+            "P2",
+            gxe.ExpectColumnValuesToNotBeNull(
+                column="family", description="Every row belongs to a family", severity="critical"
+            ),
+            gxe.ExpectColumnValuesToNotBeNull(column="split", description="Every row has a split", severity="critical"),
+            gxe.ExpectColumnValuesToBeInSet(
+                column="split",
+                value_set=list(SPLITS),
+                description="A split is train, validation or test",
+                severity="critical",
+            ),
+            ExpectGroupsToStayTogether(
+                group="family", within="split", description="No family is in two splits", severity="critical"
+            ),
+            ExpectGroupsToStayTogether(
+                group="conversation_id",
+                within="split",
+                description="No conversation is in two splits",
+                severity="critical",
+            ),
         ),
         ExpectLargestGroupToBeBounded(
             group="family",
@@ -160,11 +172,12 @@ def distinct_wording() -> list[Any]:
 
     from expectations.custom import ExpectGroupsToStayTogether
 
-    return [
+    return guarding(
+        "P2",
         ExpectGroupsToStayTogether(
             group="wording", within="split", description="No two splits hold the same words", severity="critical"
         ),
         gxe.ExpectColumnValuesToBeUnique(
             column="wording", description="No two conversations are word for word the same", severity="warning"
         ),
-    ]
+    )

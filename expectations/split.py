@@ -11,6 +11,7 @@ from expectations.promises import (
     EVALUATION,
     accounted,
     distinct_wording,
+    guarding,
     none_of,
     readable,
     teachable,
@@ -56,8 +57,8 @@ def suite() -> list[Any]:
             description="Training, validation and test each have a conversation",
             severity="critical",
         ),
-        none_of("generated_evaluation", "Validation and test hold logged conversations only"),
-        none_of("repeated_evaluation", "No conversation counts twice in validation or test"),
+        *guarding("P3", none_of("generated_evaluation", "Validation and test hold logged conversations only")),
+        *guarding("P3", none_of("repeated_evaluation", "No conversation counts twice in validation or test")),
         gxe.ExpectColumnSumToBeBetween(
             column="test",
             min_value=50,

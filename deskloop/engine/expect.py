@@ -1,4 +1,4 @@
-"""Run a dataset's expectation suite with Great Expectations, and build Data Docs; never keep a value of the data.
+"""Run a dataset's expectation suite with Great Expectations, and build Data Docs; no value of the data is kept.
 
 A suite is a module with two functions (see `expectations/`): `measure(table)` turns rows into scalars such as counts,
 so that no text reaches Great Expectations at all, and `suite()` lists real expectations. What comes back is stripped
@@ -8,15 +8,10 @@ to numbers: a result may be logged, stored in the catalog and shown.
     build_docs({"scrub": validation.document}, Path("reports/run-1/data_docs"))
 """
 
-import functools
 import importlib
-import logging
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from urllib.parse import quote
 
@@ -25,6 +20,7 @@ import pyarrow as pa
 
 from deskloop.contract.errors import DataError
 from deskloop.engine.validation import Result, Validation, validation_of
+from deskloop.pipeline.expectations import Declared, apply, great_expectations, silenced
 from deskloop.pipeline.extensions import suite_of
 
 __all__ = ["Result", "Validation", "build_docs", "great_expectations", "validate"]
@@ -33,24 +29,27 @@ __all__ = ["Result", "Validation", "build_docs", "great_expectations", "validate
 RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0}
 
 
-def validate(module: str, tables: Iterable[pa.Table], facts: Mapping[str, float]) -> Validation:
-    """Measure the batches of a dataset and hold them against its suite.
+def validate(
+    module: str, tables: Iterable[pa.Table], facts: Mapping[str, float], declared: Sequence[Declared] = ()
+) -> Validation:
+    """Measure the batches of a dataset and validate them against its suite.
 
     Args:
         module: dotted name of the suite's module, e.g. `expectations.scrubbed`.
         tables: (n, the dataset's schema) each, at least one, which may have no rows. One batch is in memory at a
             time besides the scalars.
-        facts: what the rows themselves do not say: `rows_in`, `rows_out`, `rejected`, `added` of the step, and
+        facts: figures that the rows do not contain: `rows_in`, `rows_out`, `rejected`, `added` of the step, and
             `max_length` (tokens) for encoded rows.
+        declared: the expectations that the pipeline file adds to the suite or relaxes.
     Raises:
-        ConfigError: there is no such module, or it has no `measure` and `suite`.
+        ConfigError: there is no such module, it has no `measure` and `suite`, or a declared expectation is invalid.
         DataError: no batch at all, or a fact is missing that the suite needs: an expectation is never skipped.
     """
     suite = suite_of(module)
     frame = _measured(module, suite.measure, tables)
     gx = great_expectations()
-    with _quiet():
-        expectations = suite.suite()
+    with silenced():
+        expectations = apply(suite.suite(), declared, list(frame.columns))
         _require_facts(module, expectations, facts)
         source = _new_context({}).data_sources.add_pandas("deskloop").add_dataframe_asset(module)
         batch = source.add_batch_definition_whole_dataframe(module).get_batch({"dataframe": frame})
@@ -76,7 +75,7 @@ def build_docs(validations: Mapping[str, Mapping[str, Any]], folder: Path, run_i
     load = importlib.import_module("great_expectations.core.expectation_validation_result")
     identifiers = importlib.import_module("great_expectations.data_context.types.resource_identifiers")
     run = importlib.import_module("great_expectations.core.run_identifier").RunIdentifier(run_name=run_id)
-    with _quiet():
+    with silenced():
         context = _new_context({"deskloop": _site(folder)})
         for step, document in validations.items():
             # The pages are rendered by the classes of the expectations, which making the suite registers.
@@ -110,16 +109,6 @@ def _list_pages(folder: Path) -> None:
     index.write_text(index.read_text("utf-8").replace("</body>", f"<ul>{links}</ul></body>"), "utf-8")
 
 
-@functools.cache
-def great_expectations() -> ModuleType:
-    """The library, imported on first use (about 2 s) and silenced: its log messages quote cells."""
-    logger = logging.getLogger("great_expectations")
-    logger.propagate = False
-    logger.addHandler(logging.NullHandler())
-    with _quiet():
-        return importlib.import_module("great_expectations")
-
-
 def _new_context(sites: Mapping[str, Any]) -> Any:
     """A context in memory, with no progress bars; making one takes 3 ms, and a fresh one holds no earlier data."""
     base = importlib.import_module("great_expectations.data_context.types.base")
@@ -130,14 +119,6 @@ def _new_context(sites: Mapping[str, Any]) -> Any:
         analytics_enabled=False,
     )
     return great_expectations().get_context(mode="ephemeral", project_config=config)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No warnings: the library's own deprecations are nobody's business here, and others may quote cells."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _measured(module: str, measure: Callable[[pa.Table], pa.Table], tables: Iterable[pa.Table]) -> pd.DataFrame:

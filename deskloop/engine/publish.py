@@ -128,7 +128,10 @@ def measure_some(store: Store, job: Job, measure: Measure, parents: Sequence[Ver
 
 
 def validate(store: Store, step: Step, versions: Sequence[Version]) -> list[Version]:
-    """Run the step's suite on the rows that are about to be published; returns the versions with the results in them.
+    """Run the suite of a step on its rows, with the expectations that the pipeline file declares.
+
+    Returns:
+        The versions with the results in them.
 
     Raises:
         ExpectationError: a critical expectation failed.
@@ -140,18 +143,28 @@ def validate(store: Store, step: Step, versions: Sequence[Version]) -> list[Vers
     facts = {name: getattr(first, name) for name in ("rows_in", "rows_out", "rejected", "added")}
     measured = {name: value for name, value in first.details.items() if isinstance(value, int | float)}
     rows = (batch for one in versions for batch in store.batches(one.zone, one.dataset, one.delta_version))
-    some: chain[pa.Table] = chain([step.stage.schema.empty_table()], rows)
-    validation = expect.validate(step.stage.suite, some, {**options, **measured, **facts})
+    tables: chain[pa.Table] = chain([step.stage.schema.empty_table()], rows)
+    validation = expect.validate(step.stage.suite, tables, {**options, **measured, **facts}, step.expect)
     if validation.critical:
-        told = "; ".join(_failure(result) for result in validation.critical)
-        told += f" (measured: {first.details['told']})" if "told" in first.details else ""
+        failures = "; ".join(_failure(result) for result in validation.critical)
+        failures += f" (measured: {first.details['told']})" if "told" in first.details else ""
+        if first.version:
+            raise ExpectationError(
+                f"step {step.name!r}: {first.name}, which is published, fails a critical expectation: {failures}. "
+                "Correct the data, or change `expect` of the step"
+            )
         raise ExpectationError(
-            f"step {step.name!r} left data that fails a critical expectation, so it was not published: {told}. "
+            f"step {step.name!r} left data that fails a critical expectation, so it was not published: {failures}. "
             f"The last published version remains the current one."
         )
     results = [asdict(result) for result in validation.results]
-    details = {"validation": validation.document}
-    return [replace(one, expectations=results, details=one.details | details) for one in versions]
+    details = {"validation": validation.document, "expect": declared_by(step)}
+    return [replace(version, expectations=results, details=version.details | details) for version in versions]
+
+
+def declared_by(step: Step) -> list[dict[str, Any]]:
+    """Return the expectations that the pipeline file declares for a step, in the types of JSON."""
+    return [declaration.model_dump(mode="json") for declaration in step.expect]
 
 
 def _failure(result: expect.Result) -> str:

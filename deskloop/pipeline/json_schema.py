@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from deskloop.contract.stage import Stage, StageConfig
+from deskloop.contract.stage import DataStage, Stage, StageConfig
+from deskloop.pipeline.expectations import Added, Relaxed
 from deskloop.pipeline.load import STEP_NAME
 from deskloop.pipeline.pipeline import Settings
 
@@ -26,6 +27,8 @@ def pipeline_schema(stages: Mapping[str, Stage]) -> dict[str, Any]:
         entries.append(_entry({name: options(stage.config)}, name, stage.summary))
         step = {"type": "string", "pattern": f"^{STEP_NAME.pattern}$"}
         full = {"stage": {"const": name}, "name": step, "inputs": INPUTS, "with": options(stage.config)}
+        if isinstance(stage, DataStage):
+            full["expect"] = {"type": "array", "items": {"anyOf": [options(Added), options(Relaxed)]}}
         entries.append(_entry(full, "stage", stage.summary))
     top = Settings.model_json_schema()
     top["properties"]["steps"] = {"type": "array", "minItems": 1, "items": {"anyOf": entries}}

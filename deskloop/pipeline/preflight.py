@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.stage import Context
+from deskloop.pipeline.expectations import expectation_problems
 from deskloop.pipeline.extensions import extension_problems
 from deskloop.pipeline.pipeline import Pipeline, Step
 
@@ -17,7 +18,7 @@ def preflight(pipeline: Pipeline, steps: Sequence[Step]) -> None:
     """
     refused: list[ConfigError] = []
     for step in steps:
-        if problems := extension_problems(step.stage):
+        if problems := extension_problems(step.stage) or expectation_problems(step.stage, step.expect):
             refused.append(ConfigError(problems, f"steps.{step.name}"))
         if step.stage.check is not None:
             try:

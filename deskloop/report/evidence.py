@@ -46,6 +46,7 @@ def _result(result: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": "good" if passed else "bad" if severity == "critical" else "warn",
         "unexpected": None if unexpected is None else number(unexpected),
         "rows": None if rows is None else number(rows),
+        "relaxed": result.get("relaxed") or None,
         "observed": None if result.get("observed") is None else observed(result["observed"]),
     }
 

@@ -121,7 +121,7 @@ BREAKS: dict[str, Callable[[Data], None]] = {
     NO_TEXT: each_turn(wordless),
     "Every turn is by a customer, an agent or the system": turn("bot", "Hello."),
     "Only turns of agents are marked to be learned": turn("system", "Note.", supervise=True),
-    "Customers are known by keyed hashes only": cell("customer_keys", ["c-17"]),
+    "Customers are identified by keyed hashes only": cell("customer_keys", ["c-17"]),
     "No two rows are the same conversation": cell("conversation_id", "HD-1"),
     "What is read in was said by people, not generated": cell("origin", "synthetic"),
     "Dates lie between 1990 and 2100; others were read in the wrong unit": cell("started_at", OLD),
