@@ -1,19 +1,15 @@
-"""Run a dataset's expectation suite with Great Expectations, and build Data Docs; no value of the data is kept.
+"""Run a dataset's expectation suite with Great Expectations; no value of the data is kept.
 
 A suite is a module with two functions (see `expectations/`): `measure(table)` turns rows into scalars such as counts,
 so that no text reaches Great Expectations at all, and `suite()` lists real expectations. What comes back is stripped
 to numbers: a result may be logged, stored in the catalog and shown.
 
     validation = validate("expectations.scrubbed", batches, {"rows_in": 100, "rows_out": 98, "rejected": 2, "added": 0})
-    build_docs({"scrub": validation.document}, Path("reports/run-1/data_docs"))
 """
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 import pyarrow as pa
@@ -23,7 +19,7 @@ from deskloop.engine.validation import Result, Validation, validation_of
 from deskloop.pipeline.expectations import Declared, apply, great_expectations, silenced
 from deskloop.pipeline.extensions import suite_of
 
-__all__ = ["Result", "Validation", "build_docs", "great_expectations", "validate"]
+__all__ = ["Result", "Validation", "great_expectations", "validate"]
 
 # BASIC counts what is unexpected; a partial list of length 0 keeps its values from being collected.
 RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0}
@@ -51,7 +47,7 @@ def validate(
     with silenced():
         expectations = apply(suite.suite(), declared, list(frame.columns))
         _require_facts(module, expectations, facts)
-        source = _new_context({}).data_sources.add_pandas("deskloop").add_dataframe_asset(module)
+        source = new_context({}).data_sources.add_pandas("deskloop").add_dataframe_asset(module)
         batch = source.add_batch_definition_whole_dataframe(module).get_batch({"dataframe": frame})
         outcome = batch.validate(
             gx.ExpectationSuite(name=module, expectations=expectations),
@@ -61,56 +57,8 @@ def validate(
     return validation_of(module, expectations, outcome.to_json_dict(), len(frame))
 
 
-def build_docs(validations: Mapping[str, Mapping[str, Any]], folder: Path, run_id: str = "run") -> Path:
-    """Great Expectations' Data Docs of a run: a page for each step, and an index.
-
-    Args:
-        validations: step name to the `document` of its validation, just made or read from the catalog.
-        folder: becomes the site; an earlier one in it is replaced.
-        run_id: shown as the run's name.
-    Returns:
-        The site's `index.html`.
-    """
-    gx = great_expectations()
-    load = importlib.import_module("great_expectations.core.expectation_validation_result")
-    identifiers = importlib.import_module("great_expectations.data_context.types.resource_identifiers")
-    run = importlib.import_module("great_expectations.core.run_identifier").RunIdentifier(run_name=run_id)
-    with silenced():
-        context = _new_context({"deskloop": _site(folder)})
-        for step, document in validations.items():
-            # The pages are rendered by the classes of the expectations, which making the suite registers.
-            expectations = suite_of(document["suite_name"]).suite()
-            context.suites.add(gx.ExpectationSuite(name=step, expectations=expectations))
-            result = load.expectationSuiteValidationResultSchema.load({**document, "suite_name": step})
-            result.meta["run_id"] = run
-            name = identifiers.ExpectationSuiteIdentifier(step)
-            context.validation_results_store.set(identifiers.ValidationResultIdentifier(name, run, step), result)
-        context.build_data_docs()
-    for animation in (folder / "static" / "images").glob("*.gif"):
-        animation.unlink()  # 3 MB of tutorial that no page shows
-    _list_pages(folder)
-    return folder / "index.html"
-
-
-def _site(folder: Path) -> dict[str, Any]:
-    return {
-        "class_name": "SiteBuilder",
-        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder.resolve())},
-        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-        "show_how_to_buttons": False,
-    }
-
-
-def _list_pages(folder: Path) -> None:
-    """Add plain links to the index: its own table is drawn by scripts from another host, so offline it stays empty."""
-    pages = sorted(page.relative_to(folder).as_posix() for page in (folder / "validations").rglob("*.html"))
-    links = "".join(f'<li><a href="{quote(page)}">{escape(Path(page).stem)}</a></li>' for page in pages)
-    index = folder / "index.html"
-    index.write_text(index.read_text("utf-8").replace("</body>", f"<ul>{links}</ul></body>"), "utf-8")
-
-
-def _new_context(sites: Mapping[str, Any]) -> Any:
-    """A context in memory, with no progress bars; making one takes 3 ms, and a fresh one holds no earlier data."""
+def new_context(sites: Mapping[str, Any]) -> Any:
+    """Return a context in memory, without progress bars; making one takes 3 ms, and a new one has no earlier data."""
     base = importlib.import_module("great_expectations.data_context.types.base")
     config = base.DataContextConfig(
         store_backend_defaults=base.InMemoryStoreBackendDefaults(),

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from deskloop.contract.errors import DamageError
-from deskloop.engine import expect
+from deskloop.engine.data_docs import build_docs
 from deskloop.report.run_document import summarize
 from deskloop.run.session import Run
 
@@ -31,7 +31,7 @@ def conclude(run: Run, error: str | None = None) -> dict[str, Any]:
     }
     document["data_docs"] = None
     if documents:
-        index = expect.build_docs(documents, folder / "data_docs", run.id)
+        index = build_docs(documents, folder / "data_docs", run.id)
         document["data_docs"] = str(index.relative_to(folder))
     page = folder / "index.html"
     stages = {step.stage.name: step.stage for step in run.pipeline.steps}

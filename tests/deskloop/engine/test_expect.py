@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 import textwrap
@@ -14,9 +15,11 @@ import pyarrow as pa
 import pytest
 
 from deskloop.contract.errors import ConfigError, DataError
-from deskloop.engine.expect import Result, build_docs, validate
+from deskloop.engine.data_docs import build_docs
+from deskloop.engine.expect import Result, validate
 from tests.expectations.tables import MODULES, good
 
+REMOTE = re.compile(r"""(?:src|href|url|@import)[=(\s]*["']?(?:https?:)?//[^"'\s>]*|<script""")
 CANARY = "zebra4711"
 FACTS = {"rows_in": 3, "rows_out": 3, "rejected": 0, "added": 0}
 
@@ -178,7 +181,7 @@ def test_data_docs_are_rebuilt_from_stored_documents(tmp_path: Path) -> None:
     script = """
         import json, sys
         from pathlib import Path
-        from deskloop.engine.expect import build_docs
+        from deskloop.engine.data_docs import build_docs
         folder = Path(sys.argv[1])
         documents = {"dedupe": json.loads((folder / "document.json").read_text())}
         build_docs(documents, folder / "docs", "run-1")
@@ -190,6 +193,10 @@ def test_data_docs_are_rebuilt_from_stored_documents(tmp_path: Path) -> None:
     page = pages[0].read_text()
     assert "No family is in two splits" in page
     assert "Traceback" not in page
+    hosts = [found for file in (tmp_path / "docs").rglob("*.html") for found in REMOTE.findall(file.read_text())]
+    assert hosts == []
+    assert {file.suffix for file in (tmp_path / "docs").rglob("*") if file.is_file()} == {".html"}
+    assert page.count('<i class="fas fa-check-circle') == document["statistics"]["successful_expectations"]
     index = (tmp_path / "docs" / "index.html").read_text()
     assert f'<a href="{pages[0].relative_to(tmp_path / "docs").as_posix()}">dedupe</a>' in index
     assert str(tmp_path) not in _kept(tmp_path / "docs").replace(str(tmp_path / "docs"), "")
