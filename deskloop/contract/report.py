@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 Document = dict[str, Any]  # the document of a run, in the types of JSON
+# Names that the page uses itself.
+RESERVED = frozenset({
+    "absent", "comparison", "decision", "environment", "expectations", "found", "funnel", "lineage", "parts",
+    "pipeline", "replies", "run", "section", "sections", "summary", "template", "training",
+})  # fmt: skip
 
 
 def _none(_: Document) -> list[Any]:

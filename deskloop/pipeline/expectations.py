@@ -151,6 +151,6 @@ def _added(declaration: Added, columns: Sequence[str]) -> Any:
     words = {"description": declaration.description} if declaration.description else {}
     try:
         return kind(**declaration.arguments, **words, severity=declaration.severity)
-    except ValueError as error:
-        details = error.errors() if callable(getattr(error, "errors", None)) else [{"loc": (), "msg": "invalid"}]
+    except ValueError as error:  # Pydantic's, of a version that has no type here
+        details: list[dict[str, Any]] = getattr(error, "errors", lambda: [{"loc": (), "msg": "invalid arguments"}])()
         raise ConfigError([f"with.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in details]) from None

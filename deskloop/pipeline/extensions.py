@@ -4,10 +4,11 @@ A module is imported when it is first needed; `extension_problems` finds out bef
 """
 
 import importlib
+from collections.abc import Iterable
 from types import ModuleType
 
 from deskloop.contract.errors import ConfigError
-from deskloop.contract.report import Report
+from deskloop.contract.report import RESERVED, Report
 from deskloop.contract.stage import DataStage, Stage
 
 
@@ -57,6 +58,20 @@ def extension_problems(stage: Stage) -> list[str]:
             load()
         except ConfigError as error:
             problems += error.problems
+    return problems
+
+
+def section_problems(stages: Iterable[Stage]) -> list[str]:
+    """Return the sections of complete stages whose names are not unique in the page."""
+    owners = dict.fromkeys(RESERVED, "the page itself")
+    problems = []
+    for stage in {stage.name: stage for stage in stages}.values():
+        report = report_of(stage)
+        for section in report.sections if report else ():
+            if section.name in owners:
+                owner = owners[section.name]
+                problems.append(f"the report module {stage.report!r} has a section {section.name!r}, as has {owner}")
+            owners[section.name] = f"that of {stage.name!r}"
     return problems
 
 

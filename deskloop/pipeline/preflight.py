@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.stage import Context
 from deskloop.pipeline.expectations import expectation_problems
-from deskloop.pipeline.extensions import extension_problems
+from deskloop.pipeline.extensions import extension_problems, section_problems
 from deskloop.pipeline.pipeline import Pipeline, Step
 
 
@@ -25,6 +25,8 @@ def preflight(pipeline: Pipeline, steps: Sequence[Step]) -> None:
                 step.stage.check(step.config, Context(step=step.name, folder=str(pipeline.folder)))
             except ConfigError as error:
                 refused.append(error)
+    if not refused and (problems := section_problems(step.stage for step in pipeline.steps)):
+        raise ConfigError(problems, str(pipeline.file))
     if len(refused) == 1:
         raise refused[0]
     if refused:

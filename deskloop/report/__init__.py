@@ -19,6 +19,7 @@ from deskloop.contract.report import Report, Section
 from deskloop.contract.stage import DataStage, Stage
 from deskloop.pipeline.extensions import report_of
 from deskloop.report import words
+from deskloop.report.dag import dag
 from deskloop.report.data import funnel
 from deskloop.report.evidence import environment, expectations, lineage
 from deskloop.report.model import comparison, decision, replies, training
@@ -31,6 +32,7 @@ MODEL = (
     Section("decision", "What was decided", "Decision", decision),
     Section("replies", "What the models answer", "Replies", replies),
 )
+PIPELINE = Section("pipeline", "The steps of the pipeline", "Pipeline", dag)
 EVIDENCE = (
     Section("expectations", "What was expected of the data", "Expectations", expectations),
     Section("lineage", "What was made from what", "Lineage", lineage),
@@ -62,7 +64,12 @@ def render(run: dict[str, Any], stages: Mapping[str, Stage]) -> str:
         summary=summary(run, stages, list(reports.values())),
         parts={part: [section for section in sections if section.name in rows] for part, sections in parts.items()},
         found=rows.keys(),
-        absent=[section.label for part in parts.values() for section in part if section.name not in rows],
+        absent=[
+            section.label
+            for part in parts.values()
+            for section in part
+            if section.name not in rows and section is not PIPELINE
+        ],
     )
 
 
@@ -71,7 +78,7 @@ def sections_of(stages: Mapping[str, Stage], reports: Mapping[str, Report]) -> d
     conversations = Section("funnel", "Where every conversation went", "Conversations", partial(funnel, stages=stages))
     data = [one for name, report in reports.items() if isinstance(stages[name], DataStage) for one in report.sections]
     model = [one for name, report in reports.items() for one in report.sections if one not in data]
-    return {"The data": (conversations, *data), "The model": (*MODEL, *model), "The evidence": EVIDENCE}
+    return {"The data": (PIPELINE, conversations, *data), "The model": (*MODEL, *model), "The evidence": EVIDENCE}
 
 
 def _present(cell: Any) -> Any:

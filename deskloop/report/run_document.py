@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deskloop import __version__
-from deskloop.contract.stage import EvaluationStage, ModelStage, PromotionStage, Stage
+from deskloop.contract.stage import DataStage, EvaluationStage, ModelStage, PromotionStage, Stage
 from deskloop.engine.engine import Made
 from deskloop.models import Registry
 from deskloop.models.figures import candidates_of, figures_for
@@ -18,6 +18,8 @@ from deskloop.pipeline.extensions import report_of
 from deskloop.pipeline.pipeline import Step
 from deskloop.run.session import Run
 from deskloop.store.catalog import Version
+
+KINDS = {DataStage: "dataset", ModelStage: "model", EvaluationStage: "evaluation", PromotionStage: "promotion"}
 
 
 def summarize(run: Run, error: str | None = None, counted: bool = True) -> dict[str, Any]:
@@ -38,6 +40,7 @@ def summarize(run: Run, error: str | None = None, counted: bool = True) -> dict[
         "seconds": round((datetime.now(UTC) - run.started_at).total_seconds(), 1),
         "steps": {name: _step(made) for name, made in run.entries.items()},
         **_models(run),
+        "graph": [_declared(step) for step in run.pipeline.steps],
         "lineage": [_lineage(version) for made in run.entries.values() for version in made.versions],
         "libraries": {key: value for made in run.entries.values() for key, value in made.versions[0].libraries.items()},
     }
@@ -46,6 +49,19 @@ def summarize(run: Run, error: str | None = None, counted: bool = True) -> dict[
             if report := report_of(step.stage):
                 document |= report.tally(run, made)
     return document
+
+
+def _declared(step: Step) -> dict[str, Any]:
+    """Return a step as the pipeline file declares it."""
+    kind = next(kind for shape, kind in KINDS.items() if isinstance(step.stage, shape))
+    inputs = [(port, reference) for port, references in step.inputs.items() for reference in references]
+    return {
+        "step": step.name,
+        "stage": step.stage.name,
+        "kind": kind,
+        "datasets": list(step.datasets.values()),
+        "inputs": [{"port": port, "step": one.step, "dataset": one.dataset} for port, one in inputs],
+    }
 
 
 def _of(run: Run, shape: type[Stage]) -> Iterator[tuple[Step, Made]]:

@@ -1,10 +1,12 @@
 """`expect:` of a step: adds an expectation to the suite of its stage, or relaxes one of the suite's."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from deskloop.contract.errors import ConfigError, ExpectationError
 from deskloop.pipeline.expectations import Added, Declared, Relaxed, apply, expectation_problems
@@ -140,3 +142,11 @@ def test_one_of_many_is_relaxed_and_the_others_are_as_before() -> None:
     relaxed = [one for one in applied if one.meta == {"relaxed": "one campaign"}]
     assert [one.severity for one in relaxed] == ["warning"]
     assert len(applied) == len(suite())
+
+
+def test_the_expectations_of_the_documentation_are_valid() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "stages.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.S)
+    for step in yaml.safe_load(block):
+        declared = [(Relaxed if "relax" in entry else Added)(**entry) for entry in step["expect"]]
+        assert expectation_problems(stages()[step["stage"]], declared) == []

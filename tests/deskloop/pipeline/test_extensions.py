@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deskloop.pipeline.extensions import extension_problems
+from deskloop.pipeline.extensions import extension_problems, section_problems
 from tasks import stages
 from tests.deskloop.toy import UPPER
 
@@ -71,3 +71,16 @@ def test_a_report_that_is_incomplete(folder: Path, report: str, told: str) -> No
 
 def test_all_problems_at_once(folder: Path) -> None:
     assert len(problems(folder, None, "REPORT = 1")) == 2
+
+
+def test_names_of_sections_are_unique(folder: Path) -> None:
+    assert section_problems(stages().values()) == []
+    assert problems(folder, SUITE, SECTION.replace("'x'", "'recall'")) == [
+        "the report module 'a_report' lacks the template recall.html; is it in the package data?"
+    ]
+    (folder / "recall.html").touch()
+    stage = replace(UPPER, report="a_report")
+    sys.modules.pop("a_report")
+    assert section_problems([stages()["scrub"], stage, stage]) == [
+        "the report module 'a_report' has a section 'recall', as has that of 'scrub'"
+    ]

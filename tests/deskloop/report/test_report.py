@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deskloop import report
+from deskloop.contract.report import RESERVED
 from deskloop.pipeline.extensions import report_of
 from tasks import stages
 
@@ -262,6 +263,12 @@ def test_the_least_run() -> None:
     page = Page(render(LEAST))
     assert not set(SECTIONS) & set(page.values("id"))
     assert "Nothing was read." in page.text()
+
+
+def test_the_names_that_the_page_uses_are_reserved() -> None:
+    used = {one.name for one in (report.PIPELINE, *report.MODEL, *report.EVIDENCE)} | {"funnel"}
+    assert used <= RESERVED
+    assert not RESERVED & {one.name for found in REPORTS.values() for one in found.sections}
 
 
 if __name__ == "__main__":

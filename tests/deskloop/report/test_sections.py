@@ -211,3 +211,13 @@ def test_replies_show_the_champion_only_where_there_is_one() -> None:
     text = text_of({"replies": alone, "metrics": {}})
     assert "Base (no text) Candidate Yes�." in text
     assert "Champion" not in text
+
+
+def test_steps_side_by_side_are_drawn_as_a_graph_and_a_chain_is_not() -> None:
+    page = render(RUN)
+    assert 'class="dag"' in page
+    assert page.count('<rect class="box"') == len(RUN["graph"]) == 16
+    assert "<title>normalize to dedupe</title>" in page
+    assert "base: <code>base</code>, train: <code>train_encoded</code>" in page
+    chain = [{"step": "a", "inputs": []}, {"step": "b", "inputs": [{"port": "rows", "step": "a", "dataset": "a"}]}]
+    assert 'id="pipeline"' not in render(RUN | {"graph": chain})
