@@ -23,7 +23,7 @@ def measure(table: pa.Table) -> pa.Table:
 
 
 def suite() -> list[Any]:
-    """The expectations on `balanced`."""
+    """Return the expectations on `balanced`."""
     from great_expectations import expectations as gxe
 
     from expectations.custom import ExpectGroupsToBeBalanced

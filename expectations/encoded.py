@@ -1,4 +1,4 @@
-"""Training windows: ids within the model's length, and labels where the loss must look and nowhere else (P9)."""
+"""Training windows: ids within the model's length, and labels exactly where the loss applies (P9)."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def measure(table: pa.Table) -> pa.Table:
 
 
 def suite() -> list[Any]:
-    """The expectations on all encoded splits together."""
+    """Return the expectations on all encoded splits together."""
     from great_expectations import expectations as gxe
 
     return [
@@ -45,7 +45,7 @@ def suite() -> list[Any]:
                 severity="critical",
             ),
         ),
-        at_least("supervised_tokens", 1, "Every window teaches at least one token"),
+        at_least("supervised_tokens", 1, "Every window has a token that the loss covers"),
         *guarding(
             "P9",
             gxe.ExpectColumnPairValuesToBeEqual(
@@ -57,12 +57,12 @@ def suite() -> list[Any]:
         ),
         *guarding("P9", none_of("other_labels", "A supervised label is the token itself")),
         *guarding(
-            "P9", none_of("supervised_first", "No window starts with a supervised token: the loss could not see it")
+            "P9", none_of("supervised_first", "No window starts with a supervised token, which the loss cannot cover")
         ),
-        at_least("supervised_bytes", 0, "Every window says how many bytes it is judged on"),
+        at_least("supervised_bytes", 0, "Every window records how many bytes it is evaluated on"),
         at_least("repeats", 1, "Every window is used at least once"),
         gxe.ExpectColumnValuesToBeBetween(
             column="weight", min_value=0, strict_min=True, description="Every weight is positive", severity="critical"
         ),
-        share("supervised_share", 0.05, "A twentieth of the tokens or more teach something"),
+        share("supervised_share", 0.05, "The loss covers a twentieth of the tokens or more"),
     ]

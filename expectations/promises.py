@@ -1,6 +1,6 @@
 """Expectations that several datasets share, by the promise that they guard.
 
-`critical` is what must never be published; `warning` is what a person should look at. Descriptions are what the
+A `critical` failure prevents publication; a `warning` is for a person to review. Descriptions are what the
 report shows, so they are in plain words. Each function returns fresh expectations for one suite.
 """
 
@@ -13,7 +13,7 @@ EVALUATION = SPLITS[1:]
 
 
 def at_least(column: str, least: float, description: str, severity: Severity = "critical", mostly: float = 1.0) -> Any:
-    """Every row (or the share `mostly` of them) has `least` or more of it."""
+    """Expect `least` or more in every row, or in the share `mostly` of them."""
     from great_expectations.expectations import ExpectColumnValuesToBeBetween
 
     return ExpectColumnValuesToBeBetween(
@@ -22,14 +22,14 @@ def at_least(column: str, least: float, description: str, severity: Severity = "
 
 
 def none_of(column: str, description: str, severity: Severity = "critical") -> Any:
-    """A count that is 0 in every row."""
+    """Expect 0 in every row."""
     from great_expectations.expectations import ExpectColumnValuesToBeBetween
 
     return ExpectColumnValuesToBeBetween(column=column, max_value=0, description=description, severity=severity)
 
 
 def share(column: str, least: float, description: str, most: float | None = None) -> Any:
-    """The mean of a column of 0 and 1 is within bounds; a warning."""
+    """Expect the mean of a column of 0 and 1 to be within bounds; a warning."""
     from great_expectations.expectations import ExpectColumnMeanToBeBetween
 
     return ExpectColumnMeanToBeBetween(
@@ -64,7 +64,7 @@ def accounted() -> list[Any]:
         ),
         ExpectRowsToBeAccountedFor(
             **facts,
-            description="Every row that came in went on or was rejected with a reason; none vanished",
+            description="Every input row is in the output or rejected with a reason",
             severity="critical",
         ),
         ExpectRetainedShareToBeAtLeast(
@@ -78,21 +78,21 @@ def accounted() -> list[Any]:
 
 
 def readable() -> list[Any]:
-    """A conversation is one: turns with text, by speakers that are known."""
+    """Return the expectations on every conversation: turns with text, by known roles."""
     return [
         at_least("turns", 1, "Every conversation has a turn"),
         at_least("characters", 1, "Every conversation has some text"),
         none_of("unknown_roles", "Every turn is by a customer, an agent or the system"),
-        none_of("supervised_others", "Only turns of agents are marked to be learned"),
+        none_of("supervised_others", "Only turns of agents are marked for the loss"),
         *guarding("P1", none_of("plain_keys", "Customers are identified by keyed hashes only")),
     ]
 
 
 def teachable() -> list[Any]:
-    """There is something to answer, and an answer to learn."""
+    """Return the expectations on a conversation to train on: a question and a reply."""
     return [
         at_least("customer_turns", 1, "Every conversation has words of a customer"),
-        at_least("supervised_turns", 1, "Every conversation has an agent's answer to learn"),
+        at_least("supervised_turns", 1, "Every conversation has an agent's reply to train on"),
         none_of("empty_turns", "No turn is empty"),
     ]
 
@@ -119,9 +119,9 @@ def whole_placeholders() -> list[Any]:
 
 
 def clean() -> list[Any]:
-    """P1: an independent look at what was left; warnings, since a long number may be an order's."""
+    """P1: an independent check of the scrubbed text; warnings, since a long number may be an order's."""
     return [
-        none_of("email_like", "Nothing in a text looks like an e-mail address", "warning"),
+        none_of("email_like", "No text holds anything like an e-mail address", "warning"),
         none_of("long_numbers", "No text holds a number of nine digits or more", "warning"),
         none_of("markup", "No text holds HTML tags or entities that may hide a value", "warning"),
         none_of("invisible", "No text holds invisible characters that may split a value", "warning"),

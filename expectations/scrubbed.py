@@ -26,7 +26,7 @@ def measure(table: pa.Table) -> pa.Table:
 
 
 def suite() -> list[Any]:
-    """The expectations on `scrubbed`."""
+    """Return the expectations on `scrubbed`."""
     from great_expectations import expectations as gxe
 
     from expectations.custom import ExpectNoTypeBelowItsFloor, ExpectRecallToBeAtLeast

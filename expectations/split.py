@@ -1,4 +1,4 @@
-"""Training, validation and test as one table: apart (P2), and judged on real conversations only (P3)."""
+"""Training, validation and test as one table: apart (P2), with real conversations only in evaluation (P3)."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def measure(table: pa.Table) -> pa.Table:
 
 
 def suite() -> list[Any]:
-    """The expectations on `train`, `validation` and `test` together."""
+    """Return the expectations on `train`, `validation` and `test` together."""
     from great_expectations import expectations as gxe
 
     return [

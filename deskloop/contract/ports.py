@@ -62,20 +62,20 @@ class Input(Protocol):
         """Everything that the step recorded besides rows: figures, the history of a training."""
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """Its rows, sorted by row_id."""
+        """Return its rows, sorted by row_id."""
 
     def folder(self) -> Path:
-        """A model's folder.
+        """Return a model's folder.
 
         Raises:
             DamageError: its files do not match their checksums.
         """
 
     def artifact(self) -> Mapping[str, bytes]:
-        """The artifact that its step used, by file name."""
+        """Return the artifact that its step used, by file name."""
 
     def parents(self) -> Sequence["Input"]:
-        """The versions that it was made from."""
+        """Return the versions that it was made from."""
 
 
 Inputs = Mapping[str, Sequence[Input]]  # port -> versions, in the order of the pipeline file

@@ -1,4 +1,4 @@
-"""Between an output on disk and its publication: count (P7), digest, measure, validate."""
+"""From an output on disk to its publication: count (P7), digest, measure, validate."""
 
 import hashlib
 import heapq
@@ -30,7 +30,7 @@ SHARED_LIBRARIES = ("deltalake", "pandas", "pyarrow")
 def describe_output(
     step: Step, parents: Sequence[Version], decision: Decision, kind: str, run: tuple[str, str]
 ) -> Version:
-    """The version of a model or of figures, without what it holds.
+    """Return the version of a model or of figures, without what it holds.
 
     Args:
         kind: see `Version.kind`.
@@ -64,7 +64,7 @@ def describe_output(
 def describe(
     store: Store, step: Step, parents: Sequence[Version], decision: Decision, outcome: Outcome, run: tuple[str, str]
 ) -> list[Version]:
-    """What is on disk now, as versions yet to be published.
+    """Return the step's tables on disk as versions that are yet to be published.
 
     Args:
         outcome: what this run worked on; the counts of a version are of the whole table.
@@ -101,7 +101,7 @@ def describe(
 
 
 def measure_some(store: Store, job: Job, measure: Measure, parents: Sequence[Version], size: int) -> dict[str, Any]:
-    """What the stage's `measure` says of some of the step's rows: of the whole table, also when it was extended.
+    """Return the figures of the stage's `measure` on a sample of the whole table, also when it was extended.
 
     The rows are chosen by a hash of seed, step and row id: a table that grew by a few keeps almost all of its sample.
 
@@ -176,7 +176,7 @@ def _failure(result: expect.Result) -> str:
 
 
 def _ids(store: Store, parents: Sequence[Version], out: Sequence[str] = ()) -> list[str]:
-    """Ids that a step was given: those of its parents, and of raw rows that have expired since.
+    """Return the ids of a step's input: those of its parents, and of raw rows that have expired since.
 
     Args:
         out: ids that it kept or rejected.

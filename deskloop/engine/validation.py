@@ -70,7 +70,7 @@ def _key(entry: Mapping[str, Any]) -> tuple[str, str | None]:
 
 
 def _stripped(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """One result with nothing left but the expectation itself (our code), numbers, and an exception's type."""
+    """Return one result with nothing left but the expectation itself (our code), numbers, and an exception's type."""
     error = _exception_type(entry["exception_info"])
     numbers = {key: value for key, value in entry["result"].items() if value is None or isinstance(value, int | float)}
     if "unexpected_percent" not in numbers:

@@ -13,7 +13,7 @@ from deskloop.contract.stage import DataStage, Stage
 
 
 def suite_of(name: str) -> ModuleType:
-    """The expectation suite of that dotted name: a module with `measure()` and `suite()`.
+    """Return the expectation suite of that dotted name: a module with `measure()` and `suite()`.
 
     Raises:
         ConfigError: it cannot be imported, or lacks a function.
@@ -26,7 +26,7 @@ def suite_of(name: str) -> ModuleType:
 
 
 def report_of(stage: Stage) -> Report | None:
-    """A stage's part of the report; None if it has none.
+    """Return a stage's part of the report; None if it has none.
 
     Raises:
         ConfigError: its module cannot be imported, has no `REPORT`, or a template is missing.

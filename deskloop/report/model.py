@@ -16,7 +16,7 @@ SPEAKERS = ("base", "candidate", "champion")
 
 
 def training(run: Run) -> dict[str, Any] | None:
-    """Curves of the losses, settings, and the size of the effort."""
+    """Return curves of the losses, settings, and the size of the effort."""
     trained = run.get("training")
     if not trained:
         return None
@@ -80,7 +80,7 @@ def comparison(run: Run) -> dict[str, Any] | None:
 
 
 def _model(name: str, found: Mapping[str, Any], most: float) -> dict[str, Any]:
-    """One model's row; `most` bits per byte fill the whole bar."""
+    """Return one model's row; `most` bits per byte fill the whole bar."""
     heading, note = MODELS.get(name, (title(name), ""))
     kind = name if name in SPEAKERS else "reference"
     bits, interval = found.get("bits_per_byte"), _interval(found, "bits_per_byte_")
@@ -106,7 +106,7 @@ def _model(name: str, found: Mapping[str, Any], most: float) -> dict[str, Any]:
 def _pair(
     pair: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]], margins: Mapping[str, float]
 ) -> dict[str, Any]:
-    """The candidate against one other model, and what the interval allows to say."""
+    """Return the candidate against one other model, and what its interval implies."""
     value, interval = float(pair["difference"]), _interval(pair, "")
     name = MODELS.get(pair.get("against", ""), (title(pair.get("against", "")), ""))[0]
     bits = metrics.get(pair.get("against", ""), {}).get("bits_per_byte") or 0.0
@@ -164,12 +164,12 @@ def decision(run: Run) -> dict[str, Any] | None:
 
 
 def _named(model: Mapping[str, Any]) -> str | None:
-    """Name and version of a registered model."""
+    """Return name and version of a registered model."""
     return " version ".join(str(model[key]) for key in ("name", "version") if key in model) or None
 
 
 def _gate(gate: Mapping[str, Any]) -> dict[str, Any]:
-    """One gate's row: a comparison in bits per byte, or a count that has a least value."""
+    """Return one gate's row: a comparison in bits per byte, or a count that has a least value."""
     name, interval, limit = gate.get("gate", ""), _interval(gate, ""), gate.get("threshold")
     needed = number(limit) if limit is not None else None
     compared = name.startswith(("better than", "not worse than"))
@@ -189,7 +189,7 @@ def _gate(gate: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _interval(found: Mapping[str, Any], prefix: str) -> tuple[float, float] | None:
-    """Low and high end, if both are there."""
+    """Return low and high end, if both are there."""
     low, high = found.get(f"{prefix}low"), found.get(f"{prefix}high")
     return (
         (float(low), float(high)) if low is not None and high is not None and _finite(low) and _finite(high) else None
@@ -205,7 +205,7 @@ def _finite(value: object) -> bool:
 
 
 def replies(run: Run) -> dict[str, Any] | None:
-    """Declared prompts with the reply of each model; a model that said nothing is shown as saying nothing."""
+    """Return declared prompts with the reply of each model; an empty reply is shown as such."""
     found = run.get("replies")
     if not found:
         return None

@@ -104,7 +104,7 @@ def notices(run: Run, reports: Sequence[Report]) -> list[dict[str, str]]:
 
 
 def _bits(run: Run, name: str) -> float | None:
-    """Bits per byte of one of the models, if it was evaluated."""
+    """Return bits per byte of one of the models, if it was evaluated."""
     return ((run.get("metrics") or {}).get(name) or {}).get("bits_per_byte")
 
 
