@@ -24,14 +24,14 @@ def measure(table: pa.Table) -> pa.Table:
 
 
 def suite() -> list[Any]:
-    """The expectations on `annotated`."""
+    """Return the expectations on `annotated`."""
     from great_expectations import expectations as gxe
 
     return [
         *accounted(),
         *readable(),
         *whole_placeholders(),
-        none_of("unsourced", "Every intent has a source and a confidence, and where there is none neither has a value"),
+        none_of("unsourced", "Every intent has a source and a confidence; without an intent, both are empty"),
         gxe.ExpectColumnValuesToBeInSet(
             column="intent_source",
             value_set=list(SOURCES),

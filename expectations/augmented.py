@@ -8,6 +8,7 @@ from expectations import measures
 from expectations.promises import (
     accounted,
     clean,
+    guarding,
     none_of,
     readable,
     share,
@@ -32,13 +33,13 @@ def measure(table: pa.Table) -> pa.Table:
 
 
 def suite() -> list[Any]:
-    """The expectations on `augmented`."""
+    """Return the expectations on `augmented`."""
     from expectations.custom import ExpectGroupsToStayTogether, ExpectValuesToOccurIn
 
     alike = {
         "family": "A copy is of its parent's family",
         "split": "A copy is in its parent's split",
-        "agent_words": "A copy has the very words of its parent's agent",
+        "agent_words": "A copy has the same words of the agent as its parent",
         "placeholders": "A copy has as many placeholders as its parent",
     }
     return [
@@ -47,14 +48,17 @@ def suite() -> list[Any]:
         *teachable(),
         *whole_placeholders(),
         *together(),
-        none_of("misplaced", "Generated copies are in training only"),
-        none_of("parentless", "Every generated copy names the conversation it was made from"),
-        ExpectValuesToOccurIn(
-            column="parent_id", other="row_id", description="Every copy's parent is there", severity="critical"
-        ),
-        *(
-            ExpectGroupsToStayTogether(group="original", within=column, description=told, severity="critical")
-            for column, told in alike.items()
+        *guarding("P3", none_of("misplaced", "Generated copies are in training only")),
+        *guarding("P3", none_of("parentless", "Every generated copy names the conversation it was made from")),
+        *guarding(
+            "P2",
+            ExpectValuesToOccurIn(
+                column="parent_id", other="row_id", description="Every copy's parent is there", severity="critical"
+            ),
+            *(
+                ExpectGroupsToStayTogether(group="original", within=column, description=text, severity="critical")
+                for column, text in alike.items()
+            ),
         ),
         share("generated", 0, "At most half of the rows are generated", most=0.5),
         *clean(),

@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 
 from expectations import measures
-from expectations.promises import accounted, at_least, none_of, readable, together
+from expectations.promises import accounted, at_least, guarding, none_of, readable, together
 
 MAX_RATIO = 10  # of what the largest and the smallest intent count in training
 
@@ -23,7 +23,7 @@ def measure(table: pa.Table) -> pa.Table:
 
 
 def suite() -> list[Any]:
-    """The expectations on `balanced`."""
+    """Return the expectations on `balanced`."""
     from great_expectations import expectations as gxe
 
     from expectations.custom import ExpectGroupsToBeBalanced
@@ -32,9 +32,11 @@ def suite() -> list[Any]:
         *accounted(),
         *readable(),
         *together(),
-        none_of("generated_evaluation", "Validation and test hold logged conversations only"),
-        none_of("repeated_evaluation", "No conversation counts twice in validation or test"),
-        none_of("weighted_evaluation", "No conversation in validation or test has a weight other than 1"),
+        *guarding("P3", none_of("generated_evaluation", "Validation and test hold logged conversations only")),
+        *guarding("P3", none_of("repeated_evaluation", "No conversation counts twice in validation or test")),
+        *guarding(
+            "P3", none_of("weighted_evaluation", "No conversation in validation or test has a weight other than 1")
+        ),
         at_least("repeats", 1, "Every conversation is used at least once"),
         gxe.ExpectColumnValuesToBeBetween(
             column="weight", min_value=0, strict_min=True, description="Every weight is positive", severity="critical"

@@ -1,4 +1,4 @@
-"""Expectations that Great Expectations does not come with: about groups, splits and rows that went missing.
+"""Expectations that Great Expectations does not include: about groups, splits and missing rows.
 
 Each is a real one, registered by its class: it works in any suite, result store and Data Docs. All of them compare
 an aggregate and show nothing else. Import this module inside `suite()`: it loads the whole library (about 2 s).
@@ -202,7 +202,7 @@ class ValuesAbsent(TableMetricProvider):
 
 
 class GroupRatio(TableMetricProvider):
-    """What the largest group of training rows counts over what the smallest counts; 1 where there is no group."""
+    """The ratio of the largest to the smallest group of training rows, by weight; 1 where there is no group."""
 
     metric_name = "table.group_ratio"
     value_keys = ("group", "within")

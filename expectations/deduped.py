@@ -23,7 +23,7 @@ def measure(table: pa.Table) -> pa.Table:
 
 
 def suite() -> list[Any]:
-    """The expectations on `deduped`."""
+    """Return the expectations on `deduped`."""
     from expectations.custom import ExpectEvaluatedLabelsToBeTrained
 
     return [

@@ -1,4 +1,4 @@
-"""Training windows: ids within the model's length, and labels where the loss must look and nowhere else (P9)."""
+"""Training windows: ids within the model's length, and labels exactly where the loss applies (P9)."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations import measures
-from expectations.promises import accounted, at_least, none_of, share, together
+from expectations.promises import accounted, at_least, guarding, none_of, share, together
 
 
 def measure(table: pa.Table) -> pa.Table:
@@ -23,7 +23,7 @@ def measure(table: pa.Table) -> pa.Table:
 
 
 def suite() -> list[Any]:
-    """The expectations on all encoded splits together."""
+    """Return the expectations on all encoded splits together."""
     from great_expectations import expectations as gxe
 
     return [
@@ -36,25 +36,33 @@ def suite() -> list[Any]:
             description="No window is longer than the model is trained on",
             severity="critical",
         ),
-        gxe.ExpectColumnPairValuesToBeEqual(
-            column_A="tokens",
-            column_B="labels",
-            description="Every token has a label",
-            severity="critical",
+        *guarding(
+            "P9",
+            gxe.ExpectColumnPairValuesToBeEqual(
+                column_A="tokens",
+                column_B="labels",
+                description="Every token has a label",
+                severity="critical",
+            ),
         ),
-        at_least("supervised_tokens", 1, "Every window teaches at least one token"),
-        gxe.ExpectColumnPairValuesToBeEqual(
-            column_A="supervised_tokens",
-            column_B="supervised_labels",
-            description="The count of supervised tokens is that of the labels",
-            severity="critical",
+        at_least("supervised_tokens", 1, "Every window has a token that the loss covers"),
+        *guarding(
+            "P9",
+            gxe.ExpectColumnPairValuesToBeEqual(
+                column_A="supervised_tokens",
+                column_B="supervised_labels",
+                description="The count of supervised tokens is that of the labels",
+                severity="critical",
+            ),
         ),
-        none_of("other_labels", "A supervised label is the token itself"),
-        none_of("supervised_first", "No window starts with a supervised token: the loss could not see it"),
-        at_least("supervised_bytes", 0, "Every window says how many bytes it is judged on"),
+        *guarding("P9", none_of("other_labels", "A supervised label is the token itself")),
+        *guarding(
+            "P9", none_of("supervised_first", "No window starts with a supervised token, which the loss cannot cover")
+        ),
+        at_least("supervised_bytes", 0, "Every window records how many bytes it is evaluated on"),
         at_least("repeats", 1, "Every window is used at least once"),
         gxe.ExpectColumnValuesToBeBetween(
             column="weight", min_value=0, strict_min=True, description="Every weight is positive", severity="critical"
         ),
-        share("supervised_share", 0.05, "A twentieth of the tokens or more teach something"),
+        share("supervised_share", 0.05, "The loss covers a twentieth of the tokens or more"),
     ]

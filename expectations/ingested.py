@@ -25,7 +25,7 @@ def measure(table: pa.Table) -> pa.Table:
 
 
 def suite() -> list[Any]:
-    """The expectations on `ingested`."""
+    """Return the expectations on `ingested`."""
     from great_expectations import expectations as gxe
 
     return [
@@ -37,7 +37,7 @@ def suite() -> list[Any]:
         gxe.ExpectColumnValuesToBeInSet(
             column="origin",
             value_set=["log", "feedback"],
-            description="What is read in was said by people, not generated",
+            description="Conversations from sources are logged, not generated",
             severity="critical",
         ),
         gxe.ExpectColumnValuesToBeBetween(
@@ -49,7 +49,7 @@ def suite() -> list[Any]:
         ),
         share("dated", 0.5, "At least half of the conversations have a date"),
         share("labelled", 0.5, "At least half of the conversations have an intent"),
-        at_least("customer_keys", 1, "Nine of ten conversations say whose they are", "warning", mostly=0.9),
+        at_least("customer_keys", 1, "Nine of ten conversations identify their customer", "warning", mostly=0.9),
         at_least("customer_turns", 1, "In nine of ten conversations the customer speaks", "warning", mostly=0.9),
         at_least("supervised_turns", 1, "In nine of ten conversations an agent answers", "warning", mostly=0.9),
     ]

@@ -1,4 +1,4 @@
-"""Rows as scalars, computed by Arrow: what a suite looks at instead of the conversations themselves.
+"""Rows as scalars, computed by Arrow: what a suite validates instead of the conversations themselves.
 
 Every function takes (n, a dataset's schema) and returns columns of length n: ids, labels, and counts as int64. Null
 lists and texts count as empty. No column holds a text or a part of one.
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from deskloop.contract.placeholders import PLACEHOLDER, hide
 from deskloop.contract.schema import ROLES, SPLITS
 
-# An independent look at what scrub left (P1): none of these is the detector that already said no. RE2 syntax.
+# An independent check of the scrubbed text (P1): none of these patterns is one of the detector. RE2 syntax.
 RESIDUE = {
     "email_like": r"[^\s@<>]@[^\s@<>]",
     "long_numbers": r"[0-9](?:[ ().\-/]{0,3}[0-9]){8,}",
@@ -28,13 +28,13 @@ Columns = dict[str, Any]
 
 
 def identity(table: pa.Table) -> Columns:
-    """Ids and labels as they are; `family` and `split` where the schema has them."""
+    """Return ids and labels as they are; `family` and `split` where the schema has them."""
     names = ("row_id", "conversation_id", "intent", "family", "split", "origin", "language", "repeats", "weight")
     return {name: table[name] for name in names if name in table.column_names}
 
 
 def dialogue(table: pa.Table) -> Columns:
-    """Counts of turns by kind, characters, and turns that are not as they must be."""
+    """Return counts of turns by kind, characters, and invalid turns."""
     parents, turn = _turns(table)
     role, text = turn("role"), turn("text")
     agent, supervised = pc.equal(role, "agent"), turn("supervise")
@@ -53,7 +53,7 @@ def dialogue(table: pa.Table) -> Columns:
 
 
 def customers(table: pa.Table) -> Columns:
-    """Keys of the customer: how many, and how many are not the HMAC-SHA256 in hex that they must be."""
+    """Return keys of the customer: how many, and how many are not the HMAC-SHA256 in hex that they must be."""
     keys = table["customer_keys"].combine_chunks()
     hashed = pc.match_substring_regex(pc.fill_null(pc.list_flatten(keys), ""), r"^[0-9a-f]{64}$")
     count = _counter(table, pc.list_parent_indices(keys))
@@ -61,7 +61,7 @@ def customers(table: pa.Table) -> Columns:
 
 
 def placeholders(table: pa.Table) -> Columns:
-    """Placeholders found in the text beside those that `entities` speaks of: counts and characters.
+    """Return placeholders found in the text beside those that `entities` speaks of: counts and characters.
 
     A pseudonym or a mask that `entities` speaks of counts as a placeholder of its length.
     """
@@ -104,7 +104,7 @@ def _others(turns: list[Any], entities: list[Any]) -> tuple[int, int]:
 
 
 def residue(table: pa.Table) -> Columns:
-    """Turns and metadata values that still look personal or undecoded, by kind; pseudonyms are not looked at."""
+    """Return turns and metadata values that still look personal or undecoded, by kind; pseudonyms are not checked."""
     parents, turn = _turns(_covered(table))
     text, count = turn("text"), _counter(table, parents)
     metadata = (
@@ -119,7 +119,7 @@ def residue(table: pa.Table) -> Columns:
 
 
 def _covered(table: pa.Table) -> pa.Table:
-    """The table with placeholders for pseudonyms and masks in `turns`."""
+    """Return the table with placeholders for pseudonyms and masks in `turns`."""
     parents, turn = _turns(table)
     found = _counter(table, parents)(pc.count_substring_regex(turn("text"), PLACEHOLDER.pattern))
     entities = table["entities"].combine_chunks()
@@ -134,7 +134,7 @@ def _covered(table: pa.Table) -> pa.Table:
 
 
 def wording(table: pa.Table) -> Columns:
-    """A 64-bit hash of what is said, by whom; case and white space do not count."""
+    """Return a 64-bit hash of what is said, by whom; case and white space do not count."""
     parents, turn = _turns(table)
     text = pc.replace_substring_regex(pc.utf8_lower(turn("text")), r"\s{2,}|[\t\n\r]", " ")
     said = pc.binary_join_element_wise(turn("role"), pc.utf8_trim_whitespace(text), "\x1f")
@@ -144,7 +144,7 @@ def wording(table: pa.Table) -> Columns:
 
 
 def tokens(table: pa.Table) -> Columns:
-    """Lengths of ids and labels, and whether the labels are those of the loss: -100, or the very id (P9)."""
+    """Return lengths of ids and labels, and whether the labels are those of the loss: -100, or the very id (P9)."""
     ids, labels = (table[name].combine_chunks() for name in ("input_ids", "labels"))
     lengths, label_lengths = (pc.fill_null(pc.list_value_length(cells), 0).to_numpy() for cells in (ids, labels))
     flat = pc.list_flatten(labels).to_numpy(zero_copy_only=False)
@@ -168,13 +168,13 @@ def tokens(table: pa.Table) -> Columns:
 
 
 def labels(table: pa.Table) -> Columns:
-    """Whether a conversation has an intent, how sure that is, and labels that do not say where they come from.
+    """Return whether a conversation has an intent, how confident it is, and labels without a source.
 
     `sure` is 1 where a label's confidence is 0.8 or more, and where there is no label.
     """
     confidence = table["intent_confidence"]
-    labelled, sourced, told = (pc.is_valid(table[name]) for name in ("intent", "intent_source", "intent_confidence"))
-    apart = pc.or_(pc.not_equal(labelled, sourced), pc.not_equal(labelled, told))
+    labelled, sourced, rated = (pc.is_valid(table[name]) for name in ("intent", "intent_source", "intent_confidence"))
+    apart = pc.or_(pc.not_equal(labelled, sourced), pc.not_equal(labelled, rated))
     return {
         "labelled": labelled.cast(pa.int64()),
         "unsourced": apart.cast(pa.int64()),
@@ -185,7 +185,7 @@ def labels(table: pa.Table) -> Columns:
 
 
 def evaluated(table: pa.Table) -> Columns:
-    """What must not be in validation and test (P3), 0 or 1 each: generated rows, repeats, weights."""
+    """Return what validation and test must not have (P3), 0 or 1 each: generated rows, repeats, weights."""
     evaluation = pc.fill_null(pc.is_in(table["split"], value_set=pa.array(SPLITS[1:])), False)
     unlike = {
         "generated_evaluation": pc.fill_null(pc.not_equal(table["origin"], "log"), True),
@@ -201,7 +201,7 @@ def present(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _turns(table: pa.Table) -> tuple[pa.Array, Any]:
-    """The row number of every turn, and a function that gives one field of all turns, nulls filled."""
+    """Return the row number of every turn, and a function that gives one field of all turns, nulls filled."""
     cells = table["turns"].combine_chunks()
     flat = pc.list_flatten(cells)
     empty = {"role": "", "text": "", "supervise": False}
@@ -209,7 +209,7 @@ def _turns(table: pa.Table) -> tuple[pa.Array, Any]:
 
 
 def _counter(table: pa.Table, parents: pa.Array) -> Any:
-    """A function that sums a flattened column by row; without one, counts the elements."""
+    """Return a function that sums a flattened column by row; without one, counts the elements."""
     rows, number = parents.to_numpy(), table.num_rows
 
     def count(values: pa.Array | None) -> np.ndarray:
@@ -220,7 +220,7 @@ def _counter(table: pa.Table, parents: pa.Array) -> Any:
 
 
 def copied(table: pa.Table) -> Columns:
-    """What a copy has in common with the conversation it was made from, which `original` names for both.
+    """Return what a copy has in common with the conversation it was made from; `original` names that for both.
 
     `agent_words` is a 64-bit hash of all that the others but the customer say; `misplaced` and `parentless` are 1 for a
     generated row outside of training, and for one that names no parent.

@@ -22,7 +22,7 @@ def measure(table: pa.Table) -> pa.Table:
 
 
 def suite() -> list[Any]:
-    """The expectations on `normalized`."""
+    """Return the expectations on `normalized`."""
     return [
         *accounted(),
         *readable(),

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations import measures
-from expectations.promises import accounted, clean, none_of, readable, share, whole_placeholders
+from expectations.promises import accounted, clean, guarding, none_of, readable, share, whole_placeholders
 
 
 def measure(table: pa.Table) -> pa.Table:
@@ -26,7 +26,7 @@ def measure(table: pa.Table) -> pa.Table:
 
 
 def suite() -> list[Any]:
-    """The expectations on `scrubbed`."""
+    """Return the expectations on `scrubbed`."""
     from great_expectations import expectations as gxe
 
     from expectations.custom import ExpectNoTypeBelowItsFloor, ExpectRecallToBeAtLeast
@@ -36,17 +36,22 @@ def suite() -> list[Any]:
         *accounted(),
         *readable(),
         *whole_placeholders(),
-        ExpectRecallToBeAtLeast(
-            **measured,
-            description="Of the values planted into a sample, at least the share `min_recall` was found",
-            severity="critical",
+        *guarding(
+            "P1",
+            ExpectRecallToBeAtLeast(
+                **measured,
+                description="Of the values planted into a sample, at least the share `min_recall` was found",
+                severity="critical",
+            ),
+            ExpectNoTypeBelowItsFloor(
+                types_below={"$PARAMETER": "types_below"},
+                description="Of the planted values of each type, at least its share of `min_recall_by_type` was found",
+                severity="critical",
+            ),
         ),
-        ExpectNoTypeBelowItsFloor(
-            types_below={"$PARAMETER": "types_below"},
-            description="Of the planted values of each type, at least its share of `min_recall_by_type` was found",
-            severity="critical",
+        *guarding(
+            "P1", none_of("raw_columns", "The personal values that the source itself knows stayed in the raw zone")
         ),
-        none_of("raw_columns", "The personal values that the source itself knows stayed in the raw zone"),
         gxe.ExpectColumnValuesToNotBeNull(
             column="language", description="Every conversation has a language", severity="critical"
         ),

@@ -1,4 +1,4 @@
-"""The conversations to learn from and to be judged on, with the replies that are worth learning marked."""
+"""The conversations to train on and to evaluate with, with the replies to train on marked."""
 
 from typing import Any
 
@@ -21,11 +21,11 @@ def measure(table: pa.Table) -> pa.Table:
 
 
 def suite() -> list[Any]:
-    """The expectations on `selected`."""
+    """Return the expectations on `selected`."""
     return [
         *accounted(),
         *readable(),
         *whole_placeholders(),
         at_least("customer_turns", 1, "Every conversation has words of a customer", "warning"),
-        at_least("supervised_turns", 1, "Every conversation has an agent's answer to learn", "warning"),
+        at_least("supervised_turns", 1, "Every conversation has an agent's reply to train on", "warning"),
     ]

@@ -1,4 +1,4 @@
-"""Training, validation and test as one table: apart (P2), and judged on real conversations only (P3)."""
+"""Training, validation and test as one table: apart (P2), with real conversations only in evaluation (P3)."""
 
 from typing import Any
 
@@ -11,6 +11,7 @@ from expectations.promises import (
     EVALUATION,
     accounted,
     distinct_wording,
+    guarding,
     none_of,
     readable,
     teachable,
@@ -40,7 +41,7 @@ def measure(table: pa.Table) -> pa.Table:
 
 
 def suite() -> list[Any]:
-    """The expectations on `train`, `validation` and `test` together."""
+    """Return the expectations on `train`, `validation` and `test` together."""
     from great_expectations import expectations as gxe
 
     return [
@@ -56,8 +57,8 @@ def suite() -> list[Any]:
             description="Training, validation and test each have a conversation",
             severity="critical",
         ),
-        none_of("generated_evaluation", "Validation and test hold logged conversations only"),
-        none_of("repeated_evaluation", "No conversation counts twice in validation or test"),
+        *guarding("P3", none_of("generated_evaluation", "Validation and test hold logged conversations only")),
+        *guarding("P3", none_of("repeated_evaluation", "No conversation counts twice in validation or test")),
         gxe.ExpectColumnSumToBeBetween(
             column="test",
             min_value=50,

@@ -1,7 +1,7 @@
 """The stages, one module or package each, named by its verb: a pure function, its config, and its `STAGE`.
 
-`stages()` collects every module here with a `STAGE`, and the stages that other packages register under the entry point
-group `deskloop.stages`. A new stage is one new file plus its expectations.
+`stages()` collects every module here with a `STAGE`, and the stages that other distributions register under the entry
+point group `deskloop.stages`. A new stage is one new file plus its expectation suite.
 """
 
 import functools
@@ -24,16 +24,19 @@ def stages() -> dict[str, Stage]:
     """Return all available stages by name, in the usual order.
 
     Raises:
-        ConfigError: another package registers a stage whose name already exists, or an object that is not a `Stage`.
+        ConfigError: a stage of another package cannot be loaded, is not a `Stage`, or has a name that already exists.
     """
     modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
     built_in = [module.STAGE for module in modules if hasattr(module, "STAGE")]
     built_in.sort(key=lambda stage: ORDER.index(stage.name) if stage.name in ORDER else len(ORDER))
     by_name = {stage.name: stage for stage in built_in}
+    where = f"entry point group {ENTRY_POINTS}"
     for point in entry_points(group=ENTRY_POINTS):
-        stage = point.load()
+        try:
+            stage = point.load()
+        except Exception as error:
+            raise ConfigError(f"{point.value} cannot be loaded: {type(error).__name__}: {error}", where) from None
         if not isinstance(stage, Stage) or stage.name in by_name:
-            problem = f"{point.value} is not a stage, or another stage has its name"
-            raise ConfigError(problem, f"entry point group {ENTRY_POINTS}")
+            raise ConfigError(f"{point.value} is not a stage, or another stage has its name", where)
         by_name[stage.name] = stage
     return by_name

@@ -134,6 +134,8 @@ def _ranked(rows: pd.DataFrame, places: np.ndarray, classes: np.ndarray, context
 STAGE = TableStage(
     name="balance",
     dataset="balanced",
+    summary="Caps frequent intents and repeats or up-weights rare ones, in training only.",
+    words={"over_cap": "above the cap of their intent"},
     suite="expectations.balanced",
     config=BalanceConfig,
     run=balance,

@@ -132,6 +132,7 @@ def save(model: Any, tokenizer_files: Mapping[str, bytes], tokenizer: Any, folde
 STAGE = ModelStage(
     name="base",
     dataset="base",
+    summary="Provides the model that training starts from; made once and kept.",
     config=BaseConfig,
     role="base",
     ports={"tokenizer": Port(kind="artifact", fact="input_ids")},

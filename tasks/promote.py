@@ -176,6 +176,7 @@ def _compared(
 STAGE = PromotionStage(
     name="promote",
     dataset="promotion",
+    summary="Promotes the best candidate to champion if it passes every gate.",
     config=PromoteConfig,
     ports={"evaluation": Port(kind="figures", many=True)},
     judge=judge,

@@ -97,6 +97,7 @@ def _supervised_words(turns: Sequence[Mapping[str, Any]]) -> int:
 STAGE = RowStage(
     name="select",
     dataset="selected",
+    summary="Selects the conversations to train on and evaluate with.",
     suite="expectations.selected",
     config=SelectConfig,
     run=select,

@@ -10,144 +10,38 @@ A module in `tasks/` ends in one `STAGE`, which is one of these shapes:
     EvaluationStage  computes figures
     PromotionStage   decides which model is the champion
 
-The engine does the rest: partitions, rejects, versions, expectations, retries. Stages of other packages are found by
-the entry point group `deskloop.stages`.
+The engine does the rest: partitions, rejects, versions, expectations, retries. The entry point group
+`deskloop.stages` registers stages of other distributions (docs/stages.md). All that a stage's module needs is
+importable from here.
 
-A stage's functions are pure: they do not change their input and touch no network or clock, and no file but the folders
-that they are given. A row to be rejected stays in the result with a reason (a short snake_case word) in the column
+A stage's functions are pure: they do not change their input and use neither network nor clock, and no files outside of
+the folders passed to them. A rejected row stays in the result with a reason (a short snake_case word) in the column
 `reject`; a row that is missing from the result breaks P7, and the run fails.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
 
-from deskloop.contract.erased import Erased
+from deskloop.contract.context import Context, StageConfig
+from deskloop.contract.ports import ARTIFACT, ROWS, Input, Inputs, Port
 from deskloop.contract.schema import CONVERSATION, RAW_CONVERSATION
 
+__all__ = [
+    "ARTIFACT", "ROWS", "Context", "DataStage", "EvaluationStage", "FittedStage", "Input", "Inputs", "ModelStage",
+    "Port", "PromotionStage", "RowStage", "SourceStage", "Stage", "StageConfig", "TableStage",
+]  # fmt: skip
 
-class StageConfig(BaseModel):
-    """Base of every config: frozen, no unknown keys, and errors that never show the input."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a stage's functions are given besides input and config.
-
-    Attributes:
-        step: the step's name in the pipeline.
-        seed: the pipeline's seed.
-        key: secret bytes for HMACs; empty for stages that do not declare `keyed`.
-        folder: the pipeline file's folder; relative paths in a config start there.
-        artifact: file name to bytes, of a fitted stage.
-        families: the ledger's families `(conversation_id, family, split, held)`, for the stage that keeps them.
-        memo: an SQLite file for outputs that must not be computed twice, as a neural model's; "": nothing is kept.
-        erased: whose older rows a source must refuse; None: nobody's.
-        sample: how many records a source reads at most; None: all.
-    """
-
-    step: str
-    seed: int = 0
-    key: bytes = b""
-    folder: str = "."
-    memo: str = ""
-    artifact: Mapping[str, bytes] = field(default_factory=dict)
-    families: pd.DataFrame | None = None
-    erased: Erased | None = None
-    sample: int | None = None
-
-    def rng(self, *parts: object) -> np.random.Generator:
-        """A generator keyed by (seed, step, parts): the same for any batch size, order and worker (P4)."""
-        text = "\x1f".join(map(str, (self.seed, self.step, *parts)))
-        return np.random.default_rng(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big"))
-
-
-class Input(Protocol):
-    """One published version that a model, evaluation or promotion stage reads."""
-
-    @property
-    def name(self) -> str:
-        """`dataset@version`."""
-
-    @property
-    def dataset(self) -> str:
-        """Its dataset, without the version."""
-
-    @property
-    def step(self) -> str:
-        """The step that made it."""
-
-    @property
-    def is_table(self) -> bool:
-        """Whether it has rows."""
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """Options of the step that made it."""
-
-    @property
-    def details(self) -> Mapping[str, Any]:
-        """What the step recorded besides rows: figures, a training's history."""
-
-    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """Its rows, sorted by row_id."""
-
-    def folder(self) -> Path:
-        """A model's folder.
-
-        Raises:
-            DamageError: its files do not match their checksums.
-        """
-
-    def artifact(self) -> Mapping[str, bytes]:
-        """The artifact that it was made with, by file name."""
-
-    def parents(self) -> Sequence["Input"]:
-        """The versions it was made from."""
-
-
-Inputs = Mapping[str, Sequence[Input]]  # port -> versions, in the order of the pipeline file
-
+Zones = tuple[Literal["world", "raw", "clean"], Literal["raw", "clean"]]
 Run = Callable[[pd.DataFrame, Any, Context], pd.DataFrame]
 Fit = Callable[[pd.DataFrame, Any, Context], Mapping[str, bytes]]
 Check = Callable[[Any, Context], None]
 Equipment = Callable[[Any, Context], Mapping[str, str | None]]
 Measure = Callable[[pd.DataFrame, Any, Context], dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Port:
-    """A named input of a stage.
-
-    Attributes:
-        kind: `rows` of a table, a `model`'s folder, the `artifact` of a fitted step, or an evaluation's `figures`. An
-            artifact alone decides what is made from it, whatever rows came with it.
-        split: of a step that routes rows by split, the dataset that is meant.
-        fact: what the step must provide, as `input_ids`.
-        role: of a model: `base` or `candidate`; `champion` is taken from the registry, not from a step.
-        many: takes any number of inputs; by default, all that fit.
-        optional: may stay empty.
-    """
-
-    kind: Literal["rows", "model", "artifact", "figures"] = "rows"
-    split: str = ""
-    fact: str = ""
-    role: str = ""
-    many: bool = False
-    optional: bool = False
-
-
-ROWS = {"rows": Port(many=True)}
-ARTIFACT = {"artifact": Port(kind="artifact", optional=True)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,23 +50,25 @@ class Stage:
 
     Attributes:
         name: the verb: file, function, YAML key.
-        dataset: name of its output; "": the pipeline's own name, as the model that it is there to make.
+        dataset: name of its output; "": the pipeline's name, for the model that a pipeline is named after.
         config: its frozen config.
+        summary: what it does, in a sentence, for the report and the JSON Schema.
         ports: its inputs, by name.
-        check: raises ConfigError or InputError, before any step runs, for what can be told without reading the data: a
+        check: raises ConfigError or InputError before any step runs, for problems that show without reading the data: a
             missing file, an unavailable model.
-        equipment: what it works with besides Python's packages, such as a program or a local model: name -> version or
-            digest. It is part of the recipe. None: it is missing, and the stage goes on without it.
+        equipment: programs, local models and files that it uses besides Python's packages: name -> version or digest,
+            part of the recipe. None: it is not installed, and the stage works without it.
         libraries: distributions whose version is part of the recipe.
-        keyed: it is given the key, whose id is part of the recipe.
-        suite: module of its expectation suite; "": none.
-        report: module with its part of the report; "": none.
-        timeout: seconds after which the step has failed; None: no limit.
+        keyed: its context has the key, whose id is part of the recipe.
+        suite: module of its expectation suite; every stage that makes a table needs one.
+        report: module with its `REPORT` (deskloop.contract.report); "": none.
+        timeout: seconds after which the step fails; None: no limit.
     """
 
     name: str
     dataset: str
     config: type[StageConfig]
+    summary: str = ""
     ports: Mapping[str, Port] = field(default_factory=lambda: ROWS)
     check: Check | None = None
     equipment: Equipment | None = None
@@ -184,7 +80,7 @@ class Stage:
 
     @property
     def functions(self) -> tuple[Callable[..., Any], ...]:
-        """What it computes with; their code is part of the recipe."""
+        """The functions that it computes with; their code is part of the recipe."""
         return ()
 
 
@@ -198,17 +94,24 @@ class DataStage(Stage):
         schema: of its rows.
         by_split: rows are routed to one dataset per split (`train`, `validation`, `test`).
         suffix: appended to the split's name in a dataset name, when `by_split`.
-        measure: some of the input rows, config -> figures of how well the step works, kept with the version; those at
-            the top are facts for its expectations, `told` is said when one of these fails.
+        measure: a sample of the input rows, config, context -> figures of how well the step works, kept with the
+            version; those at the top level are facts for its expectations, and the message of one that fails quotes
+            `told`.
+        words: reason of a reject -> how the report words it; by default, the reason with spaces.
+        added, rejected: how the report words the rows that it adds, and its rejects where these are rows that it added
+            itself: `copies added`, `copies rejected`.
     """
 
     needs: frozenset[str] = frozenset()
     provides: frozenset[str] = frozenset()
-    zone: tuple[Literal["world", "raw", "clean"], Literal["raw", "clean"]] = ("clean", "clean")
+    zone: Zones = ("clean", "clean")
     schema: pa.Schema = CONVERSATION
     by_split: bool = False
     suffix: str = ""
     measure: Measure | None = None
+    words: Mapping[str, str] = field(default_factory=dict)
+    added: str = ""
+    rejected: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,13 +119,13 @@ class SourceStage(DataStage):
     """A stage that reads the outside world instead of a dataset.
 
     Attributes:
-        inputs: [(name, digest of the bytes)] of everything that `read` would read, in order; cheap beside `read`.
+        inputs: [(name, digest of the bytes)] of everything that `read` would read, in order; much cheaper than `read`.
         read: yields frames in the raw schema with two more columns: `reject` (reason or null) and `raw` (the bytes of
             an unreadable record, for the raw quarantine, or null).
     """
 
     ports: Mapping[str, Port] = field(default_factory=dict)
-    zone: tuple[Literal["world", "raw", "clean"], Literal["raw", "clean"]] = ("world", "raw")
+    zone: Zones = ("world", "raw")
     schema: pa.Schema = RAW_CONVERSATION
     keyed: bool = True
     inputs: Callable[[Any, Context], list[tuple[str, str]]]
@@ -230,7 +133,7 @@ class SourceStage(DataStage):
 
     @property
     def functions(self) -> tuple[Callable[..., Any], ...]:
-        """What it computes with."""
+        """The functions that it computes with."""
         return (self.read, self.inputs)
 
 
@@ -246,7 +149,7 @@ class RowStage(DataStage):
 
     @property
     def functions(self) -> tuple[Callable[..., Any], ...]:
-        """What it computes with."""
+        """The functions that it computes with."""
         return (self.run,)
 
 
@@ -254,13 +157,13 @@ class RowStage(DataStage):
 class FittedStage(RowStage):
     """A stage that fits an artifact on the whole table, then works by row with it in `Context.artifact`.
 
-    With the input `artifact`, it takes the artifact of another step of the same stage and fits nothing.
+    With the input `artifact`, it uses the artifact of another step of the same stage and fits none.
 
     Attributes:
         fit: rows, config, context -> the artifact.
         refit_growth: refit when the table has grown by this share since the last fit; None: only on request.
-        fit_fields: the config fields that `fit` depends on; the artifact is then pinned to them alone, whatever else of
-            the recipe changes. None: to the whole recipe, code included.
+        fit_fields: the config fields that `fit` depends on; the artifact is then pinned to them alone. None: it is
+            pinned to the entire recipe, code included.
     """
 
     ports: Mapping[str, Port] = field(default_factory=lambda: ROWS | ARTIFACT)
@@ -270,7 +173,7 @@ class FittedStage(RowStage):
 
     @property
     def functions(self) -> tuple[Callable[..., Any], ...]:
-        """What it computes with."""
+        """The functions that it computes with."""
         return (self.run, self.fit)
 
 
@@ -281,8 +184,8 @@ class TableStage(DataStage):
     Attributes:
         run: the columns of all rows, config, context -> one row for each. Of the result the engine takes `reject`, the
             columns that were not read, and those in `provides`; the rest of a row stays as it was.
-        columns: that `run` reads.
-        remember: for the stage that keeps the ledger's families: result -> rows to remember.
+        columns: the columns that `run` reads.
+        remember: for the stage that keeps the ledger's families: result -> rows to store in the ledger.
         proof: for the stage that verifies the split: result, config -> counts, kept with the version for the report.
     """
 
@@ -293,8 +196,8 @@ class TableStage(DataStage):
 
     @property
     def functions(self) -> tuple[Callable[..., Any], ...]:
-        """What it computes with."""
-        return tuple(one for one in (self.run, self.remember) if one is not None)
+        """The functions that it computes with."""
+        return tuple(function for function in (self.run, self.remember) if function is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,7 +208,7 @@ class ModelStage(Stage):
         role: `base` or `candidate`.
         make: inputs, config, context, folder to make, folder for checkpoints -> what to record. Called again after a
             kill, with the same folder for checkpoints.
-        pinned: made once for its options and inputs: code and libraries are no part of its recipe, so that later
+        pinned: made once for its options and inputs; code and libraries are not part of its recipe, so that later
             candidates stay comparable.
     """
 
@@ -315,7 +218,7 @@ class ModelStage(Stage):
 
     @property
     def functions(self) -> tuple[Callable[..., Any], ...]:
-        """What it computes with."""
+        """The functions that it computes with."""
         return (self.make,)
 
 
@@ -332,21 +235,21 @@ class EvaluationStage(Stage):
 
     @property
     def functions(self) -> tuple[Callable[..., Any], ...]:
-        """What it computes with."""
+        """The functions that it computes with."""
         return (self.score,)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromotionStage(Stage):
-    """A stage that decides which model is the champion; it runs every time, and changes nothing where nothing changed.
+    """A stage that decides which model is the champion; it runs every time, and is idempotent.
 
     Attributes:
-        judge: evaluations by step, each with the candidate's figures under `candidate`; config; whether it was the
-            champion once and was replaced -> every gate `{gate, passed, value, threshold, low?, high?}`.
-        choose: evaluations by step, config, gates by candidate -> the candidate that is promoted or not.
+        judge: evaluations by step, each with the candidate's figures under `candidate`; config; whether the candidate
+            is a former champion -> every gate `{gate, passed, value, threshold, low?, high?}`.
+        choose: evaluations by step, config, gates by candidate -> the candidate to decide about.
         decide: gates, config, whether it is the champion -> `promoted`, `already_champion`, `kept` or `blocked`.
-        explain: action, gates -> what became of the candidate and why, in a sentence.
-        describe: one gate with its figures, for a message.
+        explain: action, gates -> the decision and its reason, in a sentence.
+        describe: a gate -> its figures, for a message.
     """
 
     judge: Callable[[Mapping[str, Mapping[str, Any]], Any, bool], list[dict[str, Any]]]
@@ -357,5 +260,5 @@ class PromotionStage(Stage):
 
     @property
     def functions(self) -> tuple[Callable[..., Any], ...]:
-        """What it computes with."""
+        """The functions that it computes with."""
         return (self.choose, self.judge, self.decide, self.explain)

@@ -22,7 +22,7 @@ from deskloop.engine.folders import clear_checkpoints, make_model
 from deskloop.engine.inputs import Versions
 from deskloop.engine.partitions import Executor
 from deskloop.engine.promotion import make_promotion, opponent_of
-from deskloop.engine.publish import validate
+from deskloop.engine.publish import declared_by, validate
 from deskloop.engine.rebuild import rebuild, revive
 from deskloop.engine.tables import make_table
 from deskloop.pipeline.pipeline import Pipeline, Step
@@ -133,7 +133,7 @@ class Engine:
         began = time.monotonic()
         decision = self.decider.decide(step, inputs)
         if decision.action == "reuse":
-            return Made(list(decision.versions), decision)
+            return self._reused(step, decision)
         make = next(make for shape, make in MAKERS.items() if isinstance(step.stage, shape))
         broken = [name for name in step.tables if name in self.decider.broken]
         zone = step.stage.zone if isinstance(step.stage, DataStage) else ("clean", "clean")
@@ -148,6 +148,18 @@ class Engine:
             versions = [replace(version, seconds=seconds) for version in versions]
             published = self._publish(versions, decision, bool(broken))
         return Made(published, decision)
+
+    def _reused(self, step: Step, decision: Decision) -> Made:
+        """Return published versions; their rows are validated again if `expect` has changed in the pipeline file."""
+        versions = list(decision.versions)
+        if not isinstance(step.stage, DataStage) or versions[0].details.get("expect", []) == declared_by(step):
+            return Made(versions, decision)
+        with zones.for_step(step.stage.zone, step.name):
+            versions = validate(self.store, step, versions)
+        self.catalog.supersede(versions)
+        return Made(
+            versions, replace(decision, why="only its expectations have changed; its rows were validated again")
+        )
 
     def _publish(self, versions: list[Version], decision: Decision, repaired: bool) -> list[Version]:
         """One commit to the catalog; what was repaired stands again under its old name where it is the same."""

@@ -1,66 +1,53 @@
-"""Run a dataset's expectation suite with Great Expectations, and build Data Docs; never keep a value of the data.
+"""Run a dataset's expectation suite with Great Expectations; no value of the data is kept.
 
 A suite is a module with two functions (see `expectations/`): `measure(table)` turns rows into scalars such as counts,
 so that no text reaches Great Expectations at all, and `suite()` lists real expectations. What comes back is stripped
 to numbers: a result may be logged, stored in the catalog and shown.
 
     validation = validate("expectations.scrubbed", batches, {"rows_in": 100, "rows_out": 98, "rejected": 2, "added": 0})
-    build_docs({"scrub": validation.document}, Path("reports/run-1/data_docs"))
 """
 
-import functools
 import importlib
-import importlib.util
-import logging
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from html import escape
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 import pyarrow as pa
 
-from deskloop.contract.errors import ConfigError, DataError
+from deskloop.contract.errors import DataError
 from deskloop.engine.validation import Result, Validation, validation_of
+from deskloop.pipeline.expectations import Declared, apply, great_expectations, silenced
+from deskloop.pipeline.extensions import suite_of
 
-__all__ = ["Result", "Validation", "build_docs", "great_expectations", "has_suite", "validate"]
+__all__ = ["Result", "Validation", "great_expectations", "validate"]
 
 # BASIC counts what is unexpected; a partial list of length 0 keeps its values from being collected.
 RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0}
 
 
-def has_suite(module: str) -> bool:
-    """Whether the dotted name is a module that can be found; imports its packages, not the module itself."""
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
-
-
-def validate(module: str, tables: Iterable[pa.Table], facts: Mapping[str, float]) -> Validation:
-    """Measure the batches of a dataset and hold them against its suite.
+def validate(
+    module: str, tables: Iterable[pa.Table], facts: Mapping[str, float], declared: Sequence[Declared] = ()
+) -> Validation:
+    """Measure the batches of a dataset and validate them against its suite.
 
     Args:
         module: dotted name of the suite's module, e.g. `expectations.scrubbed`.
         tables: (n, the dataset's schema) each, at least one, which may have no rows. One batch is in memory at a
             time besides the scalars.
-        facts: what the rows themselves do not say: `rows_in`, `rows_out`, `rejected`, `added` of the step, and
+        facts: figures that the rows do not contain: `rows_in`, `rows_out`, `rejected`, `added` of the step, and
             `max_length` (tokens) for encoded rows.
+        declared: the expectations that the pipeline file adds to the suite or relaxes.
     Raises:
-        ConfigError: there is no such module, or it has no `measure` and `suite`.
+        ConfigError: there is no such module, it has no `measure` and `suite`, or a declared expectation is invalid.
         DataError: no batch at all, or a fact is missing that the suite needs: an expectation is never skipped.
     """
-    suite = _suite_module(module)
+    suite = suite_of(module)
     frame = _measured(module, suite.measure, tables)
     gx = great_expectations()
-    with _quiet():
-        expectations = suite.suite()
+    with silenced():
+        expectations = apply(suite.suite(), declared, list(frame.columns))
         _require_facts(module, expectations, facts)
-        source = _new_context({}).data_sources.add_pandas("deskloop").add_dataframe_asset(module)
+        source = new_context({}).data_sources.add_pandas("deskloop").add_dataframe_asset(module)
         batch = source.add_batch_definition_whole_dataframe(module).get_batch({"dataframe": frame})
         outcome = batch.validate(
             gx.ExpectationSuite(name=module, expectations=expectations),
@@ -70,66 +57,8 @@ def validate(module: str, tables: Iterable[pa.Table], facts: Mapping[str, float]
     return validation_of(module, expectations, outcome.to_json_dict(), len(frame))
 
 
-def build_docs(validations: Mapping[str, Mapping[str, Any]], folder: Path, run_id: str = "run") -> Path:
-    """Great Expectations' Data Docs of a run: a page for each step, and an index.
-
-    Args:
-        validations: step name to the `document` of its validation, just made or read from the catalog.
-        folder: becomes the site; an earlier one in it is replaced.
-        run_id: shown as the run's name.
-    Returns:
-        The site's `index.html`.
-    """
-    gx = great_expectations()
-    load = importlib.import_module("great_expectations.core.expectation_validation_result")
-    identifiers = importlib.import_module("great_expectations.data_context.types.resource_identifiers")
-    run = importlib.import_module("great_expectations.core.run_identifier").RunIdentifier(run_name=run_id)
-    with _quiet():
-        context = _new_context({"deskloop": _site(folder)})
-        for step, document in validations.items():
-            # The pages are rendered by the classes of the expectations, which making the suite registers.
-            expectations = _suite_module(document["suite_name"]).suite()
-            context.suites.add(gx.ExpectationSuite(name=step, expectations=expectations))
-            result = load.expectationSuiteValidationResultSchema.load({**document, "suite_name": step})
-            result.meta["run_id"] = run
-            name = identifiers.ExpectationSuiteIdentifier(step)
-            context.validation_results_store.set(identifiers.ValidationResultIdentifier(name, run, step), result)
-        context.build_data_docs()
-    for animation in (folder / "static" / "images").glob("*.gif"):
-        animation.unlink()  # 3 MB of tutorial that no page shows
-    _list_pages(folder)
-    return folder / "index.html"
-
-
-def _site(folder: Path) -> dict[str, Any]:
-    return {
-        "class_name": "SiteBuilder",
-        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder.resolve())},
-        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-        "show_how_to_buttons": False,
-    }
-
-
-def _list_pages(folder: Path) -> None:
-    """Add plain links to the index: its own table is drawn by scripts from another host, so offline it stays empty."""
-    pages = sorted(page.relative_to(folder).as_posix() for page in (folder / "validations").rglob("*.html"))
-    links = "".join(f'<li><a href="{quote(page)}">{escape(Path(page).stem)}</a></li>' for page in pages)
-    index = folder / "index.html"
-    index.write_text(index.read_text("utf-8").replace("</body>", f"<ul>{links}</ul></body>"), "utf-8")
-
-
-@functools.cache
-def great_expectations() -> ModuleType:
-    """The library, imported on first use (about 2 s) and silenced: its log messages quote cells."""
-    logger = logging.getLogger("great_expectations")
-    logger.propagate = False
-    logger.addHandler(logging.NullHandler())
-    with _quiet():
-        return importlib.import_module("great_expectations")
-
-
-def _new_context(sites: Mapping[str, Any]) -> Any:
-    """A context in memory, with no progress bars; making one takes 3 ms, and a fresh one holds no earlier data."""
+def new_context(sites: Mapping[str, Any]) -> Any:
+    """Return a context in memory, without progress bars; making one takes 3 ms, and a new one has no earlier data."""
     base = importlib.import_module("great_expectations.data_context.types.base")
     config = base.DataContextConfig(
         store_backend_defaults=base.InMemoryStoreBackendDefaults(),
@@ -138,24 +67,6 @@ def _new_context(sites: Mapping[str, Any]) -> Any:
         analytics_enabled=False,
     )
     return great_expectations().get_context(mode="ephemeral", project_config=config)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No warnings: the library's own deprecations are nobody's business here, and others may quote cells."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _suite_module(module: str) -> ModuleType:
-    if not has_suite(module):
-        raise ConfigError(f"there is no expectation suite {module!r}; add it as a module with measure() and suite()")
-    found = importlib.import_module(module)
-    missing = [name for name in ("measure", "suite") if not callable(getattr(found, name, None))]
-    if missing:
-        raise ConfigError(f"the expectation suite {module!r} lacks {' and '.join(f'{name}()' for name in missing)}")
-    return found
 
 
 def _measured(module: str, measure: Callable[[pa.Table], pa.Table], tables: Iterable[pa.Table]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Between an output on disk and its publication: count (P7), digest, measure, validate."""
+"""From an output on disk to its publication: count (P7), digest, measure, validate."""
 
 import hashlib
 import heapq
@@ -30,7 +30,7 @@ SHARED_LIBRARIES = ("deltalake", "pandas", "pyarrow")
 def describe_output(
     step: Step, parents: Sequence[Version], decision: Decision, kind: str, run: tuple[str, str]
 ) -> Version:
-    """The version of a model or of figures, without what it holds.
+    """Return the version of a model or of figures, without what it holds.
 
     Args:
         kind: see `Version.kind`.
@@ -64,7 +64,7 @@ def describe_output(
 def describe(
     store: Store, step: Step, parents: Sequence[Version], decision: Decision, outcome: Outcome, run: tuple[str, str]
 ) -> list[Version]:
-    """What is on disk now, as versions yet to be published.
+    """Return the step's tables on disk as versions that are yet to be published.
 
     Args:
         outcome: what this run worked on; the counts of a version are of the whole table.
@@ -101,7 +101,7 @@ def describe(
 
 
 def measure_some(store: Store, job: Job, measure: Measure, parents: Sequence[Version], size: int) -> dict[str, Any]:
-    """What the stage's `measure` says of some of the step's rows: of the whole table, also when it was extended.
+    """Return the figures of the stage's `measure` on a sample of the whole table, also when it was extended.
 
     The rows are chosen by a hash of seed, step and row id: a table that grew by a few keeps almost all of its sample.
 
@@ -128,7 +128,10 @@ def measure_some(store: Store, job: Job, measure: Measure, parents: Sequence[Ver
 
 
 def validate(store: Store, step: Step, versions: Sequence[Version]) -> list[Version]:
-    """Run the step's suite on the rows that are about to be published; returns the versions with the results in them.
+    """Run the suite of a step on its rows, with the expectations that the pipeline file declares.
+
+    Returns:
+        The versions with the results in them.
 
     Raises:
         ExpectationError: a critical expectation failed.
@@ -140,18 +143,28 @@ def validate(store: Store, step: Step, versions: Sequence[Version]) -> list[Vers
     facts = {name: getattr(first, name) for name in ("rows_in", "rows_out", "rejected", "added")}
     measured = {name: value for name, value in first.details.items() if isinstance(value, int | float)}
     rows = (batch for one in versions for batch in store.batches(one.zone, one.dataset, one.delta_version))
-    some: chain[pa.Table] = chain([step.stage.schema.empty_table()], rows)
-    validation = expect.validate(step.stage.suite, some, {**options, **measured, **facts})
+    tables: chain[pa.Table] = chain([step.stage.schema.empty_table()], rows)
+    validation = expect.validate(step.stage.suite, tables, {**options, **measured, **facts}, step.expect)
     if validation.critical:
-        told = "; ".join(_failure(result) for result in validation.critical)
-        told += f" (measured: {first.details['told']})" if "told" in first.details else ""
+        failures = "; ".join(_failure(result) for result in validation.critical)
+        failures += f" (measured: {first.details['told']})" if "told" in first.details else ""
+        if first.version:
+            raise ExpectationError(
+                f"step {step.name!r}: {first.name}, which is published, fails a critical expectation: {failures}. "
+                "Correct the data, or change `expect` of the step"
+            )
         raise ExpectationError(
-            f"step {step.name!r} left data that fails a critical expectation, so it was not published: {told}. "
+            f"step {step.name!r} left data that fails a critical expectation, so it was not published: {failures}. "
             f"The last published version remains the current one."
         )
     results = [asdict(result) for result in validation.results]
-    details = {"validation": validation.document}
-    return [replace(one, expectations=results, details=one.details | details) for one in versions]
+    details = {"validation": validation.document, "expect": declared_by(step)}
+    return [replace(version, expectations=results, details=version.details | details) for version in versions]
+
+
+def declared_by(step: Step) -> list[dict[str, Any]]:
+    """Return the expectations that the pipeline file declares for a step, in the types of JSON."""
+    return [declaration.model_dump(mode="json") for declaration in step.expect]
 
 
 def _failure(result: expect.Result) -> str:
@@ -163,7 +176,7 @@ def _failure(result: expect.Result) -> str:
 
 
 def _ids(store: Store, parents: Sequence[Version], out: Sequence[str] = ()) -> list[str]:
-    """Ids that a step was given: those of its parents, and of raw rows that have expired since.
+    """Return the ids of a step's input: those of its parents, and of raw rows that have expired since.
 
     Args:
         out: ids that it kept or rejected.

@@ -1,7 +1,7 @@
-"""What is kept of a suite's results: the expectations, which are our own words, and numbers; never a value of the data.
+"""The results of a suite as they are stored: expectations, which are declared, and numbers; never a value of the data.
 
 Great Expectations' own results hold values in many places (lists of what was unexpected, an observed minimum, the
-message and traceback of an exception); what is not known to be a number is left out.
+message and traceback of an exception); everything that is not a number is removed.
 """
 
 import importlib.metadata
@@ -13,17 +13,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Result:
-    """What one expectation found. No field can hold a value of the data.
+    """The result of one expectation. No field can hold a value of the data.
 
     Attributes:
         expectation: Great Expectations' name of its type, e.g. `expect_column_values_to_be_unique`.
-        description: what is expected, in plain words.
+        description: the expectation in plain words.
         severity: `critical` (the version must not be published) or `warning` (goes to the report).
-        passed: whether the data is as expected.
+        passed: the data meets the expectation.
         observed: the aggregate that was compared, where there is one.
-        unexpected: rows that are not as expected; 0 for expectations on an aggregate.
-        rows: rows that were looked at.
+        unexpected: rows that do not meet it; 0 for expectations on an aggregate.
+        rows: rows that were validated.
         error: type of the exception if the expectation could not be evaluated at all; it then counts as critical.
+        relaxed: why the pipeline file made a warning of it; "" for all others.
     """
 
     expectation: str
@@ -34,6 +35,7 @@ class Result:
     unexpected: int
     rows: int
     error: str | None = None
+    relaxed: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def _key(entry: Mapping[str, Any]) -> tuple[str, str | None]:
 
 
 def _stripped(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """One result with nothing left but the expectation itself (our code), numbers, and an exception's type."""
+    """Return one result with nothing left but the expectation itself (our code), numbers, and an exception's type."""
     error = _exception_type(entry["exception_info"])
     numbers = {key: value for key, value in entry["result"].items() if value is None or isinstance(value, int | float)}
     if "unexpected_percent" not in numbers:
@@ -103,6 +105,7 @@ def _result(entry: Mapping[str, Any], rows: int) -> Result:
         unexpected=int(numbers.get("unexpected_count") or 0),
         rows=int(numbers.get("element_count") or rows),
         error=entry["exception_info"]["exception_message"],
+        relaxed=(config.get("meta") or {}).get("relaxed", ""),
     )
 
 

@@ -188,7 +188,7 @@ def _missing(name: str, port: Port, stage: Stage) -> str:
     what = {
         "rows": f"rows that provide {port.fact!r}; put `encode` before it",
         "artifact": "the tokenizer of a step such as `encode`; put one before it",
-        "model": f"a {port.role} model; put `{'base' if port.role == 'base' else 'finetune'}` before it",
+        "model": {"base": "a base model; put `base` before it"}.get(port.role, "a candidate; put `finetune` before it"),
         "figures": "an evaluation; put `evaluate` before it",
     }[port.kind]
     return f"its input {name!r} needs {what}"

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from deskloop.contract.stage import Stage, StageConfig
+from deskloop.contract.stage import DataStage, Stage, StageConfig
+from deskloop.pipeline.expectations import Added, Relaxed
 from deskloop.pipeline.load import STEP_NAME
 from deskloop.pipeline.pipeline import Settings
 
@@ -23,10 +24,12 @@ def pipeline_schema(stages: Mapping[str, Stage]) -> dict[str, Any]:
 
     entries: list[dict[str, Any]] = [{"enum": list(stages)}]
     for name, stage in stages.items():
-        entries.append(_entry({name: options(stage.config)}, name))
+        entries.append(_entry({name: options(stage.config)}, name, stage.summary))
         step = {"type": "string", "pattern": f"^{STEP_NAME.pattern}$"}
         full = {"stage": {"const": name}, "name": step, "inputs": INPUTS, "with": options(stage.config)}
-        entries.append(_entry(full, "stage"))
+        if isinstance(stage, DataStage):
+            full["expect"] = {"type": "array", "items": {"anyOf": [options(Added), options(Relaxed)]}}
+        entries.append(_entry(full, "stage", stage.summary))
     top = Settings.model_json_schema()
     top["properties"]["steps"] = {"type": "array", "minItems": 1, "items": {"anyOf": entries}}
     top["required"] = ["name", "steps"]
@@ -36,5 +39,6 @@ def pipeline_schema(stages: Mapping[str, Stage]) -> dict[str, Any]:
     return top
 
 
-def _entry(properties: dict[str, Any], required: str) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": [required], "additionalProperties": False}
+def _entry(properties: dict[str, Any], required: str, description: str) -> dict[str, Any]:
+    entry = {"type": "object", "properties": properties, "required": [required], "additionalProperties": False}
+    return {"description": description, **entry}

@@ -26,7 +26,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from deskloop.contract.errors import ConfigError
-from deskloop.contract.stage import ModelStage, SourceStage, Stage, StageConfig
+from deskloop.contract.stage import DataStage, ModelStage, SourceStage, Stage, StageConfig
+from deskloop.pipeline.expectations import Added, Declared, Relaxed
 from deskloop.pipeline.graph import connect, flow_problems
 from deskloop.pipeline.pipeline import Pipeline, Settings, Step
 from deskloop.pipeline.problems import kind, nearest, refusals
@@ -36,7 +37,7 @@ from deskloop.pipeline.yaml_file import override, read_document, step_name
 STEP_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 RESERVED = ("quarantine",)  # a name that the raw zone uses
 COMPARED = ("base", "candidate", "champion", "unigram", "bigram", "prompt")  # names that an evaluation uses
-KEYS = ("stage", "name", "inputs", "with")
+KEYS = ("stage", "name", "inputs", "with", "expect")
 
 
 def load_pipeline(
@@ -92,9 +93,11 @@ def _steps(entries: Any, stages: Mapping[str, Stage], base: Any, pipeline: str, 
     for position, entry in enumerate(entries):
         where, name = f"steps.{position}", names[position]
         if name is None:
-            problems.append(f"{where}: expected `stage`, `stage: {{options}}` or `{{stage, name, inputs, with}}`")
+            problems.append(
+                f"{where}: expected `stage`, `stage: {{options}}` or `{{stage, name, inputs, with, expect}}`"
+            )
             continue
-        stage_name, options, inputs = _entry(entry, where, problems)
+        stage_name, options, inputs, expect = _entry(entry, where, problems)
         later = [other for other in names[position:] if other is not None]
         if stage_name not in stages:
             problems.append(f"{where}: unknown stage {stage_name!r}{nearest(stage_name, stages)}")
@@ -113,7 +116,9 @@ def _steps(entries: Any, stages: Mapping[str, Stage], base: Any, pipeline: str, 
         config = _validate(stage.config, options, f"steps.{name}", problems, base=base)
         output = (stage.dataset or pipeline) if name == stage.name else name
         ports = connect(name, stage, inputs, assumed, later, problems)
-        steps.append(Step(name, stage, config if config is not None else stage.config.model_construct(), output, ports))
+        declared = _declared(expect, stage, f"steps.{name}.expect", problems)
+        config = config if config is not None else stage.config.model_construct()
+        steps.append(Step(name, stage, config, output, ports, declared))
         assumed.append(steps[-1])
     return _checked(steps, assumed, problems)
 
@@ -128,15 +133,27 @@ def _checked(steps: list[Step], assumed: Sequence[Step], problems: list[str]) ->
     return steps
 
 
-def _entry(entry: Any, where: str, problems: list[str]) -> tuple[str, Any, Any]:
-    """(stage, options, inputs) of one entry of `steps` that has a name."""
+def _entry(entry: Any, where: str, problems: list[str]) -> tuple[str, Any, Any, Any]:
+    """Return (stage, options, inputs, expectations) of one entry of `steps` that has a name."""
     if isinstance(entry, str):
-        return entry, None, None
+        return entry, None, None, None
     if "stage" not in entry:
         ((name, options),) = entry.items()
-        return str(name), options, None
+        return str(name), options, None, None
     problems += [f"{where}.{key}: unknown key{nearest(str(key), KEYS)}" for key in entry if key not in KEYS]
-    return entry["stage"], entry.get("with"), entry.get("inputs")
+    return entry["stage"], entry.get("with"), entry.get("inputs"), entry.get("expect")
+
+
+def _declared(entries: Any, stage: Stage, where: str, problems: list[str]) -> tuple[Declared, ...]:
+    """Return the expectations that a step declares; their types and columns are checked before a run."""
+    if entries is None:
+        return ()
+    if not isinstance(entries, list) or not isinstance(stage, DataStage):
+        problems.append(f"{where}: expected a list" if isinstance(stage, DataStage) else f"{where}: it makes no table")
+        return ()
+    kinds = [Relaxed if isinstance(entry, Mapping) and "relax" in entry else Added for entry in entries]
+    declared = [_validate(kinds[at], entry, f"{where}.{at}", problems) for at, entry in enumerate(entries)]
+    return tuple(one for one in declared if one is not None)
 
 
 def _validate(

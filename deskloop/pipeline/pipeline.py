@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.schema import SPLITS
 from deskloop.contract.stage import DataStage, Stage, StageConfig
+from deskloop.pipeline.expectations import Declared
 from deskloop.pipeline.places import check_local
 from deskloop.pipeline.problems import nearest
 from deskloop.pipeline.samples import sample_root
@@ -53,6 +54,7 @@ class Step:
     Attributes:
         output: the name of its output; with `by_split`, empty or a prefix of the splits' names.
         inputs: port -> the outputs of earlier steps that it reads.
+        expect: expectations in addition to those of its suite, and relaxed ones.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Step:
     config: StageConfig
     output: str
     inputs: Mapping[str, tuple[Reference, ...]] = field(default_factory=dict)
+    expect: tuple[Declared, ...] = ()
 
     @property
     def datasets(self) -> dict[str | None, str]:

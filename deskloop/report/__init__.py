@@ -1,88 +1,88 @@
-"""The report of a run: one HTML page that stands alone, with no script and no request to anywhere.
+"""The report of a run: one HTML page that stands alone, with no script and no request to another host.
 
-    Path("report.html").write_text(render(run), encoding="utf-8")
+    Path("report.html").write_text(render(run, stages), encoding="utf-8")
 
-Each part of the page is a module that turns the run's figures into rows, and a template of the same name that lays
-them out. What comes in are counts, ids and types; the only free text are the declared prompts and the models' replies,
-which the templates escape like everything else, and the page's content policy forbids scripts anyway.
+Each section has a function that turns the document of the run into rows, and a template of the section's name. The
+sections here are about all pipelines; stages bring their own (deskloop.contract.report), in the order of the steps. A
+document holds counts, ids and types; the only free text are the declared prompts and the models' replies, which the
+templates escape like everything else. The page's content policy forbids scripts.
 """
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from deskloop.contract.report import Report, Section
+from deskloop.contract.stage import DataStage, Stage
+from deskloop.pipeline.extensions import report_of
 from deskloop.report import words
-from deskloop.report.classes import augmentation, classes, intents, labels
-from deskloop.report.data import funnel, proof, scrubbed
+from deskloop.report.dag import dag
+from deskloop.report.data import funnel
 from deskloop.report.evidence import environment, expectations, lineage
 from deskloop.report.model import comparison, decision, replies, training
-from deskloop.report.recall import recall
 from deskloop.report.summary import summary
 
-Section = tuple[str, str, Callable[[dict[str, Any]], Any]]
-# part -> section's id: heading, short name, rows (None where the run has nothing of the kind)
-PARTS: dict[str, dict[str, Section]] = {
-    "The data": {
-        "funnel": ("Where every conversation went", "Conversations", funnel),
-        "scrubbed": ("Personal data taken out", "Personal data", scrubbed),
-        "recall": ("How much personal data is found", "Recall", recall),
-        "labels": ("Where the labels come from", "Labels", labels),
-        "augmentation": ("Copies written for rare intents", "Copies", augmentation),
-        "classes": ("Classes before and after", "Classes", classes),
-        "proof": ("Proof that the test is fair", "Split", proof),
-        "intents": ("What each split is about", "Intents", intents),
-    },
-    "The model": {
-        "training": ("How training went", "Training", training),
-        "comparison": ("How the models compare", "Comparison", comparison),
-        "decision": ("What was decided", "Decision", decision),
-        "replies": ("What the models answer", "Replies", replies),
-    },
-    "The evidence": {
-        "expectations": ("What was expected of the data", "Expectations", expectations),
-        "lineage": ("What was made from what", "Lineage", lineage),
-        "environment": ("What it was made with", "Versions", environment),
-    },
-}
-KEPT = ("settings", "equipment")  # where a null says something
-SECTIONS: dict[str, Section] = {name: section for part in PARTS.values() for name, section in part.items()}
+FOLDER = Path(__file__).parent
+MODEL = (
+    Section("training", "How training went", "Training", training),
+    Section("comparison", "How the models compare", "Comparison", comparison),
+    Section("decision", "What was decided", "Decision", decision),
+    Section("replies", "What the models answer", "Replies", replies),
+)
+PIPELINE = Section("pipeline", "The steps of the pipeline", "Pipeline", dag)
+EVIDENCE = (
+    Section("expectations", "What was expected of the data", "Expectations", expectations),
+    Section("lineage", "What was made from what", "Lineage", lineage),
+    Section("environment", "What it was made with", "Versions", environment),
+)
+KEPT = ("settings", "equipment")  # where a null has a meaning
 
 
-def render(run: dict[str, Any]) -> str:
-    """The page of one run.
+def render(run: dict[str, Any], stages: Mapping[str, Stage]) -> str:
+    """Return the page of one run.
 
     Args:
-        run: `pipeline`, `run_id`, `status` and `steps` (in order), and as much of `error`, `failed_step`,
-            `started_at`, `seconds`, `version`, `entities`, `languages`, `recall`, `annotation`, `augmentation`,
-            `classes`, `intents`, `proof`, `training`, `metrics`, `comparisons`, `confidence`, `decision`, `model`,
-            `champion`, `margins`, `replies`, `lineage`, `libraries`, `data_docs` as the run has, in the types of JSON
-            (no NumPy); not modified; null is the same as missing. A section without data is left out, and the page says
-            so.
+        run: `pipeline`, `run_id`, `status` and `steps` (in order), and as much of the other keys of the document
+            (deskloop.report.run_document, and those of the stages' tallies) as the run has, in the types of JSON (no
+            NumPy); not modified; null is the same as missing. A section without data is left out, and the page says so.
+        stages: the stages of the pipeline by name, in the order of its steps.
     Returns:
         HTML, the style sheet included.
     """
     run = _present(run)
-    found = {name: rows for name, (_, _, build) in SECTIONS.items() if (rows := build(run)) is not None}
-    return (
-        _templates()
-        .get_template("template.html")
-        .render(
-            run=run,
-            summary=summary(run),
-            parts={part: [name for name in sections if name in found] for part, sections in PARTS.items()},
-            titles={name: heading for name, (heading, _, _) in SECTIONS.items()},
-            labels={name: label for name, (_, label, _) in SECTIONS.items()},
-            found=found,
-            absent=[label for name, (_, label, _) in SECTIONS.items() if name not in found],
-        )
+    reports = {name: report for name, stage in stages.items() if (report := report_of(stage)) is not None}
+    parts = sections_of(stages, reports)
+    rows = {one.name: rows for part in parts.values() for one in part if (rows := one.rows(run)) is not None}
+    folders = (FOLDER, FOLDER / "sections", *dict.fromkeys(report.folder for report in reports.values()))
+    template = _templates(folders).get_template("template.html")
+    return template.render(
+        **rows,
+        run=run,
+        summary=summary(run, stages, list(reports.values())),
+        parts={part: [section for section in sections if section.name in rows] for part, sections in parts.items()},
+        found=rows.keys(),
+        absent=[
+            section.label
+            for part in parts.values()
+            for section in part
+            if section.name not in rows and section is not PIPELINE
+        ],
     )
 
 
+def sections_of(stages: Mapping[str, Stage], reports: Mapping[str, Report]) -> dict[str, tuple[Section, ...]]:
+    """Return the sections of a pipeline's page by part: those of all pipelines, and those of its stages."""
+    conversations = Section("funnel", "Where every conversation went", "Conversations", partial(funnel, stages=stages))
+    data = [one for name, report in reports.items() if isinstance(stages[name], DataStage) for one in report.sections]
+    model = [one for name, report in reports.items() for one in report.sections if one not in data]
+    return {"The data": (PIPELINE, conversations, *data), "The model": (*MODEL, *model), "The evidence": EVIDENCE}
+
+
 def _present(cell: Any) -> Any:
-    """The run without its nulls: null and missing are the same here, but for settings and for tools that are absent."""
+    """Return the run without its nulls: null is the same as missing, but for settings and for absent tools."""
     if isinstance(cell, dict):
         kept = {key: inner for key, inner in cell.items() if inner is not None}
         return {key: inner if key in KEPT else _present(inner) for key, inner in kept.items()}
@@ -90,10 +90,10 @@ def _present(cell: Any) -> Any:
 
 
 @cache
-def _templates() -> Environment:
-    """The templates of this folder, escaping everything, and refusing names that nothing provides."""
+def _templates(folders: tuple[Path, ...]) -> Environment:
+    """Return the templates of folders, escaping everything and refusing undefined names."""
     templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(folders),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

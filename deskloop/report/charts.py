@@ -22,7 +22,7 @@ class Segment(NamedTuple):
 
 
 def bar(segments: Sequence[Segment], scale: float, title: str, interval: tuple[float, float] | None = None) -> Markup:
-    """A horizontal bar, stacked where there are several segments, with an error bar if there is an interval.
+    """Return a horizontal bar, stacked where there are several segments, with an error bar if there is an interval.
 
     Args:
         segments: parts from left to right; those of length 0 are left out.

@@ -34,7 +34,7 @@ class Frame(NamedTuple):
     y: tuple[float, float]
 
     def place(self, x: float, y: float) -> tuple[float, float]:
-        """A point of the data as a point of the drawing."""
+        """Return a point of the data as a point of the drawing."""
         across = (x - self.x[0]) / ((self.x[1] - self.x[0]) or 1.0)
         up = (y - self.y[0]) / ((self.y[1] - self.y[0]) or 1.0)
         return self.left + across * (self.right - self.left), self.bottom - up * (self.bottom - self.top)
@@ -57,7 +57,7 @@ def curve(series: Sequence[Series], size: tuple[int, int], name: str, title: str
     across = [value for value in ticks(first, last, width // 80) if first <= value <= last]
     up = ticks(min(y for _, y in every), max(y for _, y in every))
     frame = Frame(46, 30, width - 54, height - 44, (first, last), (up[0], up[-1]))
-    told = "; ".join(
+    description = "; ".join(
         f"{line.name} from {number(float(line.points[0][1]))} at {number(round(line.points[0][0]))} "
         f"to {number(float(line.points[-1][1]))} at {number(round(line.points[-1][0]))}"
         for line in lines
@@ -65,7 +65,7 @@ def curve(series: Sequence[Series], size: tuple[int, int], name: str, title: str
     return Markup(
         f'<svg class="curve {name}" viewBox="0 0 {width} {height}" role="img" '
         f'aria-labelledby="{name}-title {name}-desc"><title id="{name}-title">{escape(title)}</title>'
-        f'<desc id="{name}-desc">{escape(told)}</desc>'
+        f'<desc id="{name}-desc">{escape(description)}</desc>'
         f"{_axes(frame, across, up, axes)}{''.join(_line(line, frame) for line in lines)}{_ends(lines, frame)}</svg>"
     )
 
@@ -91,7 +91,7 @@ def _axes(frame: Frame, across: Sequence[float], up: Sequence[float], names: tup
 
 
 def _line(line: Series, frame: Frame) -> str:
-    """One line; points of a short one are marked, so that two lines differ by more than colour."""
+    """Return one line; a short one has marks at its points, so that two lines differ by more than colour."""
     places = [frame.place(x, y) for x, y in line.points]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     marks = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in places) if len(places) <= 40 else ""
@@ -99,7 +99,7 @@ def _line(line: Series, frame: Frame) -> str:
 
 
 def _ends(lines: Sequence[Series], frame: Frame) -> str:
-    """The last value of every line to the right of its end, moved apart where two would touch."""
+    """Return the last value of every line to the right of its end, moved apart where two would touch."""
     ends = sorted((frame.place(*line.points[-1])[1], line) for line in lines)
     parts, free = [], -math.inf
     for y, line in ends:
@@ -121,7 +121,7 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The finite points; of very many, means of equal runs, so that no single step stands for its neighbours."""
+    """Return the finite points; of very many, means of equal runs, so that no single step stands for its neighbours."""
     finite = [point for point in points if math.isfinite(point[0]) and math.isfinite(point[1])]
     run = math.ceil(len(finite) / MOST_POINTS)
     if run <= 1:

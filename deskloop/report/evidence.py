@@ -11,7 +11,7 @@ KINDS = ("dataset", "model", "evaluation", "promotion")
 
 
 def expectations(run: Run) -> dict[str, Any] | None:
-    """All that fail, critical ones first; and every step's own, in plain words."""
+    """Return all failed expectations, critical ones first, and the expectations of every step."""
     groups, failed = [], []
     for name, step in (run.get("steps") or {}).items():
         if results := step.get("expectations"):
@@ -36,7 +36,7 @@ def _urgency(row: dict[str, Any]) -> tuple[bool, bool]:
 
 
 def _result(result: Mapping[str, Any]) -> dict[str, Any]:
-    """One expectation's row; `verdict` is the style class of its outcome: good, warn or bad."""
+    """Return one expectation's row; `verdict` is the style class of its outcome: good, warn or bad."""
     unexpected, rows = result.get("unexpected"), result.get("rows")
     passed, severity = bool(result.get("passed")), result.get("severity", "critical")
     return {
@@ -46,12 +46,13 @@ def _result(result: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": "good" if passed else "bad" if severity == "critical" else "warn",
         "unexpected": None if unexpected is None else number(unexpected),
         "rows": None if rows is None else number(rows),
+        "relaxed": result.get("relaxed") or None,
         "observed": None if result.get("observed") is None else observed(result["observed"]),
     }
 
 
 def lineage(run: Run) -> dict[str, Any] | None:
-    """Every step with the versions it left, and the lines that lead to it from the steps it built on."""
+    """Return every step with its versions, and the lines that lead to it from the steps that it read."""
     versions = [version for version in run.get("lineage") or _of_steps(run) if version.get("name")]
     if not versions:
         return None
@@ -86,7 +87,7 @@ def lineage(run: Run) -> dict[str, Any] | None:
 
 
 def _version(version: Mapping[str, Any]) -> dict[str, Any]:
-    """What is shown of one version."""
+    """Return what the page shows of one version."""
     return {
         "name": version["name"],
         "rows": number(version["rows"]) if version.get("rows") is not None else None,
@@ -96,12 +97,12 @@ def _version(version: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kind(version: Mapping[str, Any]) -> str:
-    """The style class of a version's dot."""
+    """Return the style class of a version's dot."""
     return version["kind"] if version.get("kind") in KINDS else "dataset"
 
 
 def _of_steps(run: Run) -> list[dict[str, Any]]:
-    """The versions as far as the steps tell, for a run that has no lineage of its own."""
+    """Return the versions as far as the steps name them, for a run without lineage."""
     return [
         {
             "name": "@".join(str(dataset[key]) for key in ("dataset", "version") if key in dataset),
@@ -116,24 +117,19 @@ def _of_steps(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def missing(run: Run) -> list[tuple[str, str]]:
-    """(step, what it goes on without), a sentence for each tool that is not installed."""
-    told: dict[tuple[str, str], None] = {}
-    named = set()
+def missing_tools(run: Run) -> list[tuple[str, str]]:
+    """Return (step, a sentence) for each tool that is not installed, so that the step worked without it."""
+    missing: dict[tuple[str, str], None] = {}
     for step, found in (run.get("steps") or {}).items():
         for name, version in (found.get("equipment") or {}).items():
             if version is None:
                 part, _, tool = name.rpartition(": ")
-                named.add(part)
-                told[step, f"{part} is off: {tool} is not installed" if part else f"{tool} is not installed"] = None
-    for generator in run.get("augmentation") or []:
-        if generator.get("off") and generator.get("generator") not in named:
-            told["augment", f"{generator.get('generator', 'a generator')} is off: {generator['off']}"] = None
-    return list(told)
+                missing[step, f"{part} is off: {tool} is not installed" if part else f"{tool} is not installed"] = None
+    return list(missing)
 
 
 def environment(run: Run) -> dict[str, Any] | None:
-    """Versions of libraries, and of the tools and files outside them that decide a result."""
+    """Return versions of libraries, and of the tools and files outside them that decide a result."""
     tools = [
         {"step": step, "tool": name, "version": None if version is None else str(version)}
         for step, found in (run.get("steps") or {}).items()

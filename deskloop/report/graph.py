@@ -1,4 +1,4 @@
-"""Who was made from whom, drawn beside a list: each row has a dot, and lines lead to it from the rows above.
+"""A graph drawn beside a list: each row has a dot, and lines lead to it from the rows above.
 
 The drawing of a row is as high as its row, whatever the text in it needs, so lines meet at the rows' edges.
 """
@@ -29,7 +29,7 @@ class _Place(NamedTuple):
 
 
 def lanes(nodes: Sequence[Node]) -> tuple[list[Markup], int]:
-    """A drawing for each row, and the width in pixels that all of them have.
+    """Return a drawing for each row, and the width in pixels that all of them have.
 
     Args:
         nodes: parents before children; a parent that is no earlier row gets no line.
@@ -46,30 +46,32 @@ def _places(nodes: Sequence[Node]) -> list[_Place]:
     parents = [[name for name in dict.fromkeys(node.parents) if rows.get(name, row) < row]
                for row, node in enumerate(nodes)]  # fmt: skip
     last = {name: row for row, names in enumerate(parents) for name in names}
-    held: list[str | None] = []
+    open_lanes: list[str | None] = []
     places = []
     for row, node in enumerate(nodes):
-        joining = [lane for lane, name in enumerate(held) if name in parents[row]]
-        ended = [lane for lane in joining if last[held[lane] or ""] == row]
-        passing = [lane for lane, name in enumerate(held) if name is not None and lane not in ended]
+        joining = [lane for lane, name in enumerate(open_lanes) if name in parents[row]]
+        ended = [lane for lane in joining if last[open_lanes[lane] or ""] == row]
+        passing = [lane for lane, name in enumerate(open_lanes) if name is not None and lane not in ended]
         for lane in ended:
-            held[lane] = None
-        dot = ended[0] if ended else next((lane for lane, name in enumerate(held) if name is None), len(held))
-        held += [None] * (dot + 1 - len(held))
-        held[dot] = node.name if node.name in last else None
+            open_lanes[lane] = None
+        dot = (
+            ended[0] if ended else next((lane for lane, name in enumerate(open_lanes) if name is None), len(open_lanes))
+        )
+        open_lanes += [None] * (dot + 1 - len(open_lanes))
+        open_lanes[dot] = node.name if node.name in last else None
         places.append(_Place(dot, joining, passing, node.name in last))
     return places
 
 
 def _drawn(node: Node, place: _Place, width: int) -> Markup:
-    """One row's part of the graph."""
+    """Return one row's part of the graph."""
     x = LANE * place.dot + LANE // 2
     lines = [(LANE * lane + LANE // 2, LANE * lane + LANE // 2, 0, 100) for lane in place.passing]
     lines += [(LANE * lane + LANE // 2, x, 0, 50) for lane in place.joining]
     lines += [(x, x, 50, 100)] if place.leaving else []
     drawn = "".join(f'<line x1="{a}" x2="{b}" y1="{top}%" y2="{end}%"/>' for a, b, top, end in lines)
-    told = f"{node.name}, made from {', '.join(node.parents) or 'nothing before it'}"
+    label = f"{node.name}, made from {', '.join(node.parents) or 'nothing before it'}"
     return Markup(
-        f'<svg class="lanes" width="{width}" role="img" aria-label="{escape(told)}">{drawn}'
+        f'<svg class="lanes" width="{width}" role="img" aria-label="{escape(label)}">{drawn}'
         f'<circle class="{escape(node.kind)}" cx="{x}" cy="50%" r="5.5"/></svg>'
     )

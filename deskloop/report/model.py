@@ -16,7 +16,7 @@ SPEAKERS = ("base", "candidate", "champion")
 
 
 def training(run: Run) -> dict[str, Any] | None:
-    """Curves of the losses, settings, and the size of the effort."""
+    """Return curves of the losses, settings, and the size of the effort."""
     trained = run.get("training")
     if not trained:
         return None
@@ -80,17 +80,17 @@ def comparison(run: Run) -> dict[str, Any] | None:
 
 
 def _model(name: str, found: Mapping[str, Any], most: float) -> dict[str, Any]:
-    """One model's row; `most` bits per byte fill the whole bar."""
+    """Return one model's row; `most` bits per byte fill the whole bar."""
     heading, note = MODELS.get(name, (title(name), ""))
     kind = name if name in SPEAKERS else "reference"
     bits, interval = found.get("bits_per_byte"), _interval(found, "bits_per_byte_")
-    told = f"{decimals(bits, 3)} bits per byte" + (f", {_range(interval, 3)}" if interval else "")
+    label = f"{decimals(bits, 3)} bits per byte" + (f", {_range(interval, 3)}" if interval else "")
     return {
         "model": heading,
         "note": note,
         "bits": decimals(bits, 3),
         "interval": _range(interval, 3) if interval else None,
-        "bar": bar([Segment(kind, float(bits), "")], most, told, interval)
+        "bar": bar([Segment(kind, float(bits), "")], most, label, interval)
         if bits is not None and _finite(bits)
         else None,
         "cells": [
@@ -106,11 +106,11 @@ def _model(name: str, found: Mapping[str, Any], most: float) -> dict[str, Any]:
 def _pair(
     pair: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]], margins: Mapping[str, float]
 ) -> dict[str, Any]:
-    """The candidate against one other model, and what the interval allows to say."""
+    """Return the candidate against one other model, and what its interval implies."""
     value, interval = float(pair["difference"]), _interval(pair, "")
     name = MODELS.get(pair.get("against", ""), (title(pair.get("against", "")), ""))[0]
     bits = metrics.get(pair.get("against", ""), {}).get("bits_per_byte") or 0.0
-    verdict, told = _verdict(interval, bits * margins.get("better_by", 0.0), bits * margins.get("margin", 0.0))
+    verdict, words = _verdict(interval, bits * margins.get("better_by", 0.0), bits * margins.get("margin", 0.0))
     spread = f", {_range(interval, 3, sign=True)}" if interval else ""
     return {
         "against": name.lower(),
@@ -118,7 +118,7 @@ def _pair(
         "low": signed(interval[0]) if interval else None,
         "high": signed(interval[1]) if interval else None,
         "verdict": verdict,
-        "told": told,
+        "words": words,
         "chart": difference(value, interval, f"candidate less {name.lower()}: {signed(value)} bits per byte{spread}"),
         "families": pair.get("families"),
         "conversations": pair.get("conversations"),
@@ -140,7 +140,7 @@ def _verdict(interval: tuple[float, float] | None, better_by: float, margin: flo
 
 
 def decision(run: Run) -> dict[str, Any] | None:
-    """What was decided, every gate with what was measured, the model itself and the one it was judged against."""
+    """Return the decision, every gate with its measurement, the model, and the champion that it was compared with."""
     found, model, champion = run.get("decision") or {}, run.get("model") or {}, run.get("champion") or {}
     if not found and not model.get("name"):
         return None
@@ -148,10 +148,10 @@ def decision(run: Run) -> dict[str, Any] | None:
         ("Model", _named(model)),
         (
             "Role",
-            {"champion": "champion: in use", "challenger": "challenger: kept beside it"}.get(model.get("alias", "")),
+            {"champion": "champion", "challenger": "challenger"}.get(model.get("alias", "")),
         ),
-        ("Judged against", _named(champion)),
-        ("In use since", moment(champion["since"]) if champion.get("since") else None),
+        ("Compared with", _named(champion)),
+        ("Promoted", moment(champion["since"]) if champion.get("since") else None),
         ("In the catalog", model.get("catalog")),
         ("Folder", model.get("folder")),
     ]
@@ -164,12 +164,12 @@ def decision(run: Run) -> dict[str, Any] | None:
 
 
 def _named(model: Mapping[str, Any]) -> str | None:
-    """Name and version of a registered model."""
+    """Return name and version of a registered model."""
     return " version ".join(str(model[key]) for key in ("name", "version") if key in model) or None
 
 
 def _gate(gate: Mapping[str, Any]) -> dict[str, Any]:
-    """One gate's row: a comparison in bits per byte, or a count that has a least value."""
+    """Return one gate's row: a comparison in bits per byte, or a count that has a least value."""
     name, interval, limit = gate.get("gate", ""), _interval(gate, ""), gate.get("threshold")
     needed = number(limit) if limit is not None else None
     compared = name.startswith(("better than", "not worse than"))
@@ -189,7 +189,7 @@ def _gate(gate: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _interval(found: Mapping[str, Any], prefix: str) -> tuple[float, float] | None:
-    """Low and high end, if both are there."""
+    """Return low and high end, if both are there."""
     low, high = found.get(f"{prefix}low"), found.get(f"{prefix}high")
     return (
         (float(low), float(high)) if low is not None and high is not None and _finite(low) and _finite(high) else None
@@ -205,7 +205,7 @@ def _finite(value: object) -> bool:
 
 
 def replies(run: Run) -> dict[str, Any] | None:
-    """Declared prompts with the reply of each model; a model that said nothing is shown as saying nothing."""
+    """Return declared prompts with the reply of each model; an empty reply is shown as such."""
     found = run.get("replies")
     if not found:
         return None

@@ -1,27 +1,29 @@
-"""What a run came to, as one document: `run --json` is its core, the report page is made from all of it.
+"""The outcome of a run as one document: `run --json` prints its core, the report page shows all of it.
 
-Counts, ids, types and figures only; the one exception are the replies of models to the prompts that the pipeline
+Counts, ids, types and figures only; the only exception are the replies of models to the prompts that the pipeline
 file declares.
 """
 
-import importlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from deskloop import __version__
-from deskloop.contract.stage import EvaluationStage, ModelStage, PromotionStage, Stage
+from deskloop.contract.stage import DataStage, EvaluationStage, ModelStage, PromotionStage, Stage
 from deskloop.engine.engine import Made
 from deskloop.models import Registry
 from deskloop.models.figures import candidates_of, figures_for
 from deskloop.models.folder import folder_of
+from deskloop.pipeline.extensions import report_of
 from deskloop.pipeline.pipeline import Step
 from deskloop.run.session import Run
 from deskloop.store.catalog import Version
 
+KINDS = {DataStage: "dataset", ModelStage: "model", EvaluationStage: "evaluation", PromotionStage: "promotion"}
+
 
 def summarize(run: Run, error: str | None = None, counted: bool = True) -> dict[str, Any]:
-    """The document of a run, so far as it got.
+    """Return the document of a run, as far as it got.
 
     Args:
         error: the message of the error that ended it, if one did.
@@ -38,24 +40,38 @@ def summarize(run: Run, error: str | None = None, counted: bool = True) -> dict[
         "seconds": round((datetime.now(UTC) - run.started_at).total_seconds(), 1),
         "steps": {name: _step(made) for name, made in run.entries.items()},
         **_models(run),
+        "graph": [_declared(step) for step in run.pipeline.steps],
         "lineage": [_lineage(version) for made in run.entries.values() for version in made.versions],
         "libraries": {key: value for made in run.entries.values() for key, value in made.versions[0].libraries.items()},
     }
     if counted:
         for step, made in _of(run, Stage):
-            if step.stage.report:
-                document |= importlib.import_module(step.stage.report).tally(run, made)
+            if report := report_of(step.stage):
+                document |= report.tally(run, made)
     return document
 
 
+def _declared(step: Step) -> dict[str, Any]:
+    """Return a step as the pipeline file declares it."""
+    kind = next(kind for shape, kind in KINDS.items() if isinstance(step.stage, shape))
+    inputs = [(port, reference) for port, references in step.inputs.items() for reference in references]
+    return {
+        "step": step.name,
+        "stage": step.stage.name,
+        "kind": kind,
+        "datasets": list(step.datasets.values()),
+        "inputs": [{"port": port, "step": one.step, "dataset": one.dataset} for port, one in inputs],
+    }
+
+
 def _of(run: Run, shape: type[Stage]) -> Iterator[tuple[Step, Made]]:
-    """The steps of a shape that this run has brought up to date."""
+    """Yield the steps of a shape that this run has brought up to date."""
     steps = (step for step in run.pipeline.steps if isinstance(step.stage, shape) and step.name in run.entries)
     return ((step, run.entries[step.name]) for step in steps)
 
 
 def _models(run: Run) -> dict[str, Any]:
-    """What the models of the run came to: the chosen candidate, what it was compared with, and what was decided."""
+    """Return the chosen candidate, its training and comparisons, and the decision."""
     decided = next((made.versions[0].details for _, made in _of(run, PromotionStage)), None)
     promote = next((step.config for step, _ in _of(run, PromotionStage)), None)
     evaluations = [made.versions[0] for _, made in _of(run, EvaluationStage)]
@@ -131,7 +147,7 @@ def _step(made: Made) -> dict[str, Any]:
 
 
 def _model(run: Run, version: Version, decided: dict[str, Any] | None) -> dict[str, Any]:
-    """The candidate: as the registry knows it once it was judged, else as the catalog does."""
+    """Return the candidate: from the registry if it was evaluated for promotion, else from the catalog."""
     registered = decided["model"] if decided and decided["catalog"] == version.name else {}
     return {
         "name": run.pipeline.settings.name,
@@ -143,7 +159,7 @@ def _model(run: Run, version: Version, decided: dict[str, Any] | None) -> dict[s
 
 
 def _champion(run: Run, evaluation: Version | None) -> dict[str, Any] | None:
-    """The model that the candidates were compared with."""
+    """Return the champion that the candidates were compared with."""
     candidates = set(candidates_of(evaluation.details).values()) if evaluation else set()
     read = {parent.name for parent in evaluation.parents} - candidates if evaluation else set()
     if evaluation is None or "champion" not in evaluation.details["metrics"]:

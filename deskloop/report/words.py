@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 MISSING = "–"
 ACRONYMS = {"CSV", "HTML", "ID", "IP", "IBAN", "ITIN", "JSON", "MAC", "NHS", "SSN", "URL", "VIN"}
 COUNTRIES = {"UK", "US"}  # in capitals only: "us" is a word
-# What a terminal obeys and a page cannot show: stands as a replacement character.
+# Control characters, which a page cannot show, become replacement characters.
 CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127), "\ufffd")
 
 
@@ -33,13 +33,13 @@ def number(value: object) -> str:
 
 
 def decimals(value: object, places: int) -> str:
-    """A decimal with fixed places, so that a column lines up."""
+    """Return a decimal with fixed places, so that a column lines up."""
     finite = isinstance(value, int | float) and math.isfinite(value)
     return f"{value:,.{places}f}" if finite else number(value) if isinstance(value, float) else MISSING
 
 
 def percent(value: object, places: int = 1) -> str:
-    """A share of 1 as percent; a share that is not whole is never rounded to 0 or 100."""
+    """Return a share of 1 as percent; a share that is not whole is never rounded to 0 or 100."""
     if not isinstance(value, int | float) or not math.isfinite(value):
         return MISSING
     least = 10.0**-places
@@ -51,7 +51,7 @@ def percent(value: object, places: int = 1) -> str:
 
 
 def signed(value: object, places: int = 3) -> str:
-    """A difference with its sign, the minus as wide as the plus; no sign at zero."""
+    """Return a difference with its sign, the minus as wide as the plus; no sign at zero."""
     if not isinstance(value, int | float) or not math.isfinite(value):
         return number(value)
     text = f"{value:+,.{places}f}"
@@ -71,7 +71,7 @@ def duration(seconds: object) -> str:
 
 
 def moment(text: object) -> str:
-    """An ISO 8601 time in UTC, `21 Nov 2025, 09:05 UTC`; text that is no such time comes back as it is."""
+    """Return an ISO 8601 time in UTC, `21 Nov 2025, 09:05 UTC`; text that is no such time comes back as it is."""
     try:
         when = datetime.fromisoformat(str(text))
     except ValueError:
@@ -82,7 +82,7 @@ def moment(text: object) -> str:
 
 
 def spoken(name: str) -> str:
-    """A snake_case name as words: `too_short` as `too short`, `US_SSN` as `US SSN`."""
+    """Return a snake_case name as words: `too_short` as `too short`, `US_SSN` as `US SSN`."""
     words = str(name).replace("_", " ").split()
     return " ".join(word.upper() if word.upper() in ACRONYMS or word in COUNTRIES else word.lower() for word in words)
 
@@ -94,7 +94,7 @@ def title(name: str) -> str:
 
 
 def setting(value: object) -> str:
-    """A value of a configuration, short: lists joined, `–` for none."""
+    """Return a value of a configuration, short: lists joined, `–` for none."""
     if value is None:
         return MISSING
     if isinstance(value, bool):
@@ -107,7 +107,7 @@ def setting(value: object) -> str:
 
 
 def observed(value: object) -> str:
-    """What an expectation saw, numbers only: text might be a customer's, so it is left out."""
+    """Return what an expectation observed, numbers only, since text may be a customer's."""
     if isinstance(value, Mapping):
         shown = [f"{spoken(key)} {observed(cell)}" for key, cell in value.items() if observed(cell) != MISSING]
         return ", ".join(shown) or MISSING
@@ -115,13 +115,13 @@ def observed(value: object) -> str:
 
 
 def marked(text: object) -> Markup:
-    """A reply, escaped, with its placeholders (`<EMAIL_ADDRESS_1>`) set off from the words."""
+    """Return a reply, escaped, with its placeholders (`<EMAIL_ADDRESS_1>`) set off from the words."""
     plain = str(escape(str(text).translate(CONTROLS)))
     return Markup(re.sub(r"&lt;([A-Z][A-Z_]*_\d+)&gt;", r'<span class="placeholder">&lt;\1&gt;</span>', plain))
 
 
 def prose(text: object) -> Markup:
-    """A sentence, escaped, with `code` in backticks set as code, a capital first letter and a full stop."""
+    """Return a sentence, escaped, with `code` in backticks set as code, a capital first letter and a full stop."""
     words = str(text).strip()
     words = words[:1].upper() + words[1:]
     ended = words if not words or words[-1] in ".!?" else f"{words}."
@@ -129,6 +129,6 @@ def prose(text: object) -> Markup:
 
 
 def relative(link: object) -> str | None:
-    """The link if it stays beside the report, else None: the page never points to another host."""
+    """Return the link if it stays beside the report, else None: the page never points to another host."""
     text = str(link or "")
     return None if not text or re.match(r"[\w+.-]*:|[/\\]", text) else text

@@ -1,4 +1,4 @@
-"""The end of a run: its document, its page and its Data Docs, whether it ended well or not."""
+"""The end of a run, successful or not: its document, its page and its Data Docs."""
 
 from pathlib import Path
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import orjson
 
 from deskloop.contract.errors import DamageError
-from deskloop.engine import expect
+from deskloop.engine.data_docs import build_docs
 from deskloop.report.run_document import summarize
 from deskloop.run.session import Run
 
-LATEST = "latest"  # holds the id of the run that ended last: ids begin with the time, and clocks are set back
+LATEST = "latest"  # a file with the id of the run that ended last; ids begin with the time, and clocks may be set back
 
 
 def conclude(run: Run, error: str | None = None) -> dict[str, Any]:
@@ -31,10 +31,11 @@ def conclude(run: Run, error: str | None = None) -> dict[str, Any]:
     }
     document["data_docs"] = None
     if documents:
-        index = expect.build_docs(documents, folder / "data_docs", run.id)
+        index = build_docs(documents, folder / "data_docs", run.id)
         document["data_docs"] = str(index.relative_to(folder))
     page = folder / "index.html"
-    page.write_text(render(document), encoding="utf-8")
+    stages = {step.stage.name: step.stage for step in run.pipeline.steps}
+    page.write_text(render(document, stages), encoding="utf-8")
     document["report"] = str(page)
     (folder / "run.json").write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY))
     note = folder.with_name(f".{LATEST}")
@@ -44,7 +45,7 @@ def conclude(run: Run, error: str | None = None) -> dict[str, Any]:
 
 
 def _summary(run: Run, error: str | None) -> dict[str, Any]:
-    """The run's document; what is damaged is rebuilt first, unless the run has failed already."""
+    """Return the run's document; damaged tables are rebuilt first, unless the run has already failed."""
     if error is not None:
         try:
             return summarize(run, error)
@@ -60,7 +61,7 @@ def _summary(run: Run, error: str | None) -> dict[str, Any]:
 
 
 def latest_report(store: Path) -> Path | None:
-    """The page of the run that ended last, if there is one."""
+    """Return the page of the run that ended last, if there is one."""
     noted = store / "reports" / LATEST
     page = store / "reports" / (noted.read_text() if noted.exists() else "") / "index.html"
     if page.exists():

@@ -133,6 +133,7 @@ def _labelled(rows: pd.DataFrame, config: AnnotateConfig, context: Context) -> p
 STAGE = FittedStage(
     name="annotate",
     dataset="annotated",
+    summary="Gives conversations their intent: from the log, from rules, or from a confident classifier.",
     suite="expectations.annotated",
     report="tasks.annotate.report",
     config=AnnotateConfig,

@@ -19,6 +19,7 @@ from tasks.augment.config import LEXICAL, AugmentConfig
 from tasks.augment.copies import Augmenter, augmented
 from tasks.augment.generators import Generator
 from tasks.augment.quota import ARTIFACT, fit
+from tasks.augment.reasons import REASONS
 from tasks.augment.similarity import scorer
 
 __all__ = ["STAGE", "AugmentConfig", "augment", "check", "equipment"]
@@ -109,6 +110,10 @@ def _ready(config: AugmentConfig, folder: str) -> Iterator[list[Augmenter]]:
 STAGE = FittedStage(
     name="augment",
     dataset="augmented",
+    summary="Writes copies of rare training conversations with the customer's words changed; rejects unfit copies.",
+    words=REASONS,
+    added="copies added",
+    rejected="copies rejected",
     suite="expectations.augmented",
     report="tasks.augment.report",
     config=AugmentConfig,

@@ -154,6 +154,8 @@ def _rejects(
 STAGE = TableStage(
     name="dedupe",
     dataset="deduped",
+    summary="Rejects copies and near-copies, groups similar conversations into families, and assigns splits to them.",
+    words={"exact_duplicate": "exact copies", "near_duplicate": "near-copies"},
     suite="expectations.deduped",
     config=DedupeConfig,
     run=dedupe,

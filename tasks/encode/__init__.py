@@ -238,6 +238,9 @@ def _pretrained(base: str, folder: str) -> Any:
 STAGE = FittedStage(
     name="encode",
     dataset="encoded",
+    summary="Turns text into tokens, and marks those that the loss covers: the agents' replies.",
+    words={"no_supervised_tokens": "no agent's words to learn from"},
+    added="from splitting long conversations",
     suite="expectations.encoded",
     config=EncodeConfig,
     run=encode,

@@ -66,6 +66,7 @@ def _in_tokens_of(model: Input, test: Input) -> pa.Table | None:
 STAGE = EvaluationStage(
     name="evaluate",
     dataset="evaluation",
+    summary="Compares base, candidates and champion on unseen test conversations.",
     config=EvaluateConfig,
     ports={
         "candidates": Port(kind="model", role="candidate", many=True),

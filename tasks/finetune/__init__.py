@@ -39,6 +39,7 @@ def _show(step: str, progress: dict[str, Any]) -> None:
 STAGE = ModelStage(
     name="finetune",
     dataset="",
+    summary="Fine-tunes the base model on the training conversations.",
     config=FinetuneConfig,
     role="candidate",
     ports={

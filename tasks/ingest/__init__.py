@@ -184,6 +184,8 @@ def _read(reader: Reader, record: Record) -> dict[str, Any] | str:
 STAGE = SourceStage(
     name="ingest",
     dataset="ingested",
+    summary="Reads the logs; unreadable records are rejected and logged with file, line and reason.",
+    words={"duplicate_id": "id seen before", "no_turns": "without a message"},
     suite="expectations.ingested",
     config=IngestConfig,
     inputs=inputs,

@@ -176,6 +176,7 @@ def _reason(turns: list[dict[str, Any]], config: NormalizeConfig) -> str | None:
 STAGE = FittedStage(
     name="normalize",
     dataset="normalized",
+    summary="Cleans up white space, spelling, signatures and boilerplate; rejects what is too short or too long.",
     suite="expectations.normalized",
     config=NormalizeConfig,
     run=normalize,

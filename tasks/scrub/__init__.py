@@ -141,6 +141,7 @@ def equipment(config: ScrubConfig, context: Context) -> dict[str, str | None]:
 STAGE = RowStage(
     name="scrub",
     dataset="scrubbed",
+    summary="Finds personal data and replaces it by placeholders such as <PERSON_1>.",
     suite="expectations.scrubbed",
     report="tasks.scrub.report",
     config=ScrubConfig,

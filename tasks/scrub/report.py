@@ -1,25 +1,50 @@
-"""What the report says of scrub: values replaced by type, languages, and the measured recall."""
+"""The report of scrub: values replaced by type, languages, and the measured recall."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deskloop.contract.report import Document, Report, Section
 from deskloop.engine.engine import Made
+from deskloop.report.charts import Segment, bar
+from deskloop.report.words import number, percent, title
 from deskloop.run.session import Run
 from deskloop.store.catalog import Version
 from deskloop.store.counts import read_batches
 from deskloop.store.store import Store
 
+LANGUAGES = {
+    "ca": "Catalan",
+    "de": "German",
+    "en": "English",
+    "es": "Spanish",
+    "fr": "French",
+    "it": "Italian",
+    "nl": "Dutch",
+    "pl": "Polish",
+    "pt": "Portuguese",
+    "und": "not identified",
+}
+FORMS = {  # how a planted value was written: what that means, and its name
+    "as_written": ("with capitals and signs", "In full"),
+    "lower_case": ("signs, but no capitals", "In lower case"),
+    "no_punctuation": ("and without capitals", "Without signs"),
+    "misspelled": ("in the value or beside it", "With a letter wrong"),
+    "hidden": ("HTML entities, tags, invisible or wide characters", "In disguise"),
+    "spoken": ("numbers digit by digit, in words", "Said aloud"),
+}
+
 
 def tally(run: Run, made: Made) -> dict[str, Any]:
     """`entities`, `languages` and `recall` of the run's document."""
-    return {**scrubbed(run.store, made.versions), "recall": recall(made.versions[0])}
+    return {**count_entities(run.store, made.versions), "recall": recall(made.versions[0])}
 
 
-def scrubbed(store: Store, versions: Sequence[Version]) -> dict[str, Any]:
+def count_entities(store: Store, versions: Sequence[Version]) -> dict[str, Any]:
     """Placeholders by type (how many, in how many conversations), and languages."""
     counts: Counter[str] = Counter()
     touched: Counter[str] = Counter()
@@ -41,3 +66,87 @@ def recall(version: Version) -> dict[str, Any] | None:
         return None
     whole = {name: details[name] for name in ("planted", "found", "low", "high", "disturbed")}
     return {**whole, "types": details["recall"], "forms": details["recall_by_form"]}
+
+
+def scrubbed(document: Document) -> dict[str, Any] | None:
+    """Return placeholders by entity type, most frequent first, and the languages found."""
+    entities = document.get("entities")
+    if entities is None:
+        return None
+    ordered = sorted(entities.items(), key=lambda item: (-item[1].get("count", 0), item[0]))
+    most = max((entity.get("count", 0) for entity in entities.values()), default=0)
+    rows = [
+        {
+            "type": title(name),
+            "count": entity.get("count", 0),
+            "conversations": entity.get("conversations"),
+            "bar": bar([Segment("kept", entity.get("count", 0), "")], most, f"{entity.get('count', 0):,} replaced"),
+        }
+        for name, entity in ordered
+    ]
+    languages = sorted((document.get("languages") or {}).items(), key=lambda item: (-item[1], item[0]))
+    total = sum(count for _, count in languages)
+    named = [(LANGUAGES.get(code, code), count, percent(count / total) if total else "") for code, count in languages]
+    return {"entities": rows, "total": sum(row["count"] for row in rows), "languages": named}
+
+
+def measured_recall(document: Document) -> dict[str, Any] | None:
+    """Return the share found, over all, by type (the worst first) and by how the value was written."""
+    recall = document.get("recall") or {}
+    whole = _row("", recall)
+    if whole is None:
+        return None
+    types = [row for name, cell in (recall.get("types") or {}).items() if (row := _row(title(name), cell))]
+    forms = [
+        row
+        for name, cell in (recall.get("forms") or {}).items()
+        if (row := _row(FORMS.get(name, ("", title(name)))[1], cell, FORMS.get(name, ("", ""))[0]))
+    ]
+    disturbed = recall.get("disturbed")
+    return {
+        **whole,
+        "types": sorted(types, key=lambda row: (row["part"], row["name"])),
+        "forms": forms,
+        "disturbed": percent(disturbed) if isinstance(disturbed, int | float) else None,
+    }
+
+
+def _row(name: str, cell: Mapping[str, Any], kind: str = "") -> dict[str, Any] | None:
+    """Return a share with its interval and a bar of the length 1; None where nothing was planted."""
+    planted, found = cell.get("planted"), cell.get("found")
+    if not planted or found is None:
+        return None
+    low, high = cell.get("low"), cell.get("high")
+    interval = (low, high) if low is not None and high is not None else None
+    between = f"{percent(low, 0)} to {percent(high, 0)}" if interval else ""
+    label = f"{number(found)} of {number(planted)}" + (f", 95% interval {between}" if interval else "")
+    return {
+        "name": name,
+        "note": kind,
+        "planted": planted,
+        "found": found,
+        "part": found / planted,
+        "share": percent(found / planted),
+        "interval": between,
+        "bar": bar([Segment("kept", found / planted, label)], 1.0, label, interval),
+    }
+
+
+def figures(document: Document) -> list[tuple[str, str, str]]:
+    """Return how many values were replaced."""
+    entities = document.get("entities")
+    if entities is None:
+        return []
+    total = sum(entity.get("count", 0) for entity in entities.values())
+    return [("Personal values", number(total), f"replaced, of {len(entities)} types")]
+
+
+REPORT = Report(
+    folder=Path(__file__).parent,
+    sections=(
+        Section("scrubbed", "Personal data replaced", "Personal data", scrubbed),
+        Section("recall", "How much personal data is found", "Recall", measured_recall),
+    ),
+    tally=tally,
+    figures=figures,
+)

@@ -195,6 +195,7 @@ def _candidates(sets: ShingleSets, seen_in: NDArray[np.bool_], threshold: float)
 STAGE = TableStage(
     name="split",
     dataset="split",
+    summary="Separates training, validation and test conversations, and verifies that nothing crosses a split.",
     suite="expectations.split",
     report="tasks.split.report",
     config=SplitConfig,

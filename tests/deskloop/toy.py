@@ -122,7 +122,10 @@ class Toy:
         (self.folder / "log.json").write_text(json.dumps(rows))
 
     def pipeline(self, **options: Any) -> Pipeline:
-        steps = [{"log": {"path": "log.json"}}, {"upper": options}, "assign", "copy"]
+        return self.load({"upper": options})
+
+    def load(self, upper: dict[str, Any]) -> Pipeline:
+        steps = [{"log": {"path": "log.json"}}, upper, "assign", "copy"]
         file = self.folder / "pipeline.yaml"
         file.write_text(json.dumps({**self.settings, "steps": steps}))
         return load_pipeline(file, STAGES)

@@ -15,7 +15,7 @@ CRITICAL = {
     "Every copy's parent is there",
     "A copy is of its parent's family",
     "A copy is in its parent's split",
-    "A copy has the very words of its parent's agent",
+    "A copy has the same words of the agent as its parent",
     "A copy has as many placeholders as its parent",
 }
 MOST = "At most half of the rows are generated"
@@ -72,7 +72,7 @@ def flooded(_: dict[str, Any], data: Data) -> None:
             cells(split="test"),
             {"A copy is in its parent's split", "Generated copies are in training only", *TOGETHER},
         ),
-        (answered, {"A copy has the very words of its parent's agent"}),
+        (answered, {"A copy has the same words of the agent as its parent"}),
         (stripped, {"A copy has as many placeholders as its parent"}),
         (flooded, {MOST}),
     ],

@@ -105,9 +105,9 @@ NO_TEXT = "Every conversation has some text"
 LISTED = "Every placeholder in a text is listed as an entity, and the other way round"
 LENGTH = "Every listed entity is as long as its placeholder"
 NO_QUESTION = "Every conversation has words of a customer"
-NO_ANSWER = "Every conversation has an agent's answer to learn"
-TEACHES = "Every window teaches at least one token"
-SOURCED = "Every intent has a source and a confidence, and where there is none neither has a value"
+NO_ANSWER = "Every conversation has an agent's reply to train on"
+TEACHES = "Every window has a token that the loss covers"
+SOURCED = "Every intent has a source and a confidence; without an intent, both are empty"
 OLD = datetime(1970, 1, 20, tzinfo=UTC)
 
 BREAKS: dict[str, Callable[[Data], None]] = {
@@ -115,19 +115,19 @@ BREAKS: dict[str, Callable[[Data], None]] = {
     "Every row has an id": cell("row_id", None),
     "No two rows share an id": cell("row_id", "HD-1"),
     "No id looks like an e-mail address, a phone number or an account number": cell("row_id", "5550100200"),
-    "Every row that came in went on or was rejected with a reason; none vanished": facts(rows_in=ROWS + 1),
+    "Every input row is in the output or rejected with a reason": facts(rows_in=ROWS + 1),
     "The step kept at least half of its rows": facts(rows_in=3 * ROWS, rejected=2 * ROWS),
     "Every conversation has a turn": cell("turns", []),
     NO_TEXT: each_turn(wordless),
     "Every turn is by a customer, an agent or the system": turn("bot", "Hello."),
-    "Only turns of agents are marked to be learned": turn("system", "Note.", supervise=True),
-    "Customers are known by keyed hashes only": cell("customer_keys", ["c-17"]),
+    "Only turns of agents are marked for the loss": turn("system", "Note.", supervise=True),
+    "Customers are identified by keyed hashes only": cell("customer_keys", ["c-17"]),
     "No two rows are the same conversation": cell("conversation_id", "HD-1"),
-    "What is read in was said by people, not generated": cell("origin", "synthetic"),
+    "Conversations from sources are logged, not generated": cell("origin", "synthetic"),
     "Dates lie between 1990 and 2100; others were read in the wrong unit": cell("started_at", OLD),
     "At least half of the conversations have a date": cells("started_at", None, 0.6),
     "At least half of the conversations have an intent": cells("intent", None, 0.6),
-    "Nine of ten conversations say whose they are": cells("customer_keys", [], 0.2),
+    "Nine of ten conversations identify their customer": cells("customer_keys", [], 0.2),
     "In nine of ten conversations the customer speaks": each_turn(no_customer, 0.2),
     "In nine of ten conversations an agent answers": each_turn(silenced, 0.2),
     LISTED: cell("entities", []),
@@ -137,7 +137,7 @@ BREAKS: dict[str, Callable[[Data], None]] = {
     "The personal values that the source itself knows stayed in the raw zone": leaked,
     "Every conversation has a language": cell("language", None),
     "A language is an ISO 639 code, or und where it is unknown": cell("language", "English"),
-    "Nothing in a text looks like an e-mail address": turn("system", "jane at jane@example.com"),
+    "No text holds anything like an e-mail address": turn("system", "jane at jane@example.com"),
     "No text holds a number of nine digits or more": cell("metadata", [("phone", "+1 (555) 010-0200")]),
     "No text holds HTML tags or entities that may hide a value": turn("system", "4111 1111<b> 1111"),
     "No text holds invisible characters that may split a value": turn("system", "ja\u200bne"),
@@ -167,11 +167,11 @@ BREAKS: dict[str, Callable[[Data], None]] = {
     TEACHES: labels([5, 6, 7, 8], [-100] * 4, 0),
     "The count of supervised tokens is that of the labels": cell("supervised_tokens", 3),
     "A supervised label is the token itself": labels([5, 6, 7, 8], [-100, -100, 8, 8], 2),
-    "No window starts with a supervised token: the loss could not see it": labels([5, 6], [5, 6], 2),
-    "Every window says how many bytes it is judged on": cell("supervised_bytes", None),
+    "No window starts with a supervised token, which the loss cannot cover": labels([5, 6], [5, 6], 2),
+    "Every window records how many bytes it is evaluated on": cell("supervised_bytes", None),
     "Every window is used at least once": cell("repeats", 0),
     "Every weight is positive": cell("weight", 0.0),
-    "A twentieth of the tokens or more teach something": barely_teaching,
+    "The loss covers a twentieth of the tokens or more": barely_teaching,
     SOURCED: cell("intent", None),
     "An intent comes from the log, a rule, a model or a person": cell("intent_source", "guess"),
     "A confidence lies between 0 and 1": cell("intent_confidence", 1.5),

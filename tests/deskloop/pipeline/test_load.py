@@ -158,7 +158,7 @@ def test_a_wrong_type_is_told_as_expected_and_found(tmp_path: Path, content: obj
 
 
 LIST = "steps: expected a list such as [ingest, scrub, normalize, dedupe, split, encode]"
-ENTRY = "steps.0: expected `stage`, `stage: {options}` or `{stage, name, inputs, with}`"
+ENTRY = "steps.0: expected `stage`, `stage: {options}` or `{stage, name, inputs, with, expect}`"
 
 
 @pytest.mark.parametrize(

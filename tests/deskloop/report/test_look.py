@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deskloop.report import render
+from tests.deskloop.report.test_report import render
 
 GOLDEN = Path(__file__).parent / "golden"
 PAGES = {name: render(json.loads((GOLDEN / f"{name}.json").read_text())) for name in ("run", "prepare", "failed")}

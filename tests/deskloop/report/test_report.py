@@ -17,12 +17,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deskloop.report import SECTIONS, render
+from deskloop import report
+from deskloop.contract.report import RESERVED
+from deskloop.pipeline.extensions import report_of
+from tasks import stages
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = ("run", "prepare", "failed")  # a whole run, one of the data alone, one that failed
 RUNS: dict[str, dict[str, Any]] = {name: json.loads((GOLDEN / f"{name}.json").read_text()) for name in NAMES}
 RUN = RUNS["run"]
+STAGES = stages()
+REPORTS = {name: found for name, stage in STAGES.items() if (found := report_of(stage))}
+SECTIONS = {one.name: one.label for part in report.sections_of(STAGES, REPORTS).values() for one in part}
 LEAST: dict[str, Any] = {"pipeline": "support", "run_id": "run-7", "status": "completed", "steps": {}}
 SOURCES = {  # section: the keys of a run that it comes from
     "scrubbed": ("entities",),
@@ -42,6 +48,10 @@ SPOILED = (
     "replies", "training",
 )  # fmt: skip
 VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+
+def render(run: dict[str, Any]) -> str:
+    return report.render(run, STAGES)
 
 
 class Page(HTMLParser):
@@ -201,7 +211,7 @@ def test_a_section_without_data_is_left_out_and_named(section: str, keys: tuple[
     ids = page.values("id")
     assert section not in ids
     assert set(SECTIONS) - {section} <= set(ids)
-    assert page.text().count(f"Not part of this run: {SECTIONS[section][1]}.") == 1
+    assert page.text().count(f"Not part of this run: {SECTIONS[section]}.") == 1
 
 
 def few(cell: Any) -> Any:
@@ -253,6 +263,12 @@ def test_the_least_run() -> None:
     page = Page(render(LEAST))
     assert not set(SECTIONS) & set(page.values("id"))
     assert "Nothing was read." in page.text()
+
+
+def test_the_names_that_the_page_uses_are_reserved() -> None:
+    used = {one.name for one in (report.PIPELINE, *report.MODEL, *report.EVIDENCE)} | {"funnel"}
+    assert used <= RESERVED
+    assert not RESERVED & {one.name for found in REPORTS.values() for one in found.sections}
 
 
 if __name__ == "__main__":

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from deskloop.report import render
-from tests.deskloop.report.test_report import LEAST, RUN, RUNS, Page
+from tests.deskloop.report.test_report import LEAST, RUN, RUNS, Page, render
 
 GATES = RUN["decision"]["gates"]
 FAILED_GATE = GATES[0] | {"passed": False}
@@ -26,13 +25,13 @@ def changed(step: str, **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "headline", "badge"),
     [
-        ({}, "The new model is in use.", "✓ in use"),
-        ({"decision": {"promoted": True}}, "The new model is in use.", "✓ in use"),
-        ({"decision": {"action": "blocked"}}, "The new model was not put in use.", "held back"),
-        ({"decision": {"gates": [FAILED_GATE]}}, "The new model was not put in use.", "held back"),
+        ({}, "The new model is the champion.", "✓ promoted"),
+        ({"decision": {"promoted": True}}, "The new model is the champion.", "✓ promoted"),
+        ({"decision": {"action": "blocked"}}, "The new model was not promoted.", "blocked"),
+        ({"decision": {"gates": [FAILED_GATE]}}, "The new model was not promoted.", "blocked"),
         ({"decision": {"action": "kept"}}, "The new model waits for a decision.", "waiting"),
-        ({"decision": {"action": "already_champion"}}, "This model is the one in use already.", "✓ in use"),
-        ({"decision": {"action": "not_judged"}}, "The new model was not judged.", "not judged"),
+        ({"decision": {"action": "already_champion"}}, "This model is the champion already.", "✓ champion"),
+        ({"decision": {"action": "not_judged"}}, "The new model was not evaluated for promotion.", "not judged"),
         ({"decision": None}, "The new model was measured; nothing had to be decided.", "✓ completed"),
         ({"decision": None, "metrics": {}}, "A new model was trained.", "✓ completed"),
         (RUNS["prepare"], "2,130 of 2,400 conversations are ready for training.", "✓ completed"),
@@ -48,7 +47,7 @@ def test_verdict(changes: dict[str, Any], headline: str, badge: str) -> None:
 def test_the_reason_and_the_figures_stand_under_the_verdict_and_their_terms_are_explained() -> None:
     text = text_of({})
     assert "The candidate is now the champion: it passed all 5 gates. To predict the agents' replies" in text
-    assert "it needs 0.71 bits per byte; its base needs 3.12 and the model in use before 0.74." in text
+    assert "it needs 0.71 bits per byte; its base needs 3.12 and the former champion 0.74." in text
     for term in ("Candidate:", "Gate:", "Bits per byte:"):
         assert term in text
     assert "Gate:" not in Page(render(RUNS["prepare"])).text()
@@ -95,34 +94,34 @@ def test_copies_do_not_count_as_conversations() -> None:
     run = {key: value for key, value in RUN.items() if key != "proof"}
     assert "Of 2,400 conversations read, 2,130 (88.8%) are left" in text_of({})
     assert "Of 2,400 conversations read, 2,130 (88.8%) are left" in Page(render(run)).text()
-    assert "2,250 → 2,738 +488 copies added −90 copies dropped: no new words" in text_of({})
+    assert "2,250 → 2,738 +488 copies added −90 copies rejected: no new words" in text_of({})
 
 
 def test_labels_are_shown_by_source_and_the_classifier_only_if_there_is_one() -> None:
     text = text_of({})
-    assert "From the log the label that the support team gave 1,900 83.0%" in text
+    assert "From the log the label that the support team assigned 1,900 83.0%" in text
     assert "Right when it labels 91%" in text
     rules = {"sources": {"log": 3, "rule": 1, "none": 0}, "metrics": None}
     text = text_of({"annotation": rules})
     assert "By a rule" in text
     assert "Without a label" not in text
-    assert "How sure the classifier is" not in text
+    assert "Quality of the classifier" not in text
 
 
 def test_a_classifier_that_labels_nothing_says_why() -> None:
     found = RUN["annotation"] | {"metrics": {"labelled": 9, "intents": 1, "threshold": None, "reason": "one intent"}}
     text = text_of({"annotation": found})
     assert "The classifier labels nothing: one intent." in text
-    assert "How sure the classifier is" not in text
+    assert "Quality of the classifier" not in text
     known = RUN["annotation"] | {"metrics": {"accuracy": 0.5, "labelled": 9, "intents": 3}}
-    assert "it learned from 9 conversations of 3 intents." in text_of({"annotation": known})
+    assert "it was fitted on 9 conversations of 3 intents." in text_of({"annotation": known})
 
 
 def test_generators_show_what_they_kept_and_why_they_dropped() -> None:
     text = text_of({})
     assert "488 of 700 copies were kept" in text
     assert "Back translation 210 of 316 −55 strayed from the meaning −40 no new words" in text
-    assert "Catalan ! off apertium eng-cat is not installed; this run went on without it." in text
+    assert "Catalan ! off apertium eng-cat is not installed; this run worked without it." in text
 
 
 def test_classes_are_shown_as_far_as_stages_changed_them() -> None:
@@ -179,8 +178,8 @@ def test_gates_tell_what_was_measured_and_what_was_needed() -> None:
 
 
 def test_the_model_judged_against_is_named_or_said_to_be_absent() -> None:
-    assert "Judged against support version 2 In use since 13 Mar 2026, 02:02 UTC" in text_of({})
-    assert "No model was in use yet to be judged against." in text_of({"champion": None})
+    assert "Compared with support version 2 Promoted 13 Mar 2026, 02:02 UTC" in text_of({})
+    assert "There was no champion to compare with." in text_of({"champion": None})
 
 
 def test_failed_expectations_stand_first_with_their_severity() -> None:
@@ -212,3 +211,13 @@ def test_replies_show_the_champion_only_where_there_is_one() -> None:
     text = text_of({"replies": alone, "metrics": {}})
     assert "Base (no text) Candidate Yes�." in text
     assert "Champion" not in text
+
+
+def test_steps_side_by_side_are_drawn_as_a_graph_and_a_chain_is_not() -> None:
+    page = render(RUN)
+    assert 'class="dag"' in page
+    assert page.count('<rect class="box"') == len(RUN["graph"]) == 16
+    assert "<title>normalize to dedupe</title>" in page
+    assert "base: <code>base</code>, train: <code>train_encoded</code>" in page
+    chain = [{"step": "a", "inputs": []}, {"step": "b", "inputs": [{"port": "rows", "step": "a", "dataset": "a"}]}]
+    assert 'id="pipeline"' not in render(RUN | {"graph": chain})

@@ -1,63 +1,21 @@
-"""The intents' sections: where labels come from, how classes grew and were balanced, which copies were kept."""
+"""The sections of the report on intents: training rows as logged, with copies and after balancing; and each split."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from deskloop.contract.report import Document
+from deskloop.contract.schema import SPLITS
 from deskloop.report.charts import Segment, bar, logarithmic
-from deskloop.report.data import SPLITS
-from deskloop.report.glossary import CLASSIFIER, COPIES, GENERATORS, SOURCES
-from deskloop.report.words import number, percent, spoken, title
+from deskloop.report.words import number, spoken
 
-Run = dict[str, Any]
 UNLABELLED = ("", "(none)")
+REBALANCING = {"augment", "balance"}  # the stages that change how many rows of an intent there are
 
 
-def stages(run: Run) -> set[str]:
-    """The stages of the run's steps, whatever the steps are called."""
-    return {step.get("stage") or name for name, step in (run.get("steps") or {}).items()}
-
-
-def labels(run: Run) -> dict[str, Any] | None:
-    """How many intents came from where, and how far the classifier can be trusted."""
-    found = run.get("annotation") or {}
-    counts = found.get("sources") or {}
-    if not counts:
-        return None
-    order = [name for name in SOURCES if name in counts] + [name for name in counts if name not in SOURCES]
-    total = sum(counts.values())
-    sources = [
-        {
-            "kind": name if name in SOURCES else "none",
-            "source": SOURCES.get(name, (title(name), ""))[0],
-            "note": SOURCES.get(name, ("", ""))[1],
-            "count": counts[name],
-            "share": percent(counts[name] / total) if total else "",
-        }
-        for name in order
-        if counts[name]
-    ]
-    parts = [
-        Segment(f"source-{row['kind']}", row["count"], f"{number(row['count'])} {row['source']}") for row in sources
-    ]
-    metrics = found.get("metrics") or {}
-    return {
-        "sources": sources,
-        "bar": bar(parts, total, ", ".join(part.label for part in parts)),
-        "classifier": [
-            (name, percent(metrics[key], 0) if metrics[key] >= 0.1 else percent(metrics[key]), note)
-            for key, (name, note) in CLASSIFIER.items()
-            if isinstance(metrics.get(key), int | float)
-        ],
-        "labelled": metrics.get("labelled"),
-        "classes": metrics.get("classes", metrics.get("intents")),
-        "reason": metrics.get("reason"),
-    }
-
-
-def classes(run: Run) -> dict[str, Any] | None:
-    """Training conversations by intent as logged, with copies, and after balancing; of the stages that ran."""
-    found = run.get("classes")
-    ran = stages(run) & {"augment", "balance"}
+def classes(document: Document) -> dict[str, Any] | None:
+    """Return training conversations by intent: as logged, with copies, and after balancing, if these stages ran."""
+    found = document.get("classes")
+    ran = _rebalancing(document)
     if not found or not ran:
         return None
     rows = [_counts(row) for row in found]
@@ -75,7 +33,7 @@ def classes(run: Run) -> dict[str, Any] | None:
 
 
 def _counts(row: Mapping[str, Any]) -> dict[str, Any]:
-    """One intent's figures; what balancing left out of the document is as augmentation left it, and so on."""
+    """Return the figures of one intent; a count that the document lacks is that of the stage before."""
     logged = row.get("logged", 0)
     augmented = row.get("augmented", logged)
     balanced = row.get("balanced", augmented)
@@ -93,7 +51,7 @@ def _counts(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _bars(row: Mapping[str, Any], columns: list[str], most: float) -> list[dict[str, Any]]:
-    """The bars of one intent, on the scale of all: logged; logged and copies; rows and their repeats."""
+    """Return the bars of one intent, on the scale of all: logged; logged and copies; rows and their repeats."""
     repeats = max(row["effective"] - row["balanced"], 0)
     parts = {
         "logged": [Segment("kept", row["logged"], f"{number(row['logged'])} logged")],
@@ -122,7 +80,7 @@ def _headings(columns: list[str]) -> list[tuple[str, str]]:
 
 
 def _skew(rows: list[dict[str, Any]], column: str) -> str | None:
-    """How many times as frequent the most frequent intent is as the rarest one; those at 0 and unlabelled aside."""
+    """Return the ratio of the most frequent intent to the rarest one, without intents at 0 and unlabelled rows."""
     counts = [row[column] for row in rows if row["labelled"] and row[column]]
     return _ratio(max(counts), min(counts)) if len(counts) > 1 else None
 
@@ -131,42 +89,9 @@ def _ratio(most: int, least: int) -> str:
     return f"{most / least:,.1f}".removesuffix(".0")
 
 
-def augmentation(run: Run) -> dict[str, Any] | None:
-    """Copies by generator: kept, dropped by reason, and the generators that could not work."""
-    found = run.get("augmentation")
-    if not found:
-        return None
-    rows = [_generator(generator) for generator in found]
-    most = max(row["made"] for row in rows)
-    for row in rows:
-        parts = [Segment("added", row["kept"], f"{number(row['kept'])} kept")]
-        parts += [
-            Segment(f"rejected shade-{index % 2}", count, f"{number(count)} dropped: {reason}")
-            for index, (reason, count) in enumerate(row["dropped"])
-        ]
-        row["bar"] = bar(parts, most, ", ".join(part.label for part in parts)) if row["made"] else None
-    return {"generators": rows, "kept": sum(row["kept"] for row in rows), "made": sum(row["made"] for row in rows)}
-
-
-def _generator(found: Mapping[str, Any]) -> dict[str, Any]:
-    """One generator's row."""
-    dropped = sorted((found.get("dropped") or {}).items(), key=lambda item: (-item[1], item[0]))
-    kept, name = found.get("kept", 0), found.get("generator", "")
-    made = kept + sum(count for _, count in dropped)
-    return {
-        "generator": title(name),
-        "does": GENERATORS.get(name) or GENERATORS.get(found.get("origin", ""), ""),
-        "kept": kept,
-        "made": made,
-        "share": percent(kept / made, 0) if made else None,
-        "dropped": [(COPIES.get(reason, spoken(reason)), count) for reason, count in dropped if count],
-        "off": found.get("off"),
-    }
-
-
-def intents(run: Run) -> dict[str, Any] | None:
-    """Conversations of each intent in each split, most frequent first, with bars on one logarithmic scale."""
-    counts = {split: table for split in SPLITS if (table := (run.get("intents") or {}).get(split))}
+def intents(document: Document) -> dict[str, Any] | None:
+    """Return conversations of each intent in each split, most frequent first, with bars on one logarithmic scale."""
+    counts = {split: table for split in SPLITS if (table := (document.get("intents") or {}).get(split))}
     if not counts:
         return None
     names = {name for table in counts.values() for name in table}
@@ -194,11 +119,17 @@ def intents(run: Run) -> dict[str, Any] | None:
         "rows": rows,
         "skew": skew,
         "number": sum(name not in UNLABELLED for name in names),
-        "changed": bool(stages(run) & {"augment", "balance"}),
+        "changed": bool(_rebalancing(document)),
     }
 
 
 def _intent(split: str, count: int, most: float) -> dict[str, Any]:
-    """One bar of one intent."""
+    """Return one bar of one intent."""
     drawn = bar([Segment(split, logarithmic(count), "")], most, f"{count:,} in {split}")
     return {"split": split, "count": count, "bar": drawn}
+
+
+def _rebalancing(document: Document) -> set[str]:
+    """Return the stages of the run that changed the number of rows of an intent."""
+    steps = (document.get("steps") or {}).items()
+    return {step.get("stage") or name for name, step in steps} & REBALANCING

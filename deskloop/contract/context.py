@@ -1,0 +1,49 @@
+"""What a stage's functions receive besides rows: the config of the step, and its context."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from deskloop.contract.erased import Erased
+
+
+class StageConfig(BaseModel):
+    """Base of every config: frozen, no unknown keys, and errors that never show the input."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything that a stage's functions receive besides rows and config.
+
+    Attributes:
+        step: the step's name in the pipeline.
+        seed: the pipeline's seed.
+        key: secret bytes for HMACs; empty for stages that do not declare `keyed`.
+        folder: the pipeline file's folder; relative paths in a config start there.
+        artifact: file name to bytes, of a fitted stage.
+        families: the ledger's families `(conversation_id, family, split, held)`, for the stage that keeps them.
+        memo: an SQLite file for outputs that must not be computed twice, such as a neural model's; "": no file.
+        erased: the erased people, whose older rows a source must refuse; None: no one was erased.
+        sample: maximum number of records that a source reads; None: all.
+    """
+
+    step: str
+    seed: int = 0
+    key: bytes = b""
+    folder: str = "."
+    memo: str = ""
+    artifact: Mapping[str, bytes] = field(default_factory=dict)
+    families: pd.DataFrame | None = None
+    erased: Erased | None = None
+    sample: int | None = None
+
+    def rng(self, *parts: object) -> np.random.Generator:
+        """Return a generator keyed by (seed, step, parts), equal for any batch size, order and worker (P4)."""
+        text = "\x1f".join(map(str, (self.seed, self.step, *parts)))
+        return np.random.default_rng(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big"))
