@@ -29,7 +29,9 @@ from deskloop.contract.stage import Context, DataStage, RowStage, StageConfig
 from deskloop.engine import firewall as foreign
 from deskloop.engine.crash import hush
 from deskloop.store import zones
-from deskloop.store.store import QUARANTINE, REJECTS, Part, Store
+from deskloop.store.delta import QUARANTINE, REJECTS
+from deskloop.store.parts import Part
+from deskloop.store.store import Store
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

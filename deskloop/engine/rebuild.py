@@ -15,8 +15,9 @@ from deskloop.contract.errors import DamageError
 from deskloop.pipeline.pipeline import Step
 from deskloop.store.catalog import Catalog, Version
 from deskloop.store.checksums import damage
+from deskloop.store.delta import can_stay
 from deskloop.store.digest import table_digest
-from deskloop.store.store import Store, can_stay
+from deskloop.store.store import Store
 
 if TYPE_CHECKING:
     from deskloop.engine.engine import Engine, Made

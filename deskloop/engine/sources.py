@@ -13,7 +13,7 @@ from deskloop.contract.stage import SourceStage
 from deskloop.engine import retention
 from deskloop.engine.partitions import Job, Outcome, guarded, write_outcome
 from deskloop.pipeline.pipeline import Step
-from deskloop.store.store import QUARANTINE
+from deskloop.store.delta import QUARANTINE
 
 if TYPE_CHECKING:
     from deskloop.engine.engine import Engine

@@ -23,9 +23,9 @@ from deskloop.pipeline.pipeline import Step
 from deskloop.store import zones
 from deskloop.store.catalog import Version
 from deskloop.store.changes import Changes
+from deskloop.store.delta import REJECTS
 from deskloop.store.memo import check_memo
 from deskloop.store.parts import Part, read_part
-from deskloop.store.store import REJECTS
 
 if TYPE_CHECKING:
     from deskloop.engine.engine import Engine
@@ -267,13 +267,13 @@ class _Table:
         for split, dataset in self.step.datasets.items():
             parts: list[Part] = outcome.parts.get(split, [])
             damaged = broken.pop(dataset, None) is not None
-            store.create(self.zone, dataset, self.stage.schema, afresh=damaged)
+            store.create(self.zone, dataset, self.stage.schema, overwrite=damaged)
             if fresh.get(split) or damaged:
                 store.append_parts(self.zone, dataset, parts)
             else:
                 store.merge(self.zone, dataset, parts, None if deleted is None else deleted[split], keep)
         damaged = broken.pop(self.step.rejects, None) is not None
-        store.create("clean", self.step.rejects, REJECTS, afresh=damaged)
+        store.create("clean", self.step.rejects, REJECTS, overwrite=damaged)
         store.merge("clean", self.step.rejects, outcome.rejects, gone)
 
     def _read(self, columns: Sequence[str] | None) -> pa.Table:

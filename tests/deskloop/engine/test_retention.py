@@ -100,7 +100,7 @@ def test_expired_rows_are_gone_from_every_version_and_clean_rows_stay(pipeline: 
         name: one for name, one in digests(before).items() if name != "logged"
     }
     assert after["log"][1][0].rows == 0
-    told = "logged@1 went on .*: it held raw rows that became older than `raw_days`, .*; there are 3$"
+    told = "logged@1 was deleted on .*: it held raw rows that became older than `raw_days`, .*; available versions: 3$"
     with pytest.raises(ConfigError, match=told):
         Catalog(pipeline.folder / "store" / "catalog").get(first["log"][1][0].name)
 

@@ -67,7 +67,7 @@ def test_either_copy_is_enough(desk: Desk, left: str) -> None:
         if folder != left:
             (store.root / folder / name).unlink()
     foreign(store.root / "keys")
-    with pytest.raises(ConfigError, match="the data was made under"):
+    with pytest.raises(ConfigError, match="the data was created with"):
         store.prepare()
 
 
@@ -120,7 +120,7 @@ def test_an_earlier_key_of_the_store_is_not_the_one_in_use(desk: Desk, tmp_path:
         store.rotate_key()
     shutil.rmtree(store.root / "keys")
     shutil.copytree(tmp_path / "kept", store.root / "keys")
-    with pytest.raises(ConfigError, match="but the data was made under"):
+    with pytest.raises(ConfigError, match="but the data was created with"):
         desk.prepare()
 
 

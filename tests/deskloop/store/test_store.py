@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from deskloop.contract.errors import ConfigError
 from deskloop.store.digest import row_hashes, table_digest
-from deskloop.store.store import Part, Store
+from deskloop.store.parts import Part
+from deskloop.store.store import Store
 
 SCHEMA = pa.schema([("row_id", pa.string()), ("batch", pa.int32()), ("words", pa.list_(pa.string()))])
 ROOT = Path(__file__).parents[3]

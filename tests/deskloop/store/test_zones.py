@@ -216,9 +216,9 @@ def test_an_example_is_followed_back_in_clean_text(desk: Desk) -> None:
     stops = trace(run.pipeline, run.store, row["row_id"])
     assert [stop.step for stop in stops] == ["encode", "split", "dedupe", "normalize", "scrub", "ingest"]
     assert stops[0].happened.startswith(
-        f"{len(row['input_ids']):,} tokens, {row['supervised_tokens']:,} of them learned"
+        f"{len(row['input_ids']):,} tokens, {row['supervised_tokens']:,} of them supervised"
     )
-    assert stops[-1].happened == "in the raw zone; --raw shows it and is noted"
+    assert stops[-1].happened == "in the raw zone; --raw shows it and records the access"
     assert [stop.row for stop in stops if stop.zone == "raw"] == [{}]
     scrubbed = next(one for one in table(run, "scrubbed").to_pylist() if one["row_id"] == stops[4].row_id)
     assert [turn["text"] for turn in stops[4].row["turns"]] == [turn["text"] for turn in scrubbed["turns"]]
@@ -252,7 +252,7 @@ def test_a_look_at_a_raw_row_is_noted(desk: Desk, capsys: pytest.CaptureFixture[
 
 def test_a_row_that_is_not_there_is_refused(desk: Desk) -> None:
     run = desk.run  # type: ignore[attr-defined]
-    with pytest.raises(ConfigError, match="no published version has a row 'dana@harbor'; if it is new, --raw looks"):
+    with pytest.raises(ConfigError, match="no published version has a row 'dana@harbor'; if it is new, --raw searches"):
         trace(run.pipeline, run.store, "dana@harbor")
     with pytest.raises(ConfigError, match="no published version has a row"):
         trace(run.pipeline, run.store, "dana@harbor", raw=True)
