@@ -257,7 +257,7 @@ def test_the_ledger_holds_hashes_and_counts_only(desk: Desk) -> None:
     assert len(row["conversations"]) == row["rows"]["ingested"]
     document = start(desk, customer)
     assert document["status"] == "already_erased"
-    with pytest.raises(ConfigError, match="no row of theirs is in the store"):
+    with pytest.raises(ConfigError, match="the store has no row of theirs"):
         start(desk, "C-nobody-has-this")
 
 
@@ -292,7 +292,7 @@ def test_versions_that_a_model_was_made_from_go_on_without_the_person(desk: Desk
     assert first.rows == train.rows - theirs["train_encoded@1"]
     assert _ids(root, first) == [one for one in trained if one.partition("/")[0] not in ids]
     assert not catalog.get("ingested@1").gone
-    with pytest.raises(ConfigError, match="train_encoded@2 went with an erasure"):
+    with pytest.raises(ConfigError, match=r"train_encoded@2 was deleted on .*: an erasure"):
         catalog.get("train_encoded@2")
     assert "train_encoded@3" in done["versions"]["published"]
     assert set(actions(desk.prepare()).values()) == {"reuse"}

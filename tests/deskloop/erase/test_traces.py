@@ -21,10 +21,11 @@ from deskloop.erase import traces
 from deskloop.erase.search import Asked, Person, find, head, parts, read_part
 from deskloop.erase.unreadable import fields, unreadable
 from deskloop.store.catalog import Catalog, Version
+from deskloop.store.delta import QUARANTINE
 from deskloop.store.erasures import erasures_digest
 from deskloop.store.ledger import Ledger
 from deskloop.store.memo import Memo
-from deskloop.store.store import QUARANTINE, Store
+from deskloop.store.store import Store
 from deskloop.store.zones import allow_raw
 from tasks.ingest import IngestConfig, ingest
 from tasks.ingest.erased import asked_for
@@ -361,7 +362,7 @@ def test_generated_texts_and_learned_words_that_are_theirs_alone_are_forgotten(s
     assert alone.turns == {"my zeppelin leaks\nthanks", "my zepelin leaks"}
     assert alone.lines == {"my zeppelin leaks", "my zepelin leaks"}
     assert alone.words == {"zeppelin", "zepelin", "leaks"}
-    found, pieces = traces.learned(store, alone)
+    found, pieces = traces.artifacts_with(store, alone)
     assert sorted(found.values()) == ["lines", "normalize"]
     assert pieces == 1
     assert traces.forget_texts(store, alone.turns) == 1
