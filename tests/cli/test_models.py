@@ -189,7 +189,7 @@ def test_what_is_not_there_is_refused_with_what_is(file: Path, deskloop: Call) -
     (file.parent / "store" / "models" / "desk" / f"{1:016d}" / "model.safetensors").write_bytes(b"damaged")
     for arguments in (("promote", "1"), ("rollback",)):
         refused = deskloop("models", *arguments, "-c", file)
-        assert (refused.code, "model desk 1 (desk@1) cannot be put in use" in refused.err) == (1, True)
+        assert (refused.code, "model desk 1 (desk@1) cannot be promoted" in refused.err) == (1, True)
     assert Registry(file.parent / "store").champion("desk").version == 2  # type: ignore[union-attr]
 
 

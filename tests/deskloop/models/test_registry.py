@@ -183,7 +183,7 @@ def test_rollback_goes_back_step_by_step_and_marks(three: Shop) -> None:
     assert three.state() == [(3, (), 2, "rude replies"), (2, ("champion",), 1, ""), (1, (), None, "")]
     three.registry.rollback(three.name)
     assert three.in_use() == 1
-    with pytest.raises(ConfigError, match="no version that was in use before 1; put another"):
+    with pytest.raises(ConfigError, match="no champion before 1; choose a version"):
         three.registry.rollback(three.name)
     assert three.in_use() == 1
     assert three.registry.models(three.name)[1].rolled_back
@@ -201,9 +201,7 @@ def test_an_old_version_put_in_use_again_is_left_the_same_way(three: Shop) -> No
     three.registry.promote(three.name, 1, "by hand")
     assert three.state()[2] == (1, ("champion",), 3, "")
     assert [three.registry.rollback(three.name)[1].version for _ in range(2)] == [3, 2]
-    with pytest.raises(
-        ConfigError, match="no version that was in use before 2"
-    ):  # 1 was taken out of use by the first of them
+    with pytest.raises(ConfigError, match="no champion before 2"):  # 1 was taken out of use by the first of them
         three.registry.rollback(three.name)
 
 
@@ -220,23 +218,23 @@ def test_a_damaged_model_does_not_come_into_use(shop: Shop) -> None:
     shop.register(2)
     for part in ("model.safetensors", "tokenizer.json", "config.json", None):
         damage(shop.root / "models" / shop.name / "f2", part)
-        with pytest.raises(DataError, match=rf"model {shop.name} 2 .* cannot be put in use: .* `deskloop models"):
+        with pytest.raises(DataError, match=rf"model {shop.name} 2 .* cannot be promoted: .* `deskloop models"):
             shop.registry.promote(shop.name, 2, "")
         assert shop.in_use() == 1
         shop.published(2)
     shop.registry.promote(shop.name, 2, "")
     damage(shop.root / "models" / shop.name / "f1", None)
-    with pytest.raises(DataError, match=rf"model {shop.name} 1 .* cannot be put in use: .* is missing or incomplete"):
+    with pytest.raises(DataError, match=rf"model {shop.name} 1 .* cannot be promoted: .* is missing or incomplete"):
         shop.registry.rollback(shop.name)
     assert shop.in_use() == 2
 
 
 def test_what_is_not_there_is_refused(shop: Shop) -> None:
-    with pytest.raises(ConfigError, match="has no version 1; there are none"):
+    with pytest.raises(ConfigError, match="has no version 1; available versions: none"):
         shop.registry.promote(shop.name, 1, "")
     shop.register(1)
     shop.register(2)
-    with pytest.raises(ConfigError, match="has no version 3; there are 1, 2"):
+    with pytest.raises(ConfigError, match="has no version 3; available versions: 1, 2"):
         shop.registry.promote(shop.name, 3, "")
     with pytest.raises(ConfigError, match="has no champion"):
         shop.registry.rollback(shop.name)
@@ -361,7 +359,7 @@ def test_one_at_a_time(three: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_lock_that_stays_held_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "PATIENCE", 0.1)
-    with shop.registry._locked(), pytest.raises(DeskloopError, match="another promotion has been working"):
+    with shop.registry._locked(), pytest.raises(DeskloopError, match="another promotion has been running"):
         shop.registry.promote(shop.name, 1, "")
 
 
