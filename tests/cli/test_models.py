@@ -250,5 +250,5 @@ def test_a_sample_is_looked_at_by_every_command(file: Path, deskloop: Call) -> N
     ):  # fmt: skip
         refused = deskloop(*arguments, "-c", file, "--sample", 7)
         assert (refused.code, refused.out) == (2, "")
-        assert "--sample 7: this sample has no store; there are samples of 20 records" in refused.err
+        assert "--sample 7: this sample has no store; available samples, in records: 20" in refused.err
     assert not (file.parent / "store-sample-7").exists()
