@@ -8,6 +8,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from deskloop.store.catalog import Catalog, Version
 from deskloop.store.checksums import DAMAGED, damage, expected, load
 from deskloop.store.digest import row_hashes, table_digest
 from deskloop.store.ledger import Ledger
-from deskloop.store.memo import Memo
+from deskloop.store.memo import check_memo
 from deskloop.store.snapshot import HASH, Snapshot, snapshot
 from deskloop.store.store import Store
 
@@ -70,13 +71,14 @@ def verify(store: Store) -> Verification:
     with zones.allow_raw("verify"):
         result.attempt("keys", lambda: key_checks.verify_erasures(store.root, store.keys()), "keys")
         for folder in _tables(store.root):
-            result.attempt("tables", lambda folder=folder: _check_table(folder))  # type: ignore[misc]
+            result.attempt("tables", partial(_check_table, folder))
         catalog = _catalog(store, result)
         for version in catalog.versions if catalog is not None else []:
             if version.kind == "dataset" and not version.gone:
-                result.attempt("versions", lambda version=version: _check_version(store, version))  # type: ignore[misc]
+                result.attempt("versions", partial(_check_version, store, version))
         _check_ledger(store, result)
-        _check_memo(store, result)
+        for path in sorted((store.root / "memo").glob("*.sqlite")):
+            result.attempt("memos", partial(check_memo, str(path)))
         if catalog is not None:
             _check_models(store, catalog, result)
     return result
@@ -160,7 +162,7 @@ def _check_ledger(store: Store, result: Verification) -> None:
         result.note(error.place, error.problem)
         artifacts = {}
     for digest in artifacts:
-        result.attempt("blobs", lambda digest=digest: ledger.files(digest))  # type: ignore[misc]
+        result.attempt("blobs", partial(ledger.files, digest))
     for name in ("erasure.json", "access.jsonl"):
         path = folder / name
         try:
@@ -168,15 +170,6 @@ def _check_ledger(store: Store, result: Verification) -> None:
                 orjson.loads(line)
         except orjson.JSONDecodeError:
             result.note(f"ledger/{name}", "it is not valid JSON")
-
-
-def _check_memo(store: Store, result: Verification) -> None:
-    def check(path: Path) -> None:
-        with Memo(str(path)) as memo:
-            memo.check()
-
-    for path in sorted((store.root / "memo").glob("*.sqlite")):
-        result.attempt("memos", lambda path=path: check(path))  # type: ignore[misc]
 
 
 def _check_models(store: Store, catalog: Catalog, result: Verification) -> None:

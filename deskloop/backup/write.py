@@ -21,6 +21,7 @@ from deskloop.backup.contents import Entry, entries
 from deskloop.backup.sealed import Lock, sealing
 from deskloop.contract.errors import ConfigError, DataError
 from deskloop.store import zones
+from deskloop.store.durable import sync_folder
 from deskloop.store.store import Store
 
 HEAD, MANIFEST, INSIDE = "deskloop.json", "manifest.json", "store/"
@@ -168,8 +169,4 @@ def _replacing(target: Path) -> Iterator[IO[bytes]]:
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(target.parent)

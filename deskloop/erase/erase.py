@@ -110,15 +110,15 @@ def preview(store: Store, asked: Asked) -> Preview:
     )
 
 
-def prepare(store: Store, asked: Asked, found: Preview, reason: str) -> Journal:
+def prepare(store: Store, asked: Asked, preview: Preview, reason: str) -> Journal:
     """Write the journal, which `commit_prepared` commits; from then on runs refuse the store until the erasure is done.
 
     Args:
-        found: from `preview`, under the same lock.
+        preview: from `preview()`, under the same lock.
         reason: a short code for the ledger.
     """
     key_id, key = store.key()
-    person, now = found.person, datetime.now(UTC)
+    person, now = preview.person, datetime.now(UTC)
     until = max(filter(None, (now, person.latest)))
     names = {*person.conversations, *asked.conversations}
     journal = Journal(
@@ -130,10 +130,10 @@ def prepare(store: Store, asked: Asked, found: Preview, reason: str) -> Journal:
         customers=sorted(person.customers),
         own=sorted(person.own),
         conversations=sorted(conversation_hash(key, name) for name in names),
-        records=traces.hashed({match.raw for match in found.quarantine}, key),
-        rows=dict(found.rows),
-        models=dict(found.models),
-        told={"related": found.related, "unreadable": [match.as_dict() for match in found.quarantine]},
+        records=traces.hashed({match.raw for match in preview.quarantine}, key),
+        rows=dict(preview.rows),
+        models=dict(preview.models),
+        told={"related": preview.related, "unreadable": [match.as_dict() for match in preview.quarantine]},
     )
     journal.save(store.root / "ledger", PREPARED)
     return journal

@@ -39,18 +39,18 @@ def files_of(store: Store, zone: str, name: str, person: Person) -> int:
     return sum(any(person.rows(read_part(path, MARKS))) for path in parts(store, zone, name))
 
 
-def rewrite(store: Store, zone: str, name: str, kept: Sequence[int], person: Person) -> dict[int, Rewritten]:
+def rewrite(store: Store, zone: str, name: str, versions: Sequence[int], person: Person) -> dict[int, Rewritten]:
     """Write a table's kept versions to the scratch store without the person's rows.
 
     Every version except the first is written as a difference to the one before, so that steps can still extend.
 
     Args:
-        kept: Delta versions, ascending.
+        versions: Delta versions to keep, in ascending order.
     """
     scratch = scratch_of(store)
     before: dict[str, bytes] | None = None
     rewritten: dict[int, Rewritten] = {}
-    for version in kept:
+    for version in versions:
         schema = store.schema(zone, name, version)
         last = scratch.delta_version(zone, name)
         scratch.create(zone, name, schema)

@@ -71,10 +71,10 @@ def look(stores: Sequence[Store], asked: Sequence[Asked]) -> tuple[dict[str, Any
     return document, previews
 
 
-def begin(stores: Sequence[Store], asked: Sequence[Asked], found: Sequence[erase.Preview], reason: str) -> None:
+def begin(stores: Sequence[Store], asked: Sequence[Asked], previews: Sequence[erase.Preview], reason: str) -> None:
     """Commit an erasure in all stores or in none, also in stores without a row of theirs, to reject later records."""
     with zones.allow_raw("erase"):
-        for store, request, preview in zip(stores, asked, found, strict=True):
+        for store, request, preview in zip(stores, asked, previews, strict=True):
             erase.prepare(store, request, preview, reason)
     record.commit_prepared(stores[0].root / "ledger")
     settle(stores)

@@ -42,9 +42,9 @@ class Registry:
         """
         self.root = store_root.absolute()
         self.database = self.root / "mlflow.db"
-        own = f"sqlite:///{self.database}"
-        self.uri = own if is_sample(self.root) else os.environ.get("MLFLOW_TRACKING_URI") or own
-        self._own = self.uri == own
+        embedded = f"sqlite:///{self.database}"
+        self.uri = embedded if is_sample(self.root) else os.environ.get("MLFLOW_TRACKING_URI") or embedded
+        self._embedded = self.uri == embedded
 
     @cached_property
     def _client(self) -> Any:
@@ -57,7 +57,7 @@ class Registry:
         Raises:
             ConfigError: the name belongs to another store.
         """
-        if not self._own:
+        if not self._embedded:
             self._records(name)
 
     def models(self, name: str) -> list[Model]:
@@ -228,7 +228,7 @@ class Registry:
         origin = lineage(version, data, version.libraries)
         if not client.search_registered_models(f"name = '{name}'"):
             # MLflow creates a name only once: of two stores that try, one is refused.
-            client.create_registered_model(name, tags={} if self._own else mark(self.root))
+            client.create_registered_model(name, tags={} if self._embedded else mark(self.root))
         run_id = start_run(client, name, version.name, origin, tags.FINGERPRINT, self.root / "models" / name)
         log_figures(client, run_id, metrics, parameters, history)
         client.set_terminated(run_id)
@@ -248,11 +248,11 @@ class Registry:
 
     def _records(self, name: str) -> tuple[list[Any], dict[str, int]]:
         """Return MLflow's versions of a model, and alias -> version."""
-        if self._own and not self.database.exists():
+        if self._embedded and not self.database.exists():
             return [], {}
         with talking(self.uri):
             owner, records, aliases = registered(self._client, name, tags.FINGERPRINT)
-        if owner is not None and not self._own:
+        if owner is not None and not self._embedded:
             check_owner(name, owner, self.root, self.uri)
         return records, aliases
 

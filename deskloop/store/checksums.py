@@ -47,7 +47,7 @@ class Checksums:
 
 
 def marked() -> Any:
-    """Return the properties of a commit inside `committing`."""
+    """Return the properties that mark a commit made inside `committing`."""
     from deltalake import CommitProperties
 
     return CommitProperties(custom_metadata={MARK: "1"})

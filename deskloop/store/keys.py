@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 
 from deskloop.contract.errors import ConfigError
-from deskloop.store.durable import replace_file
+from deskloop.store.durable import replace_file, sync_folder
 
 CURRENT = "hmac.json"
 ID_BYTES, KEY_BYTES = 4, 32
@@ -131,11 +131,7 @@ def _write(path: Path, key: Key) -> None:
     times = {"made_at": key.made_at, "retired_at": key.retired_at}
     content = {"id": key.id, "key": key.secret.hex(), **{name: time for name, time in times.items() if time}}
     replace_file(path, orjson.dumps(content))
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The model card: Hugging Face reads it, its example runs, and it holds figures only."""
+"""The model card: Hugging Face can read it, its example runs, and it contains figures only."""
 
 import re
 from pathlib import Path
@@ -75,7 +75,7 @@ def test_a_base_that_the_hub_does_not_know_is_not_named_there(base: str) -> None
     assert ("`tiny`, a small GPT-2" if base == "tiny" else "own`") in text
 
 
-def test_it_tells_data_training_comparison_and_gates() -> None:
+def test_it_shows_data_training_comparison_and_gates() -> None:
     text = whole()
     for line in (
         "| `train@3` | 1,200 | `traintraintraint` |",
