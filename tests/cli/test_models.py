@@ -220,7 +220,7 @@ def test_a_model_whose_files_have_changed_is_listed_and_refused(file: Path, desk
     shutil.rmtree(folder / f"{1:016d}")
     listed = deskloop("models", "list", "-c", file).out
     assert listed.count("DAMAGED") == 2
-    assert f"DAMAGED: the files in {folder / f'{2:016d}'} are not those that were registered; restore it" in listed
+    assert f"DAMAGED: the files in {folder / f'{2:016d}'} differ from those that were registered; restore it" in listed
     assert f"DAMAGED: its folder {folder / f'{1:016d}'} is missing or incomplete; restore it" in listed
     rows = json.loads(deskloop("models", "list", "-c", file, "--json").out)
     assert [row["damage"] is None for row in rows] == [True, False, False]
@@ -228,7 +228,7 @@ def test_a_model_whose_files_have_changed_is_listed_and_refused(file: Path, desk
         refused = deskloop("chat", "-c", file, "--model", which)
         assert (refused.code, refused.out) == (1, "")
         assert "cannot answer: " in refused.err
-        assert "Restore it from a backup, or choose another version of `deskloop models list`." in refused.err
+        assert "Restore it from a backup, or choose another version from `deskloop models list`." in refused.err
     (base,) = (file.parent / "store" / "models" / "base").iterdir()
     (base / "tokenizer.json").write_text("{}")
     refused = deskloop("chat", "-c", file, "--model", "base")
