@@ -1,1 +1,1 @@
-"""Questions about a store: is everything as it was written, and where did a row come from."""
+"""Audits of a store: verification of all files against their checksums, and the lineage of a row."""

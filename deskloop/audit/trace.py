@@ -1,12 +1,12 @@
-"""One example followed back: through every dataset it went, by lineage, with what each step did to it.
+"""Lineage of a row: every dataset that it passed through, with the changes that each step made.
 
-The raw row is shown on request alone, and whoever asks leaves a line in `ledger/access.jsonl`.
+The raw row is shown on request only, and every such access is recorded in `ledger/access.jsonl`.
 """
 
 import getpass
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,12 @@ _SHOWN = ("intent", "intent_source", "language", "origin", "parent_id", "family"
 
 @dataclass(frozen=True)
 class Stop:
-    """One dataset on the way.
+    """One dataset that a row passed through.
 
     Attributes:
-        row_id: under which the example is in it: an added row is made from the one without the last "/...".
-        happened: what the step did to it.
-        row: its columns as plain values; empty where it was rejected or is in the raw zone and was not asked for.
+        row_id: its id in this dataset; an added row derives from the row whose id lacks the last "/...".
+        happened: the change that the step made.
+        row: its columns as plain values; empty if it was rejected, or is in the raw zone and was not requested.
     """
 
     version: str
@@ -42,14 +42,14 @@ class Stop:
 
 
 def trace(pipeline: Pipeline, store: Store, row_id: str, raw: bool = False) -> list[Stop]:
-    """Follow a row back from the last dataset that has it to the source.
+    """Follow a row from the last dataset that has it back to the source.
 
     Args:
-        raw: show the raw row as well; notes time, user and row id in the ledger.
+        raw: include the raw row, and record time, user and row id in the ledger.
     Returns:
-        The datasets it went through, the last one first.
+        The datasets that it passed through, the last one first.
     Raises:
-        ConfigError: no published version and no reject has such a row.
+        ConfigError: neither a published version nor the rejects have such a row.
     """
     catalog = Catalog(store.root / "catalog")
     start, reason = _start(pipeline, store, catalog, row_id)
@@ -69,17 +69,17 @@ def trace(pipeline: Pipeline, store: Store, row_id: str, raw: bool = False) -> l
             row = _closest(store, version, row_id)
             stops.append(Stop(version.name, version.step, version.zone, row["row_id"], "", _tidy(row)))
         if below and row:
-            stops[-2] = _told(stops[-2], below, row)
+            stops[-2] = _with_change(stops[-2], below, row)
         below = row
         version = _parent(store, catalog, version, row_id, raw)
     return [stop if stop.happened else _first(stop) for stop in stops]
 
 
 def note_access(ledger: Path, row_id: str | None) -> None:
-    """Add a line on who looked at a raw row, and when; the row's id, no text.
+    """Record who accessed a raw row and when, with the row's id and no text.
 
     Args:
-        row_id: None where there is no such row: what was typed may be anything.
+        row_id: None if there is no such row, since the requested id is arbitrary text.
     """
     ledger.mkdir(parents=True, exist_ok=True)
     line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "user": getpass.getuser(), "row_id": row_id}
@@ -92,7 +92,7 @@ def note_access(ledger: Path, row_id: str | None) -> None:
 
 
 def ids_of(row_id: str) -> list[str]:
-    """The ids that a row may have had, the latest first: `HD-1/noise-1/w2`, `HD-1/noise-1`, `HD-1`."""
+    """Return the ids that a row may have had, the latest first: `HD-1/noise-1/w2`, `HD-1/noise-1`, `HD-1`."""
     ids = [row_id]
     while "/" in ids[-1]:
         ids.append(ids[-1].rpartition("/")[0])
@@ -100,36 +100,33 @@ def ids_of(row_id: str) -> list[str]:
 
 
 def _start(pipeline: Pipeline, store: Store, catalog: Catalog, row_id: str) -> tuple[Version | None, str]:
-    """The last version that holds the row, or the first of the step that rejected it, and why."""
+    """Return the last version that has the row, or the first one of the step that rejected it and the reason."""
     for step in reversed(pipeline.steps):
-        latest = [catalog.latest(name) for name in step.datasets.values()]
-        found = [version for version in latest if version is not None]
-        for version in found:
+        latest = [version for name in step.datasets.values() if (version := catalog.latest(name)) is not None]
+        for version in latest:
             if version.zone != RAW and any(row["row_id"] == row_id for row in _rows(store, version, [row_id])):
                 return version, ""
-        if found and (reason := _rejected(store, found[0], row_id)):
-            return found[0], reason
+        if latest and (reason := _rejected(store, latest[0], row_id)):
+            return latest[0], reason
     return None, ""
 
 
 def _raw_only(pipeline: Pipeline, store: Store, catalog: Catalog, row_id: str, raw: bool) -> list[Stop]:
-    """A row that no step after the raw zone has seen yet."""
-    problem = f"no published version has a row {row_id!r}" + (
-        "" if raw else "; if it is new, --raw looks in the raw zone"
-    )
-    latest = [found for name in reversed(pipeline.raw_datasets) if (found := catalog.latest(name)) is not None]
+    """Return the stops of a row that no step after the raw zone has processed yet."""
+    latest = [version for name in reversed(pipeline.raw_datasets) if (version := catalog.latest(name)) is not None]
     if raw:
         with allow_raw("trace"):
-            held = [version for version in latest if _closest(store, version, row_id)]
-        if held:
-            stops = [_raw_stop(version, row_id, _raw_row(store, version, row_id), raw) for version in held]
+            matching = [version for version in latest if _closest(store, version, row_id)]
+        if matching:
+            stops = [_raw_stop(version, row_id, _raw_row(store, version, row_id), raw) for version in matching]
             return [stop if stop.happened else _first(stop) for stop in stops]
         note_access(store.root / "ledger", None)
-    raise ConfigError(problem, "the command")
+    hint = "" if raw else "; if it is new, --raw searches the raw zone"
+    raise ConfigError(f"no published version has a row {row_id!r}{hint}", "the command")
 
 
 def _raw_row(store: Store, version: Version, row_id: str) -> dict[str, Any]:
-    """The row as it was read, or the bytes that could not be; whoever asks is noted first."""
+    """Return the row as it was read, or the unreadable bytes, after the access is recorded."""
     with allow_raw("trace"):
         row = _closest(store, version, row_id) or _quarantined(store, row_id)
     note_access(store.root / "ledger", row.get("row_id"))
@@ -137,12 +134,13 @@ def _raw_row(store: Store, version: Version, row_id: str) -> dict[str, Any]:
 
 
 def _raw_stop(version: Version, row_id: str, row: dict[str, Any], raw: bool) -> Stop:
-    happened = "" if row else "not in the raw zone any more" if raw else "in the raw zone; --raw shows it and is noted"
+    hidden = "no longer in the raw zone" if raw else "in the raw zone; --raw shows it and records the access"
+    happened = "" if row else hidden
     return Stop(version.name, version.step, RAW, row.get("row_id", ids_of(row_id)[-1]), happened, _tidy(row))
 
 
 def _parent(store: Store, catalog: Catalog, version: Version, row_id: str, raw: bool) -> Version | None:
-    """The parent that the row came from; the first of the raw zone, which is not opened to look."""
+    """Return the parent that has the row, or the first one in the raw zone, which is not opened to check."""
     parents = [_resolved(catalog, parent.name) for parent in version.parents]
     for parent in parents:
         if parent.kind == "dataset" and (parent.zone == RAW or _closest(store, parent, row_id)):
@@ -151,9 +149,9 @@ def _parent(store: Store, catalog: Catalog, version: Version, row_id: str, raw: 
 
 
 def _resolved(catalog: Catalog, name: str) -> Version:
-    """A version; where erasure or retention went over it, the latest one of its dataset."""
-    (found,) = [version for version in catalog.versions if version.name == name]
-    return catalog.get(found.dataset) if found.gone else found
+    """Return a version, or the latest one of its dataset if erasure or retention has deleted it."""
+    (version,) = [version for version in catalog.versions if version.name == name]
+    return catalog.get(version.dataset) if version.gone else version
 
 
 def _rows(store: Store, version: Version, ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -169,8 +167,8 @@ def _closest(store: Store, version: Version, row_id: str) -> dict[str, Any]:
 
 def _rejected(store: Store, version: Version, row_id: str) -> str:
     rejects = f"{version.step}.rejects"
-    found = store.rows("clean", rejects, version.rejects_version, [row_id]) if version.rejects_version >= 0 else None
-    return found["reason"][0].as_py() if found else ""
+    rows = store.rows("clean", rejects, version.rejects_version, [row_id]) if version.rejects_version >= 0 else None
+    return rows["reason"][0].as_py() if rows else ""
 
 
 def _quarantined(store: Store, row_id: str) -> dict[str, Any]:
@@ -180,32 +178,31 @@ def _quarantined(store: Store, row_id: str) -> dict[str, Any]:
     return {**rows[0], "raw": rows[0]["raw"].decode(errors="replace")} if rows else {}
 
 
-def _told(stop: Stop, below: dict[str, Any], above: dict[str, Any]) -> Stop:
-    """What a step made of the row above."""
+def _with_change(stop: Stop, below: dict[str, Any], above: dict[str, Any]) -> Stop:
+    """Describe how a step changed the row above."""
     if stop.happened:
         return stop
     if "input_ids" in below:
-        told = f"{len(below['input_ids']):,} tokens, {below['supervised_tokens']:,} of them learned"
+        change = f"{len(below['input_ids']):,} tokens, {below['supervised_tokens']:,} of them supervised"
     else:
         changed = [
             name for name in below if name in above and name not in ("batch", "row_id") and below[name] != above[name]
         ]
-        told = f"changed {', '.join(changed)}" if changed else "unchanged"
-    made = f"; made from {above['row_id']}" if below["row_id"] != above["row_id"] else ""
-    return Stop(stop.version, stop.step, stop.zone, stop.row_id, told + made, stop.row)
+        change = f"changed {', '.join(changed)}" if changed else "unchanged"
+    origin = f"; derived from {above['row_id']}" if below["row_id"] != above["row_id"] else ""
+    return replace(stop, happened=change + origin)
 
 
 def _first(stop: Stop) -> Stop:
-    happened = "as it was read" if stop.zone == RAW else "made from the raw zone"
-    return Stop(stop.version, stop.step, stop.zone, stop.row_id, happened, stop.row)
+    return replace(stop, happened="as it was read" if stop.zone == RAW else "derived from the raw zone")
 
 
 def _tidy(row: dict[str, Any]) -> dict[str, Any]:
-    """What a person wants to see: labels that are set, and the text or, where there is none, the counts."""
-    kept = {name: row[name] for name in _SHOWN if row.get(name) is not None}
+    """Select the columns to show: labels that are set, and the text or, without text, the counts."""
+    shown = {name: row[name] for name in _SHOWN if row.get(name) is not None}
     if row.get("turns"):
-        kept["turns"] = [{"role": turn["role"], "text": turn["text"]} for turn in row["turns"]]
+        shown["turns"] = [{"role": turn["role"], "text": turn["text"]} for turn in row["turns"]]
     for name in ("metadata", "known", "reason", "raw", "supervised_tokens"):
         if row.get(name):
-            kept[name] = dict(row[name]) if isinstance(row[name], list) else row[name]
-    return kept
+            shown[name] = dict(row[name]) if isinstance(row[name], list) else row[name]
+    return shown

@@ -1,7 +1,7 @@
-"""An encrypted safety copy of a store, in one file, and the way back; see docs/store.md.
+"""Encrypted backups of a store, each in one file, and their restoration; see docs/store.md.
 
-contents   which files of a store a backup holds
-sealed     the file: encrypted with age, for a passphrase or a recipient; streams only
-write      a store into such a file
-restore    such a file into a store, verified before anything is put in place
+contents   the files of a store that a backup holds
+sealed     the file format: a stream encrypted with age, for a passphrase or a recipient
+write      writes a store into such a file
+restore    restores a store from such a file, which is verified before the store is replaced
 """

@@ -1,12 +1,13 @@
-"""Which files of a store a backup holds.
+"""The files of a store that a backup holds.
 
-    always      keys, ledger, raw, memo: what cannot be derived from anything else
-    clean       the other datasets, and the catalog that knows the versions
+    always      keys, ledger, raw, memo: data that cannot be derived again
+    clean       the other datasets, and the catalog of versions
     models      model folders, without checkpoints
-    registry    MLflow's database in the store: which model is the champion
+    registry    MLflow's database in the store, with the alias of the champion
     reports     the pages of past runs
 
-A registry names models, and a model the versions that it was made from: `registry` brings `models`, and that `clean`.
+The registry refers to models, and a model to the versions that it was trained on: `registry` includes `models`, which
+includes `clean`.
 """
 
 import os
@@ -25,8 +26,8 @@ FOLDERS = {
     "registry": ("mlflow.db",),
 }
 BRINGS = {"registry": ("models", "clean"), "models": ("clean",)}
-SKIPPED = frozenset([".staging", ".work"])  # of a run that was killed
-PRIVATE = frozenset(["keys", "raw", "memo"])  # for the owner alone, once restored
+SKIPPED = frozenset([".staging", ".work"])  # left over from a killed run
+PRIVATE = frozenset(["keys", "raw", "memo"])  # restored with mode 0600
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Entry:
     """A file of the store.
 
     Attributes:
-        part: which of the parts it belongs to.
+        part: the part of the backup that it belongs to.
         name: its path inside the store, with slashes.
     """
 
@@ -45,7 +46,7 @@ class Entry:
 
 
 def parts_of(wanted: Sequence[str]) -> tuple[str, ...]:
-    """The parts of a backup, those included that the wanted ones bring; `all` is everything.
+    """Return the parts of a backup, including those that the requested ones depend on; `all` selects all parts.
 
     Raises:
         ConfigError: there is no such part.
@@ -53,15 +54,15 @@ def parts_of(wanted: Sequence[str]) -> tuple[str, ...]:
     wrong = [name for name in wanted if name not in (*OPTIONAL, "all")]
     if wrong:
         raise ConfigError(f"--with {wrong[0]}: choose from {', '.join(OPTIONAL)}, all", "the command")
-    chosen = set(OPTIONAL) if "all" in wanted else {two for one in wanted for two in (one, *BRINGS.get(one, ()))}
+    chosen = {part for name in wanted for part in (name, *BRINGS.get(name, ()))} if "all" not in wanted else OPTIONAL
     return (*ALWAYS, *(name for name in OPTIONAL if name in chosen))
 
 
 def entries(root: Path, parts: Collection[str]) -> Iterator[Entry]:
-    """Every file of these parts, in a fixed order.
+    """Yield every file of these parts, in a fixed order.
 
     Raises:
-        ConfigError: something in the store is neither a file nor a folder.
+        ConfigError: a path in the store is neither a file nor a folder.
     """
     for part in parts:
         for top in FOLDERS[part]:
@@ -73,17 +74,17 @@ def _below(part: str, root: Path, path: Path) -> Iterator[Entry]:
         return
     name = path.relative_to(root).as_posix()
     if path.is_symlink() or not (path.is_dir() or path.is_file()):
-        raise ConfigError(f"{path} is neither a file nor a folder; a backup holds nothing else. Move it", "the store")
+        raise ConfigError(f"{path} is neither a file nor a folder; move it out of the store", "the store")
     if path.is_dir():
-        for one in sorted(path.iterdir()):
-            if one.name not in SKIPPED:
-                yield from _below(part, root, one)
+        for child in sorted(path.iterdir()):
+            if child.name not in SKIPPED:
+                yield from _below(part, root, child)
     else:
         yield Entry(part, name, path, path.stat().st_size)
 
 
 def part_of(name: str) -> str | None:
-    """The part that a path inside a store belongs to; None: to none, or the path leads out of the store."""
+    """Return the part that a path inside a store belongs to; None if there is none, or the path leaves the store."""
     pieces = name.split("/")
     if any(piece in ("", ".", "..") or "\0" in piece or "\\" in piece for piece in pieces):
         return None

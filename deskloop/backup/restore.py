@@ -1,11 +1,11 @@
-"""A backup into a store: unpacked beside it, verified, without the people who were erased since; then put in place."""
+"""Restoration of a backup: unpacked beside the store, verified, given newer erasures, and put in the store's place."""
 
 import hashlib
 import os
 import shutil
 import tarfile
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,7 +23,7 @@ from deskloop.store.keys import all_keys
 from deskloop.store.store import Store
 
 BLOCK = 1 << 20
-LARGEST_NOTE = 256 << 20  # bytes of the manifest; about 100 for each file
+LARGEST_NOTE = 256 << 20  # bytes of the manifest; about 100 per file
 Say = Callable[[str], None]
 
 
@@ -32,24 +32,29 @@ def restore(
 ) -> dict[str, Any]:
     """Restore a store.
 
-    Erasures that the ledger of the present store has and the backup has not are carried out on what was unpacked, so
-    that nobody who was erased since the backup comes back.
+    Erasures that are in the ledger of the existing store but not in the backup are repeated on the unpacked files, so
+    that the data of people who were erased since the backup does not return.
 
     Args:
-        root: where the store is to be.
-        replace: a store that is there may be replaced, and is deleted then.
-        dry_run: unpack and verify; put nothing in place.
+        root: the folder of the store.
+        replace: replace and delete an existing store.
+        dry_run: unpack and verify only.
     Returns:
-        What the backup holds: `made_at`, `parts` with files and bytes, `key_id`; `erasures` carried out again.
+        The contents of the backup: `made_at`, `parts` with files and bytes, `key_id`; and the number of repeated
+        `erasures`.
     Raises:
-        ConfigError: there is a store, a run is working on it, or the file is no backup or does not open.
-        DataError: the backup is damaged; nothing was changed.
+        ConfigError: there is a store, a run is working on it, or the file is not a backup or cannot be decrypted.
+        DataError: the backup is damaged; the store is unchanged.
     """
     if not replace and not dry_run and root.exists() and not place.is_empty(root):
         raise ConfigError(
             f"there is a store at {root}; add --replace to put the backup in its place, which deletes it", "the command"
         )
-    with place.held(root), zones.allow_raw("restore"), place.unpacking(root) as folder:
+    with (
+        Store(root).alone() if root.is_dir() else nullcontext(),
+        zones.allow_raw("restore"),
+        place.unpacking(root) as folder,
+    ):
         head = _unpack(file, lock, folder)
         say(f"  {head['files']:,} files unpacked and verified")
         _check(folder, head)
@@ -60,7 +65,7 @@ def restore(
 
 
 def _unpack(file: IO[bytes], lock: Lock, folder: Path) -> dict[str, Any]:
-    """Write what the backup holds into a folder; every file is verified against the manifest."""
+    """Write the files of the backup into a folder; every file is verified against the manifest."""
     seen: dict[str, tuple[int, str]] = {}
     head: dict[str, Any] = {}
     manifest: dict[str, Any] | None = None
@@ -82,7 +87,7 @@ def _unpack(file: IO[bytes], lock: Lock, folder: Path) -> dict[str, Any]:
                     seen[name] = (member.size, _extract(content, folder / name, part, member))
     except (tarfile.TarError, ValueError, KeyError, TypeError, EOFError):
         raise DataError(DAMAGED) from None
-    if manifest is None or {name: tuple(one) for name, one in manifest.items()} != seen:
+    if manifest is None or {name: tuple(entry) for name, entry in manifest.items()} != seen:
         raise DataError(DAMAGED)
     parts = {name: {"files": 0, "bytes": 0} for name in head["parts"]}
     for name, (size, _) in seen.items():
@@ -102,7 +107,7 @@ def _check_format(head: dict[str, Any]) -> None:
 
 
 def _extract(content: IO[bytes], target: Path, part: str, member: tarfile.TarInfo) -> str:
-    """Write one file; returns its SHA-256."""
+    """Write one file and return its SHA-256 hash."""
     target.parent.mkdir(parents=True, exist_ok=True)
     mode = 0o600 if part in PRIVATE else 0o600 | (member.mode & 0o044)
     digest = hashlib.sha256()
@@ -116,7 +121,7 @@ def _extract(content: IO[bytes], target: Path, part: str, member: tarfile.TarInf
 
 
 def _check(folder: Path, head: dict[str, Any]) -> None:
-    """The keys are those that the ledger was written under."""
+    """Check that the keys are the ones that the ledger was written with."""
     keys = all_keys(folder / "keys")
     key_checks.verify(folder, keys)
     key_checks.verify_erasures(folder, keys)
@@ -127,7 +132,7 @@ def _check(folder: Path, head: dict[str, Any]) -> None:
 
 
 def _erase_again(root: Path, folder: Path, head: dict[str, Any], say: Say) -> int:
-    """Carry out what was erased from the present store since the backup; how many erasures that were."""
+    """Repeat the erasures that were made in the existing store since the backup; return their number."""
     journals = _newer(root, folder)
     if not journals:
         return 0
@@ -139,23 +144,23 @@ def _erase_again(root: Path, folder: Path, head: dict[str, Any], say: Say) -> in
             journal.models = {}
         journal.save(folder / "ledger")
         erase.finish(store, journal, lambda line: None)
-    say(f"  {len(journals):,} erasures that are newer than the backup were carried out on it")
+    say(f"  {len(journals):,} erasures that are newer than the backup were repeated on it")
     key_checks.record(folder, store.keys())
     return len(journals)
 
 
 def _newer(root: Path, folder: Path) -> list[Journal]:
-    """Journals, at their beginning, of the erasures that only the present store knows."""
+    """Return new journals of the erasures that only the existing store has."""
     ledger = root / "ledger"
     try:
         rows, unfinished = erasures(ledger), pending(ledger)
-    except Exception:  # damaged in whatever way: the reader's message may quote anything
+    except Exception:  # any kind of damage; the original message may quote data
         raise DataError(
-            f"the ledger of the present store, {ledger}, cannot be read, so that it is not known who was erased since "
-            "the backup. Move the store away to restore without that, and erase these people again"
+            f"the ledger of the existing store, {ledger}, cannot be read, so that the erasures since the backup are "
+            "unknown. Move the store away to restore without them, and erase these people again"
         ) from None
-    there = {row["id"] for row in erasures(folder / "ledger")}
-    found = [
+    restored = {row["id"] for row in erasures(folder / "ledger")}
+    journals = [
         Journal(
             **{name: row[name] for name in ("id", "reason", "key_id", "customers", "own", "conversations", "records")},
             erased_at=row["erased_at"].isoformat(),
@@ -164,19 +169,19 @@ def _newer(root: Path, folder: Path) -> list[Journal]:
             models=row["models"],
         )
         for row in rows
-        if row["id"] not in there
+        if row["id"] not in restored
     ]
-    if unfinished is not None and unfinished.id not in there | {journal.id for journal in found}:
+    if unfinished is not None and unfinished.id not in restored | {journal.id for journal in journals}:
         unfinished.phase, unfinished.tables, unfinished.kept = "rewrite", {}, []
-        found.append(unfinished)
-    return found
+        journals.append(unfinished)
+    return journals
 
 
-def _carry_key(present: Path, restored: Path, identity: str) -> None:
-    """Keep a key that only the present store has, as a retired one: its erasures are recognised by it."""
+def _carry_key(existing: Path, restored: Path, identity: str) -> None:
+    """Copy a key that only the existing store has, as a retired one: its erasures depend on it."""
     if identity in {key.id for key in all_keys(restored)}:
         return
-    for path in (present / f"hmac-{identity}.json", present / "hmac.json"):
+    for path in (existing / f"hmac-{identity}.json", existing / "hmac.json"):
         with suppress(OSError, ValueError):
             if orjson.loads(path.read_bytes()).get("id") == identity:
                 target = restored / f"hmac-{identity}.json"
@@ -184,7 +189,7 @@ def _carry_key(present: Path, restored: Path, identity: str) -> None:
                 target.chmod(0o600)
                 return
     raise ConfigError(
-        f"key {identity}, by which people who were erased since the backup are recognised, is missing in {present}; "
-        "nothing was changed",
+        f"key {identity}, which is required to recognize people who were erased since the backup, is missing in "
+        f"{existing}; the store is unchanged",
         "the store",
     )

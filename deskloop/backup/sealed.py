@@ -1,12 +1,12 @@
-"""The file of a backup: a stream that is encrypted with age (https://age-encryption.org), through pyrage.
+"""The file format of a backup: a stream encrypted with age (https://age-encryption.org), through pyrage.
 
-    deskloop-backup/1 <mode> <length>\\n      `recipient` or `passphrase`, and the length of what follows
-    <an age file>                            of mode `passphrase` alone: the key of the rest, under the passphrase
+    deskloop-backup/1 <mode> <length>\\n      `recipient` or `passphrase`, and the length of the next part in bytes
+    <an age file>                            in mode `passphrase` only: the key of the rest, under the passphrase
     <an age file>                            the contents
 
-age encrypts in chunks of 64 KiB with authentication, so that a changed, cut or swapped byte is noticed; a passphrase
-goes through scrypt. pyrage encrypts streams for keys only, hence the key that is made for each backup. Nothing here
-holds more than a few chunks in memory, and no plaintext touches the disk.
+age encrypts in authenticated chunks of 64 KiB, so that changed, missing or swapped bytes are detected; it derives keys
+from passphrases with scrypt. pyrage encrypts streams only with keys, so a passphrase backup gets a key of its own.
+Memory holds only a few chunks, and no plaintext is written to disk.
 """
 
 import os
@@ -29,10 +29,10 @@ LONGEST_KEY = 4096  # bytes of an age file with one key in it
 
 @dataclass(frozen=True)
 class Lock:
-    """What a backup is encrypted with, or opened with; one of the two.
+    """The secret with which a backup is encrypted or decrypted: either a passphrase or keys.
 
     Attributes:
-        keys: of age: a recipient's public key (`age1...` or an SSH key) to encrypt, an identity file's text to open.
+        keys: a recipient's public key (`age1...` or an SSH key) to encrypt; the text of an identity file to decrypt.
     """
 
     passphrase: str = field(default="", repr=False)
@@ -40,10 +40,10 @@ class Lock:
 
 
 def recipient(text: str) -> Any:
-    """A public key.
+    """Parse a public key.
 
     Raises:
-        ConfigError: it is none that age knows.
+        ConfigError: age does not support it.
     """
     from pyrage import RecipientError, ssh, x25519
 
@@ -57,10 +57,10 @@ def recipient(text: str) -> Any:
 
 
 def identities(text: str) -> list[Any]:
-    """The private keys of an identity file: age's own format, or an SSH key.
+    """Parse the private keys of an identity file in age's own format, or an SSH key.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such key.
     """
     from pyrage import IdentityError, ssh, x25519
 
@@ -68,71 +68,71 @@ def identities(text: str) -> list[Any]:
         if "PRIVATE KEY-----" in text:
             return [ssh.Identity.from_buffer(text.encode())]
         lines = [line.strip() for line in text.splitlines()]
-        found = [x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#")]
+        keys = [x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#")]
     except (IdentityError, ValueError):
-        found = []
-    if not found:
-        raise ConfigError("--identity: the file holds no private key of age or SSH without a passphrase", "the command")
-    return found
+        keys = []
+    if not keys:
+        raise ConfigError("--identity: the file holds no unencrypted private key of age or SSH", "the command")
+    return keys
 
 
 @contextmanager
 def sealing(file: IO[bytes], lock: Lock) -> Iterator[IO[bytes]]:
-    """A stream to write to; what is written comes out encrypted in `file`, complete when the block ends."""
+    """Open a stream whose contents are written to `file` encrypted; the file is complete when the block ends."""
     import pyrage
     from pyrage import passphrase, x25519
 
     if lock.keys:
         chosen, wrapped = recipient(lock.keys), b""
     else:
-        own = x25519.Identity.generate()
-        chosen, wrapped = own.to_public(), passphrase.encrypt(str(own).encode(), lock.passphrase)
+        key = x25519.Identity.generate()
+        chosen, wrapped = key.to_public(), passphrase.encrypt(str(key).encode(), lock.passphrase)
     mode = b"recipient" if lock.keys else b"passphrase"
     file.write(b"%b %b %d\n" % (MAGIC, mode, len(wrapped)) + wrapped)
-    noted = _Noted(file)
+    output = _Observed(file)
     try:
-        with _piped(lambda source: pyrage.encrypt_io(source, noted, [chosen]), writes=True) as stream:
+        with _piped(lambda source: pyrage.encrypt_io(source, output, [chosen]), writes=True) as stream:
             yield stream
     except pyrage.EncryptError:
-        raise DataError(f"the backup cannot be written: {noted.reason or 'age refused'}") from None
+        raise DataError(f"the backup cannot be written: {output.reason or 'age failed to encrypt it'}") from None
 
 
 @contextmanager
 def opening(file: IO[bytes], lock: Lock) -> Iterator[IO[bytes]]:
-    """A stream to read the contents from; authentic up to where it was read, and complete at its end.
+    """Open a stream of the decrypted contents, of which every byte is authenticated before it is returned.
 
     Raises:
-        ConfigError: the file is no backup, or does not open with this passphrase or key.
+        ConfigError: the file is not a backup, or cannot be decrypted with this passphrase or key.
         DataError: it is damaged.
     """
     import pyrage
 
-    keys, noted, sunk = _unlock(file, lock), _Noted(file), list[_Noted]()
+    keys, source, sinks = _unlock(file, lock), _Observed(file), list[_Observed]()
 
     def decrypt(sink: IO[bytes]) -> None:
-        sunk.append(_Noted(sink))
-        pyrage.decrypt_io(noted, sunk[0], keys)
+        sinks.append(_Observed(sink))
+        pyrage.decrypt_io(source, sinks[0], keys)
 
     try:
         with _piped(decrypt, writes=False) as stream:
             yield stream
     except (pyrage.DecryptError, OSError) as error:
-        if noted.reason:
-            raise DataError(f"the backup cannot be read: {noted.reason}") from None
+        if source.reason:
+            raise DataError(f"the backup cannot be read: {source.reason}") from None
         if isinstance(error, pyrage.DecryptError):
             raise ConfigError(
-                "the backup does not open with this key, or its beginning is damaged", "the backup"
+                "the backup cannot be decrypted with this key, or its beginning is damaged", "the backup"
             ) from None
-        if error.errno is not None and not sunk:
+        if error.errno is not None and not sinks:
             raise
         raise DataError(DAMAGED) from None
 
 
 def mode_of(file: IO[bytes]) -> str:
-    """`recipient` or `passphrase`; leaves the file at its beginning.
+    """Return `recipient` or `passphrase`, and rewind the file.
 
     Raises:
-        ConfigError: the file is no backup.
+        ConfigError: the file is not a backup.
     """
     mode, _ = _header(file)
     file.seek(0)
@@ -144,7 +144,7 @@ def _header(file: IO[bytes]) -> tuple[str, int]:
     magic, _, rest = line.rstrip(b"\n").partition(b" ")
     mode, _, length = rest.partition(b" ")
     if magic != MAGIC or mode not in (b"recipient", b"passphrase") or not length.isdigit() or int(length) > LONGEST_KEY:
-        raise ConfigError(f"the file is no backup of this version of deskloop ({MAGIC.decode()})", "the backup")
+        raise ConfigError(f"the file is not a backup of this version of deskloop ({MAGIC.decode()})", "the backup")
     return mode.decode(), int(length)
 
 
@@ -156,10 +156,10 @@ def _unlock(file: IO[bytes], lock: Lock) -> list[Any]:
     wrapped = file.read(length)
     if mode == "recipient":
         if not lock.keys:
-            raise ConfigError("the backup was made for a recipient's key; open it with --identity FILE", "the backup")
+            raise ConfigError("the backup was made for a recipient's key; add --identity FILE", "the backup")
         return identities(lock.keys)
     if not lock.passphrase:
-        raise ConfigError("the backup was made with a passphrase; --identity does not open it", "the backup")
+        raise ConfigError("the backup was made with a passphrase; --identity cannot decrypt it", "the backup")
     try:
         return [x25519.Identity.from_str(passphrase.decrypt(wrapped, lock.passphrase).decode())]
     except (pyrage.DecryptError, pyrage.IdentityError, ValueError):
@@ -168,10 +168,10 @@ def _unlock(file: IO[bytes], lock: Lock) -> list[Any]:
 
 @contextmanager
 def _piped(work: Callable[[IO[bytes]], None], writes: bool) -> Iterator[IO[bytes]]:
-    """A stream whose other end another thread works on; an error there is raised here.
+    """Connect the caller and `work`, which runs in another thread, by a pipe; errors of `work` are raised here.
 
     Args:
-        work: reads from the stream that it is given, or writes to it.
+        work: reads from its stream, or writes to it.
         writes: whether the caller writes.
     """
     reading, writing = os.pipe()
@@ -191,7 +191,7 @@ def _piped(work: Callable[[IO[bytes]], None], writes: bool) -> Iterator[IO[bytes
         with os.fdopen(ours, "wb" if writes else "rb") as stream:
             yield stream
             while not writes and stream.read(1 << 16):
-                pass  # up to the end, which is authenticated last
+                pass  # read to the end, which is authenticated last
     except DeskloopError:
         raise
     except Exception:
@@ -204,25 +204,25 @@ def _piped(work: Callable[[IO[bytes]], None], writes: bool) -> Iterator[IO[bytes
         raise errors[0]
 
 
-class _Noted:
-    """A file that remembers why it could not be written or read: age gives its own error for that."""
+class _Observed:
+    """A file that keeps the reason of a failed read or write, which age replaces by an error of its own."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file, self.reason = file, ""
 
     def read(self, size: int = -1) -> bytes:
-        """Like the file's."""
-        return self._noted(lambda: self.file.read(size))
+        """See `io.RawIOBase`."""
+        return self._observed(lambda: self.file.read(size))
 
     def write(self, content: bytes) -> int:
-        """Like the file's."""
-        return self._noted(lambda: self.file.write(content))
+        """See `io.RawIOBase`."""
+        return self._observed(lambda: self.file.write(content))
 
     def flush(self) -> None:
-        """Like the file's."""
-        self._noted(self.file.flush)
+        """See `io.RawIOBase`."""
+        self._observed(self.file.flush)
 
-    def _noted(self, act: Callable[[], Result]) -> Result:
+    def _observed(self, act: Callable[[], Result]) -> Result:
         try:
             return act()
         except OSError as error:
@@ -231,10 +231,10 @@ class _Noted:
 
 
 def private_text(path: Path, option: str) -> str:
-    """The text of a file that holds a secret.
+    """Read the text of a file that holds a secret.
 
     Raises:
-        ConfigError: it cannot be read, or is no text.
+        ConfigError: it cannot be read, or is not text.
     """
     try:
         return path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A store into one encrypted file: streamed, and in place whole or not at all."""
+"""Creation of a backup: a store is streamed into one encrypted file, which appears only when it is complete."""
 
 import fcntl
 import hashlib
@@ -21,16 +21,17 @@ from deskloop.backup.contents import Entry, entries
 from deskloop.backup.sealed import Lock, sealing
 from deskloop.contract.errors import ConfigError, DataError
 from deskloop.store import zones
+from deskloop.store.durable import sync_folder
 from deskloop.store.store import Store
 
 HEAD, MANIFEST, INSIDE = "deskloop.json", "manifest.json", "store/"
 FORMAT = 1
-SNAPSHOT = ".backup.db"  # of the registry, which others may write to meanwhile
-Tell = Callable[[int, int], None]  # bytes done, bytes in all
+SNAPSHOT = ".backup.db"  # copy of the registry, which other processes may write to during the backup
+Tell = Callable[[int, int], None]  # bytes written, bytes in total
 
 
 def survey(store: Store, parts: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Part -> files and bytes that a backup would hold."""
+    """Return part -> number of files and bytes of a backup."""
     files, sizes = Counter[str](), Counter[str]()
     with zones.allow_raw("backup"):
         for entry in entries(store.root, parts):
@@ -42,24 +43,24 @@ def survey(store: Store, parts: Sequence[str]) -> dict[str, dict[str, int]]:
 def backup(
     store: Store, target: Path, lock: Lock, parts: Sequence[str], overwrite: bool = False, tell: Tell | None = None
 ) -> dict[str, Any]:
-    """Write a backup; the store is locked by the caller.
+    """Write a backup; the caller holds the store's lock.
 
     Args:
         parts: from `parts_of`.
-        overwrite: an existing file may be replaced; until the new one is complete, it stays.
-        tell: called with the bytes that are done and all bytes.
+        overwrite: replace an existing file, as soon as the new one is complete.
+        tell: called with the number of bytes written so far and in total.
     Returns:
         Counts by part, and the size of the file in bytes.
     Raises:
-        ConfigError: the file is there already, lies inside the store, or cannot be made.
-        DataError: it cannot be written to the end, or a file of the store changed meanwhile.
+        ConfigError: the file already exists, is inside the store, or cannot be created.
+        DataError: writing failed, or a file of the store changed during the backup.
     """
     if target.resolve().is_relative_to(store.root.resolve()):
         raise ConfigError(f"{target} is inside the store; write the backup somewhere else", "the command")
     if target.exists() and not overwrite:
-        raise ConfigError(f"{target} is there already; choose another name, or add --overwrite", "the command")
+        raise ConfigError(f"{target} already exists; choose another name, or add --overwrite", "the command")
     counts = survey(store, parts)
-    total = sum(one["bytes"] for one in counts.values())
+    total = sum(count["bytes"] for count in counts.values())
     with zones.allow_raw("backup"), _replacing(target) as file:
         with sealing(file, lock) as stream, tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar:
             _write(store, tar, parts, lambda done: tell(done, total) if tell else None)
@@ -90,7 +91,7 @@ def _write(store: Store, tar: tarfile.TarFile, parts: Sequence[str], tell: Calla
 
 
 def _copy(tar: tarfile.TarFile, entry: Entry) -> str:
-    """Add a file; returns the SHA-256 of what was read."""
+    """Add a file and return the SHA-256 hash of its contents."""
     member = tarfile.TarInfo(INSIDE + entry.name)
     status = entry.path.stat()
     member.size, member.mtime, member.mode = entry.size, int(status.st_mtime), status.st_mode & 0o777
@@ -99,7 +100,7 @@ def _copy(tar: tarfile.TarFile, entry: Entry) -> str:
         try:
             tar.addfile(member, hashed)
         except OSError as error:
-            if error.errno is None:  # tarfile's own, of a file that is shorter now
+            if error.errno is None:  # raised by tarfile itself: the file has become shorter
                 raise DataError(f"{entry.name} changed while it was read; try again") from None
             raise
         if file.read(1):
@@ -114,13 +115,13 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 class _Hashed:
-    """A file that is hashed as it is read."""
+    """A file whose contents are hashed while they are read."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file, self.digest = file, hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
-        """Like the file's."""
+        """See `io.RawIOBase`."""
         content = self.file.read(size)
         self.digest.update(content)
         return content
@@ -128,7 +129,7 @@ class _Hashed:
 
 @contextmanager
 def _registry_snapshot(root: Path, parts: Sequence[str]) -> Iterator[Path | None]:
-    """A consistent copy of MLflow's database, since a promotion does not take the store's lock."""
+    """Copy MLflow's database consistently, since a promotion does not take the store's lock."""
     database, copy = root / "mlflow.db", root / SNAPSHOT
     if "registry" not in parts or not database.exists():
         yield None
@@ -147,7 +148,7 @@ def _registry_snapshot(root: Path, parts: Sequence[str]) -> Iterator[Path | None
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[IO[bytes]]:
-    """A file for its owner alone that gets its name when it is complete and on the disk."""
+    """Open a file with mode 0600 that gets its name when its contents are complete and on disk."""
     partial = target.with_name(f".{target.name}.partial")
     try:
         handle = os.open(partial, os.O_RDWR | os.O_CREAT, 0o600)
@@ -168,8 +169,4 @@ def _replacing(target: Path) -> Iterator[IO[bytes]]:
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(target.parent)

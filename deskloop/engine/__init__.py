@@ -1,1 +1,1 @@
-"""From a step to a published version: decide, make, account, check, publish."""
+"""The engine: decides about each step, computes its output, checks it and publishes it."""

@@ -1,10 +1,9 @@
-"""The code that functions compute with: a digest of every definition of ours that they can reach.
+"""The digest of the code that functions compute with: every definition of ours that they can reach.
 
 From a stage's functions and config, names are followed through modules of the stage's own package, of `tasks` and of
-the contract. A definition that is not reached does not count, nor do comments, docstrings, annotations of functions,
-the descriptions of options and the wording of errors. Names are followed without regard to scope, so that the digest
-may cover too much, never too little; what is found by other means than its name (a plug-in, a file) is not seen and
-belongs into `Stage.equipment`.
+the contract. The digest ignores definitions that are not reached, comments, docstrings, annotations of functions,
+descriptions of options and the wording of errors. Names are followed regardless of scope, so that the digest may cover
+too much but never too little. Code that is not found by name (a plug-in, a file) belongs in `Stage.equipment`.
 """
 
 import ast
@@ -27,10 +26,10 @@ class Module:
     """The top level of a module.
 
     Attributes:
-        package: what its relative imports start from.
+        package: the package to which its relative imports refer.
         definitions: name -> the statements that bind it.
         imports: name -> (module, name in it), or (module, "") for a module itself.
-        effects: statements that bind nothing, as a call that registers something.
+        effects: statements that bind no name, such as a call that registers an object.
     """
 
     package: str
@@ -40,8 +39,8 @@ class Module:
 
 
 def code_digest(functions: Iterable[Callable[..., Any]]) -> str:
-    """Digest of the definitions that functions and classes reach, 32 hexadecimal digits."""
-    roots = {(one.__module__, one.__qualname__.split(".")[0]) for one in functions}
+    """Return the digest of the definitions that functions and classes reach, 32 hexadecimal digits."""
+    roots = {(function.__module__, function.__qualname__.split(".")[0]) for function in functions}
     return _digest(tuple(sorted(roots)))
 
 
@@ -65,7 +64,7 @@ def _digest(roots: tuple[Symbol, ...]) -> str:
         seen[symbol] = text_digest([ast.dump(statement) for statement in statements])
         for statement in (*statements, *module.effects):
             queue.extend(_reached(statement, symbol[0], module, ours))
-    effects = {name: [ast.dump(one) for one in _effects(name)] for name in {module for module, _ in seen}}
+    effects = {name: [ast.dump(each) for each in _effects(name)] for name in {module for module, _ in seen}}
     return text_digest(sorted((*symbol, digest) for symbol, digest in seen.items() if digest), sorted(effects.items()))
 
 
@@ -80,7 +79,7 @@ def _effects(name: str) -> list[ast.stmt]:
 
 @functools.cache
 def _module(name: str) -> Module | None:
-    """A module's top level; None where it has no source."""
+    """Parse a module's top level; None if it has no source."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
@@ -93,7 +92,7 @@ def _module(name: str) -> Module | None:
 
 
 def _bind(statement: ast.stmt, module: Module) -> None:
-    """File a statement of the top level under the names that it binds."""
+    """Add a top-level statement under the names that it binds."""
     names: list[str] = []
     if isinstance(statement, ast.Import | ast.ImportFrom):
         module.imports.update(_imported(statement, module.package))
@@ -118,7 +117,7 @@ def _bind(statement: ast.stmt, module: Module) -> None:
 
 
 def _imported(statement: ast.Import | ast.ImportFrom, package: str) -> dict[str, Symbol]:
-    """The names that an import binds, and what each of them stands for."""
+    """Return the names that an import binds, with the symbols that they refer to."""
     if isinstance(statement, ast.Import):
         return {
             alias.asname or alias.name.split(".")[0]: (alias.name if alias.asname else alias.name.split(".")[0], "")
@@ -126,26 +125,26 @@ def _imported(statement: ast.Import | ast.ImportFrom, package: str) -> dict[str,
         }
     dots = "." * statement.level + (statement.module or "")
     base = importlib.util.resolve_name(dots, package) if statement.level else statement.module or ""
-    found: dict[str, Symbol] = {}
+    symbols: dict[str, Symbol] = {}
     for alias in statement.names:
         is_module = _counts(base, {*OURS, package.split(".")[0]}) and _has_module(base, alias.name)
-        found[alias.asname or alias.name] = (f"{base}.{alias.name}", "") if is_module else (base, alias.name)
-    return found
+        symbols[alias.asname or alias.name] = (f"{base}.{alias.name}", "") if is_module else (base, alias.name)
+    return symbols
 
 
 @functools.cache
 def _has_module(package: str, name: str) -> bool:
-    """Whether `package.name` is a module; looks for files, since `find_spec` would import the package."""
+    """Return whether `package.name` is a module, by its files, since `find_spec` would import the package."""
     spec = importlib.util.find_spec(package)
-    places = [] if spec is None else spec.submodule_search_locations or []
-    return any(Path(place, f"{name}.py").exists() or Path(place, name, "__init__.py").exists() for place in places)
+    folders = [] if spec is None else spec.submodule_search_locations or []
+    return any(Path(folder, f"{name}.py").exists() or Path(folder, name, "__init__.py").exists() for folder in folders)
 
 
 def _reached(statement: ast.stmt, name: str, module: Module, ours: set[str]) -> Iterator[Symbol]:
-    """What a statement refers to: symbols of its own module and of those that are imported."""
+    """Yield the symbols that a statement refers to, in its own module and in imported ones."""
     bound = {alias: {symbol} for alias, symbol in module.imports.items()}
     for node in ast.walk(statement):
-        if isinstance(node, ast.Import | ast.ImportFrom):  # another method may mean the import of the module's top
+        if isinstance(node, ast.Import | ast.ImportFrom):  # other methods may use the module's own import of the name
             for alias, symbol in _imported(node, module.package).items():
                 bound.setdefault(alias, set()).add(symbol)
     attributes = {id(node.value): node for node in ast.walk(statement) if isinstance(node, ast.Attribute)}
@@ -159,8 +158,8 @@ def _reached(statement: ast.stmt, name: str, module: Module, ours: set[str]) -> 
 
 
 def _through(symbol: Symbol, node: ast.expr, attributes: dict[int, ast.Attribute], ours: set[str]) -> Iterator[Symbol]:
-    """What `a`, `a.b` or `a.b.c` means, where `a` is an import: of a module, the symbol in it that is meant."""
-    if symbol[1] or not _counts(symbol[0], ours):  # a look for modules of others would import them
+    """Yield what `a`, `a.b` or `a.b.c` refers to if `a` is an import; for a module, the symbol in it."""
+    if symbol[1] or not _counts(symbol[0], ours):  # a search in other packages' modules would import them
         yield symbol
         return
     outer = attributes.get(id(node))
@@ -177,32 +176,32 @@ class _Bare(ast.NodeTransformer):
     """Removes docstrings, annotations of functions, descriptions of options, and the wording of errors."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        """A function without docstring and annotations."""
+        """Remove a function's docstring and annotations."""
         node.returns = None
         for argument in ast.walk(node.args):
             if isinstance(argument, ast.arg):
                 argument.annotation = None
         node.body = [
-            ast.Assign([one.target], one.value, lineno=0)
-            if isinstance(one, ast.AnnAssign) and one.value is not None
-            else one
-            for one in _without_docstring(node.body)
+            ast.Assign([line.target], line.value, lineno=0)
+            if isinstance(line, ast.AnnAssign) and line.value is not None
+            else line
+            for line in _without_docstring(node.body)
         ]
         return self.generic_visit(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        """A class without docstring; the annotations of its fields stay, since they decide what they take."""
+        """Remove a class's docstring; the annotations of its fields stay, since they determine valid values."""
         node.body = _without_docstring(node.body)
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """`Field(...)` without its description."""
+        """Remove the description from `Field(...)`."""
         if isinstance(node.func, ast.Name) and node.func.id == "Field":
-            node.keywords = [one for one in node.keywords if one.arg != "description"]
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "description"]
         return self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        """`raise` of an error that is told to a person, without its words."""
+        """Remove the message from `raise` of an error whose wording is for people."""
         call = node.exc
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in WORDED:
             call.args, call.keywords = [], []
@@ -210,6 +209,7 @@ class _Bare(ast.NodeTransformer):
 
 
 def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
-    first = body[0] if body else None
-    told = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
-    return (body[1:] or [ast.Pass()]) if told else body
+    match body:
+        case [ast.Expr(ast.Constant(str())), *others]:
+            return others or [ast.Pass()]
+    return body

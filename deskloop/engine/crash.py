@@ -1,4 +1,4 @@
-"""What a crash leaves behind: no memory image, and no message that quotes a conversation."""
+"""Crash output without customer text: no core dumps, and no messages that may quote a conversation."""
 
 import os
 import resource
@@ -7,10 +7,10 @@ import threading
 
 
 def hush() -> None:
-    """Write no core dump, and name no more than the type of an error that nobody catches; for this process.
+    """Disable core dumps, and print only the type of an uncaught error, for this process.
 
-    Its children inherit the limit on core dumps. Hooks that someone else has set stay, and so does everything under
-    `--debug`. Python's fault handler prints functions and lines, no values, and may be on.
+    Child processes inherit the limit on core dumps. Hooks that were replaced already stay, and `--debug` leaves all of
+    them unchanged. Python's fault handler prints functions and lines, but no values, and may be enabled.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     if os.environ.get("DESKLOOP_DEBUG"):
@@ -23,13 +23,13 @@ def hush() -> None:
 
 def _in_thread(arguments: threading.ExceptHookArgs) -> None:
     if arguments.exc_type is not SystemExit:
-        _tell(arguments.exc_type, "a thread")
+        _print(arguments.exc_type, "a thread")
 
 
 def _unraisable(arguments: "sys.UnraisableHookArgs") -> None:
-    _tell(arguments.exc_type, "the clean-up of an object")
+    _print(arguments.exc_type, "the clean-up of an object")
 
 
-def _tell(kind: type[BaseException], where: str) -> None:
+def _print(kind: type[BaseException], where: str) -> None:
     print(f"deskloop: {kind.__name__} in {where}; its message is withheld, as it may quote a conversation",
           file=sys.stderr)  # fmt: skip

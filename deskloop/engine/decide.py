@@ -1,8 +1,8 @@
-"""Whether a step's published version is reused, extended, or computed; reads digests, counts and code, no rows.
+"""Decides whether a step's published version is reused, extended or computed; reads digests, counts and code, no rows.
 
-recipe + digests of the input = fingerprint; published under it already -> reuse
-same recipe, input changed, rows independent of each other             -> extend by the difference
-anything else                                                          -> compute
+fingerprint (recipe + digests of the inputs) already published         -> reuse
+same recipe, other inputs, rows independent of each other              -> extend by the difference
+otherwise                                                              -> compute
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -35,15 +35,15 @@ from deskloop.store.store import Store
 
 @dataclass(frozen=True)
 class Decision:
-    """What a step will do and why.
+    """The action of a step, with its reason.
 
     Attributes:
         action: `reuse`, `extend` or `compute`.
-        fingerprint: empty while an artifact must be fitted first.
-        versions: the versions to reuse, or the ones to extend.
-        refit: why an artifact must be fitted first, if it must.
-        inputs: name and digest of what it reads besides versions: a source's files, an artifact.
-        equipment: what the stage works with, and what of it is missing; see `Stage.equipment`.
+        fingerprint: empty if an artifact must be fitted first.
+        versions: the versions to reuse or extend, or those that are replaced.
+        refit: why an artifact must be fitted first; empty if it need not be.
+        inputs: name and digest of inputs other than versions: a source's files, an artifact.
+        equipment: external tools and models of the stage, None if missing; see `Stage.equipment`.
     """
 
     action: str
@@ -58,36 +58,32 @@ class Decision:
 
 
 def fingerprint_of(recipe: str, artifact: str, inputs: Sequence[str], parents: Sequence[Parent], erased: str) -> str:
-    """What a version is known by: everything that decides its rows.
+    """Return the digest of everything that determines a version's rows.
 
     Args:
-        inputs: digests of what is read besides versions.
-        erased: digest of what a source must refuse; empty where nothing was erased.
+        inputs: digests of inputs other than versions.
+        erased: digest of the erasures that a source applies; empty if there are none.
     """
-    refused = [erased] if erased and not parents else []
-    return text_digest(recipe, artifact, [*inputs, *(parent.digest for parent in parents), *refused])
+    erasures = [erased] if erased and not parents else []
+    return text_digest(recipe, artifact, [*inputs, *(parent.digest for parent in parents), *erasures])
 
 
 class Decider:
     """Decides for the steps of one pipeline and one store."""
 
     def __init__(
-        self,
-        pipeline: Pipeline,
-        store: Store,
-        refit: Collection[str] = (),
-        rebuild: Collection[str] = (),
+        self, pipeline: Pipeline, store: Store, refit: Collection[str] = (), rebuild: Collection[str] = ()
     ) -> None:
         self.pipeline, self.store = pipeline, store
         self.catalog = Catalog(store.root / "catalog")
         self.ledger = Ledger(store.root / "ledger")
         self.refit, self.rebuild = set(refit), set(rebuild)
-        self.broken: dict[str, str] = {}  # tables to be written anew -> what is wrong with them
+        self.broken: dict[str, str] = {}  # damaged table to be rebuilt -> the problem
         if self.catalog.versions and not any(self.ledger.folder.glob("*/_delta_log")):
             raise DamageError("ledger", "all of its tables are missing")
 
     def decide(self, step: Step, inputs: Versions) -> Decision:
-        """Reuse, extend or compute; reads digests and the code, no rows."""
+        """Choose between reuse, extend and compute, from digests and code, without reading rows."""
         stage = step.stage
         equipment = stage.equipment(step.config, self.context(step)) if stage.equipment is not None else {}
         recipe = recipe_of(step.name, stage, step.config, self.pipeline.settings.seed, self.store.key()[0], equipment)
@@ -101,38 +97,38 @@ class Decider:
         if isinstance(step.stage, SourceStage):
             read = step.stage.inputs(step.config, self.context(step))
             erased = erasures_digest(self.erased.erasures)
-        digests, made_of = [digest for _, digest in read], [parent.as_parent() for parent in parents]
-        fingerprint = "" if refit else fingerprint_of(recipe, artifact, digests, made_of, erased)
+        digests, lineage = [digest for _, digest in read], [parent.as_parent() for parent in parents]
+        fingerprint = "" if refit else fingerprint_of(recipe, artifact, digests, lineage, erased)
         if isinstance(step.stage, PromotionStage):
-            return Decision("compute", "a decision is taken in every run", recipe, "", fingerprint, (), "", read)
-        found = [] if refit or step.name in self.rebuild else self.catalog.find(step.name, fingerprint)
-        broken = self._broken(step, found)
-        if found and not broken:
+            return Decision("compute", "promotion is decided in every run", recipe, "", fingerprint, (), "", read)
+        published = [] if refit or step.name in self.rebuild else self.catalog.find(step.name, fingerprint)
+        broken = self._broken(step, published)
+        if published and not broken:
             order = list(step.datasets.values())
-            found.sort(key=lambda version: order.index(version.dataset))
-            return Decision("reuse", "nothing it depends on has changed", recipe, artifact, fingerprint, found)
+            published.sort(key=lambda version: order.index(version.dataset))
+            return Decision("reuse", "nothing it depends on has changed", recipe, artifact, fingerprint, published)
         latest = [self.catalog.latest(name) for name in step.datasets.values()]
         previous = [version for version in latest if version is not None]
         why = refit or broken or self._why(step, recipe, artifact, previous)
         may_extend = len(previous) == len(latest) and not refit and not broken
         if may_extend and self._extendable(step, recipe, artifact, parents, previous):
             return Decision("extend", why, recipe, artifact, fingerprint, previous, "", read)
-        replaced = found if isinstance(step.stage, ModelStage) else previous
+        replaced = published if isinstance(step.stage, ModelStage) else previous
         return Decision("compute", why, recipe, artifact, fingerprint, replaced, refit, read)
 
-    def _broken(self, step: Step, found: Sequence[Version]) -> str:
-        """What is wrong with the step's tables or model, those of `found` or of its latest versions; "" if nothing.
+    def _broken(self, step: Step, published: Sequence[Version]) -> str:
+        """Return the damage of the step's tables or model, in `published` or else its latest versions; "" if none.
 
         Raises:
-            DamageError: of a table that cannot be rebuilt.
+            DamageError: a damaged table cannot be rebuilt.
         """
         if isinstance(step.stage, ModelStage):
-            problem = folder_problem(self.store.root, found[0]) if found else ""
-            return f"{place_of(found[0])} was damaged: {problem}" if problem else ""
+            problem = folder_problem(self.store.root, published[0]) if published else ""
+            return f"{place_of(published[0])} was damaged: {problem}" if problem else ""
         if not isinstance(step.stage, DataStage):
             return ""
         latest = [self.catalog.latest(name) for name in step.datasets.values()]
-        for version in found or [one for one in latest if one is not None]:
+        for version in published or [version for version in latest if version is not None]:
             try:
                 if not version.gone:
                     with zones.for_step(step.stage.zone, step.name):
@@ -144,19 +140,19 @@ class Decider:
         return "; ".join(f"{name} was damaged: {self.broken[name]}" for name in step.tables if name in self.broken)
 
     def _artifact(
-        self, step: Step, recipe: str, equipment: Mapping[str, str | None], parents: Sequence[Version], given: str
+        self, step: Step, recipe: str, equipment: Mapping[str, str | None], parents: Sequence[Version], shared: str
     ) -> tuple[str, str]:
-        """(hash of the artifact to use, or why it must be fitted).
+        """Return (hash of the latest artifact, why it must be fitted); the reason is "" if it need not be.
 
         Args:
-            given: hash of another step's artifact to use instead.
+            shared: hash of another step's artifact, which is used instead.
         """
-        if given or not isinstance(step.stage, FittedStage):
-            return given, ""
-        found = self.ledger.artifact(step.name, self.artifact_key(step, recipe, equipment))
-        if found is None:
+        if shared or not isinstance(step.stage, FittedStage):
+            return shared, ""
+        latest = self.ledger.artifact(step.name, self.artifact_key(step, recipe, equipment))
+        if latest is None:
             return "", "first fit"
-        digest, fitted_on = found
+        digest, fitted_on = latest
         growth, rows = step.stage.refit_growth, sum(parent.rows for parent in parents)
         if step.name in self.refit:
             return digest, "refit on request"
@@ -165,7 +161,7 @@ class Decider:
         return digest, ""
 
     def context(self, step: Step, artifact: str = "") -> Context:
-        """What a step's functions are given."""
+        """Return the context that a step's functions receive."""
         settings, stage = self.pipeline.settings, step.stage
         remembers = isinstance(stage, TableStage) and stage.remember is not None
         return Context(
@@ -182,12 +178,12 @@ class Decider:
 
     @cached_property
     def erased(self) -> Erased:
-        """What the sources may hold of people who were erased."""
+        """The erasures that sources apply to the records that they read."""
         keys = self.store.keys()
         return erasures.erased(self.ledger.folder, tuple(key.secret for key in keys))
 
     def artifact_key(self, step: Step, recipe: str, equipment: Mapping[str, str | None]) -> str:
-        """What an artifact is kept under: the recipe, or only the options and equipment that its stage pins it to."""
+        """Return an artifact's key in the ledger: the recipe, or a digest of `fit_fields` and equipment."""
         fields = step.stage.fit_fields if isinstance(step.stage, FittedStage) else None
         if fields is None:
             return recipe
@@ -213,19 +209,19 @@ class Decider:
     def _extendable(
         self, step: Step, recipe: str, artifact: str, parents: Sequence[Version], previous: Sequence[Version]
     ) -> bool:
-        """Whether `previous` plus the parents' difference gives the new version."""
+        """Return whether `previous` plus the parents' difference gives the new version."""
         last = previous[0]
         if not isinstance(step.stage, RowStage) or step.name in self.rebuild:
             return False
         if last.recipe != recipe or last.artifact != artifact:
             return False
-        if [one.dataset for one in last.parents] != [one.dataset for one in parents]:
+        if [parent.dataset for parent in last.parents] != [parent.dataset for parent in parents]:
             return False
-        if any(one.gone for one in previous):
+        if any(version.gone for version in previous):
             return False
-        untouched = all(self.store.delta_version(one.zone, one.dataset) == one.delta_version for one in previous)
+        untouched = all(self.store.delta_version(each.zone, each.dataset) == each.delta_version for each in previous)
         untouched &= self.store.delta_version("clean", step.rejects) == last.rejects_version
-        before = [self.catalog.find_name(one.name) for one in last.parents]
+        before = [self.catalog.find_name(parent.name) for parent in last.parents]
         pairs = zip(before, parents, strict=True)
         return untouched and all(
             old is not None and not old.gone and old.delta_version <= new.delta_version for old, new in pairs

@@ -1,9 +1,9 @@
-"""The engine: brings a step's output up to date and publishes it. There is one way, whatever the output is.
+"""The engine brings a step's output up to date and publishes it, in the same way for every kind of output.
 
 decide    reuse, extend or compute                              (deskloop.engine.decide)
 make      a table, a model's folder, figures, or a promotion    (tables, folders, figures, promotion)
 check     ids in = ids out + rejects, digests, expectations     (deskloop.engine.publish)
-publish   what the step remembers goes to the ledger, then one commit to the catalog
+publish   families go to the ledger, then one commit to the catalog
 """
 
 import time
@@ -44,19 +44,19 @@ MAKERS: Mapping[type[Stage], Make] = {
 
 @dataclass(frozen=True)
 class Made:
-    """What a step stands for in this run, and how that was decided."""
+    """The versions of a step's output in this run, and the decision that led to them."""
 
     versions: list[Version]
     decision: Decision
 
     @property
     def reused(self) -> bool:
-        """Published before this run, and still right."""
+        """Whether the versions were published before this run and are still valid."""
         return self.decision.action == "reuse"
 
     @property
     def extended(self) -> bool:
-        """Only the difference was worked on."""
+        """Whether only the difference to the last version was computed."""
         return self.decision.action == "extend"
 
 
@@ -64,8 +64,8 @@ class Engine:
     """Brings the steps of one pipeline up to date in one store.
 
     Attributes:
-        made: step -> what it stands for in this run.
-        rebuilt: steps whose damaged tables were rebuilt since this was last emptied.
+        made: step -> its output in this run.
+        rebuilt: steps whose damaged tables were rebuilt since the caller last cleared this.
     """
 
     def __init__(
@@ -86,41 +86,41 @@ class Engine:
         self.made: dict[str, Made] = {}
         self.rebuilt: dict[str, Made] = {}
         self.attempted: set[str] = set()  # damaged tables that this run has tried to rebuild
-        self.remembered: dict[str, pd.DataFrame] = {}  # for the ledger, once the step's expectations are met
+        self.remembered: dict[str, pd.DataFrame] = {}  # families for the ledger, once the step's expectations are met
 
     def run(self, step: Step) -> Made:
         """Bring a step up to date.
 
         Raises:
-            ExpectationError: a critical expectation failed; nothing was published.
-            DataError, InputError, StepError: nothing was published.
+            ExpectationError: a critical expectation failed; no version was published.
+            DataError, InputError, StepError: no version was published.
         """
         self.made[step.name] = self.mended(lambda: self.bring_up(step, self.inputs_of(step)), step)
         return self.made[step.name]
 
     def inputs_of(self, step: Step) -> Versions:
-        """The versions behind each of a step's ports: of this run, or as last published."""
+        """Return the versions for each of a step's ports: of this run, or the last published ones."""
         inputs: dict[str, list[Version]] = {}
         for port, references in step.inputs.items():
             inputs[port] = []
             for reference in references:
                 made = self.made.get(reference.step)
-                own = [one for one in made.versions if one.dataset == reference.dataset] if made else []
-                inputs[port].append(self.catalog.get(own[0].name if own else reference.dataset))
-        for port, declared in step.stage.ports.items():
-            if declared.role == "champion":
-                rivals = [name for name, one in step.stage.ports.items() if one.role == "candidate"]
-                inputs[port] = opponent_of(self, [one for name in rivals for one in inputs.get(name, [])])
+                names = [v.name for v in made.versions if v.dataset == reference.dataset] if made else []
+                inputs[port].append(self.catalog.get(names[0] if names else reference.dataset))
+        ports = step.stage.ports
+        for port in (name for name in ports if ports[name].role == "champion"):
+            candidates = [v for name in ports if ports[name].role == "candidate" for v in inputs.get(name, [])]
+            inputs[port] = opponent_of(self, candidates)
         return inputs
 
     def mended(self, function: Callable[[], Result], under_way: Step | None = None) -> Result:
-        """Call a function that reads versions; rebuild a damaged one that it comes across, and call it again.
+        """Call a function that reads versions; if one is damaged, rebuild it and call the function again.
 
         Args:
-            function: resolves the versions that it reads by name, each time: a rebuilt one lies elsewhere.
+            function: resolves the versions that it reads by name on every call, since a rebuilt one is another commit.
             under_way: the step that the function brings up to date.
         Raises:
-            DamageError: of what cannot be rebuilt.
+            DamageError: a version cannot be rebuilt.
         """
         while True:
             try:
@@ -129,7 +129,7 @@ class Engine:
                 rebuild(self, damage, under_way)
 
     def bring_up(self, step: Step, inputs: Versions) -> Made:
-        """Decide, and make and publish what is not there yet."""
+        """Decide about a step, and compute and publish its output unless a version is reused."""
         began = time.monotonic()
         decision = self.decider.decide(step, inputs)
         if decision.action == "reuse":
@@ -162,7 +162,7 @@ class Engine:
         )
 
     def _publish(self, versions: list[Version], decision: Decision, repaired: bool) -> list[Version]:
-        """One commit to the catalog; what was repaired stands again under its old name where it is the same."""
+        """Publish versions in one commit to the catalog; repaired ones keep their names if their digests match."""
         if repaired:
             return revive(self.catalog, versions)
         old, new = (decision.versions[0] if decision.versions else None), versions[0]
@@ -176,11 +176,11 @@ class Engine:
         return published
 
     def table(self, version: Version, columns: Sequence[str] | None = None) -> pa.Table:
-        """Rows of a version, sorted by row_id; a damaged table is rebuilt first."""
+        """Read the rows of a version, sorted by row_id; a damaged table is rebuilt first."""
         return self.mended(lambda: self.read([self.catalog.get(version.name)], columns))
 
     def read(self, versions: Sequence[Version], columns: Sequence[str] | None) -> pa.Table:
-        """Rows of versions together, sorted by row_id so that nothing depends on how a table was built up."""
-        tables = [self.store.read(one.zone, one.dataset, one.delta_version, columns) for one in versions]
+        """Read the rows of several versions, sorted by row_id so that the order of commits does not matter."""
+        tables = [self.store.read(each.zone, each.dataset, each.delta_version, columns) for each in versions]
         joined = pa.concat_tables(tables)
         return joined.sort_by("row_id") if "row_id" in joined.column_names else joined

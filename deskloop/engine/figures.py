@@ -1,4 +1,4 @@
-"""Figures: what an evaluation computes is published in the version's details."""
+"""Evaluations, whose figures are published in the version's details."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def make_figures(engine: "Engine", step: Step, inputs: Versions, decision: Decision) -> tuple[list[Version], Decision]:
-    """Compute the figures of an evaluation; returns the version yet to be published."""
+    """Compute the figures of an evaluation; return the unpublished version."""
     stage = step.stage
     if not isinstance(stage, EvaluationStage):
-        raise TypeError(f"the output of step {step.name!r} is no evaluation")
+        raise TypeError(f"the output of step {step.name!r} is not an evaluation")
     run = (engine.run_id, engine.flow_run_id)
     version = describe_output(step, parents_of(stage, inputs), decision, "evaluation", run)
     details = stage.score(as_inputs(engine, inputs), step.config, engine.decider.context(step))

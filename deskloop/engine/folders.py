@@ -1,7 +1,7 @@
-"""Models: a Hugging Face folder, trained beside its place, put there by one rename and published by one commit.
+"""Models: Hugging Face folders, trained in a working folder, moved by one rename and published by one commit.
 
-models/<dataset>/<fingerprint>     the folder
-models/.work/<fingerprint>         its checkpoints, which survive a kill
+models/<dataset>/<fingerprint>     the model's folder
+models/.work/<fingerprint>         its checkpoints, which remain if the process is killed
 """
 
 import shutil
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 
 def make_model(engine: "Engine", step: Step, inputs: Versions, decision: Decision) -> tuple[list[Version], Decision]:
-    """Train or prepare a model; returns the version yet to be published.
+    """Train or prepare a model; return the unpublished version.
 
-    A folder left by a kill between the rename and the publication is whole, and is adopted.
+    If a process was killed between the rename and the publication, the folder is complete and is reused.
 
     Raises:
-        DamageError: a pinned model was damaged, and making it again gave other weights.
+        DamageError: a pinned model was damaged, and a rebuild gave other weights.
     """
     stage = step.stage
     if not isinstance(stage, ModelStage):
-        raise TypeError(f"the output of step {step.name!r} is no model")
+        raise TypeError(f"the output of step {step.name!r} is not a model")
     root, damaged = engine.store.root, decision.versions[0] if decision.versions else None
     version = describe_output(step, parents_of(stage, inputs), decision, "model", (engine.run_id, engine.flow_run_id))
     target, work = folder_of(root, version), root / "models" / ".work" / version.fingerprint[:16]
@@ -47,8 +47,8 @@ def make_model(engine: "Engine", step: Step, inputs: Versions, decision: Decisio
         (new / RECORD).write_bytes(orjson.dumps(details, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY))
         readable(new)
         if damaged and stage.pinned and weights_digest(new) != damaged.digest:
-            told = f"{decision.why}; making it again gave other weights, on another stack"
-            raise DamageError(place_of(damaged), told)
+            problem = f"{decision.why}; a rebuild on this software and hardware gave other weights"
+            raise DamageError(place_of(damaged), problem)
         shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         new.rename(target)
@@ -57,5 +57,5 @@ def make_model(engine: "Engine", step: Step, inputs: Versions, decision: Decisio
 
 
 def clear_checkpoints(engine: "Engine", version: Version) -> None:
-    """Remove what training left beside a model that is published now."""
+    """Delete the checkpoints of a model that is published."""
     shutil.rmtree(engine.store.root / "models" / ".work" / version.fingerprint[:16], ignore_errors=True)

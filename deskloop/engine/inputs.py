@@ -1,4 +1,4 @@
-"""What a step reads: the versions behind each of its ports, and how a stage gets at their rows, folders and figures."""
+"""Inputs of a step: the versions for each of its ports, and a stage's access to their rows, folders and figures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,18 +18,14 @@ Versions = Mapping[str, Sequence[Version]]  # port -> versions
 
 
 def parents_of(stage: Stage, inputs: Versions) -> list[Version]:
-    """The versions that a step's output is made from, port after port; those read for their artifact aside."""
-    return [one for name, port in stage.ports.items() if port.kind != "artifact" for one in inputs.get(name, ())]
+    """Return the versions that an output is computed from, by port, except those read for their artifact."""
+    return [v for name, port in stage.ports.items() if port.kind != "artifact" for v in inputs.get(name, ())]
 
 
 def artifacts_of(stage: Stage, inputs: Versions) -> list[tuple[str, str]]:
-    """(port, digest) of the artifacts that it reads."""
-    return [
-        (name, one.artifact)
-        for name, port in stage.ports.items()
-        if port.kind == "artifact"
-        for one in inputs.get(name, ())
-    ]
+    """Return (port, digest) of the artifacts that a step reads."""
+    ports = [name for name, port in stage.ports.items() if port.kind == "artifact"]
+    return [(name, version.artifact) for name in ports for version in inputs.get(name, ())]
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class PublishedInput:
 
     @property
     def step(self) -> str:
-        """The step that made it."""
+        """The step that published it."""
         return self.version.step
 
     @property
@@ -61,32 +57,32 @@ class PublishedInput:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """Options of the step that made it."""
+        """Options of the step that published it."""
         return self.version.config
 
     @property
     def details(self) -> Mapping[str, Any]:
-        """What the step recorded besides rows."""
+        """Figures that the step recorded besides rows."""
         return self.version.details
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """Its rows, sorted by row_id; a damaged table is rebuilt first."""
+        """Read its rows, sorted by row_id; a damaged table is rebuilt first."""
         return self.engine.table(self.version, columns)
 
     def folder(self) -> Path:
-        """A model's folder, compared with its checksums."""
+        """Return a model's folder after comparing its files with their checksums."""
         check_folder(self.engine.store.root, self.version)
         return folder_of(self.engine.store.root, self.version)
 
     def artifact(self) -> Mapping[str, bytes]:
-        """The artifact that it was made with, by file name."""
+        """Return the files of the artifact that it was computed with, by name."""
         return self.engine.ledger.files(self.version.artifact)
 
     def parents(self) -> Sequence["PublishedInput"]:
-        """The versions it was made from."""
-        return [PublishedInput(self.engine, self.engine.catalog.get(one.name)) for one in self.version.parents]
+        """Return the versions that it was computed from."""
+        return [PublishedInput(self.engine, self.engine.catalog.get(parent.name)) for parent in self.version.parents]
 
 
 def as_inputs(engine: "Engine", inputs: Versions) -> dict[str, list[PublishedInput]]:
-    """The versions behind each port, for a stage's function."""
+    """Return the versions for each port as a stage's function receives them."""
     return {port: [PublishedInput(engine, version) for version in versions] for port, versions in inputs.items()}

@@ -1,7 +1,7 @@
-"""Partitions of a step: what a worker does with one, and the pool that hands them out.
+"""Partitions of a step: how a worker processes one, and the pool that distributes them.
 
-A worker gets Arrow rows, runs the stage's pure function, writes what is kept and what is rejected as Parquet parts,
-and returns paths and counts. No customer text travels back, not even in an exception.
+A worker receives Arrow rows, runs the stage's pure function, writes output and rejected rows as Parquet parts, and
+returns paths and counts. It returns no customer text, not even in an exception.
 """
 
 import atexit
@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for_all
 from concurrent.futures.process import BrokenProcessPool
@@ -29,7 +29,9 @@ from deskloop.contract.stage import Context, DataStage, RowStage, StageConfig
 from deskloop.engine import firewall as foreign
 from deskloop.engine.crash import hush
 from deskloop.store import zones
-from deskloop.store.store import QUARANTINE, REJECTS, Part, Store
+from deskloop.store.delta import QUARANTINE, REJECTS
+from deskloop.store.parts import Part
+from deskloop.store.store import Store
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -37,10 +39,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Job:
-    """What is the same for every partition of a step.
+    """The settings that all partitions of a step share.
 
     Attributes:
-        folders: split (None where rows are not routed) -> folder for the parts of that dataset.
+        folders: split -> folder for the parts of its dataset; the split is None if rows are not routed.
         rejects, quarantine: folders for those parts.
     """
 
@@ -55,7 +57,7 @@ class Job:
 
 @dataclass
 class Outcome:
-    """What became of rows: parts by split, rejects, and counts."""
+    """The result of partitions: parts by split, rejects, and counts."""
 
     parts: dict[str | None, list[Part]] = field(default_factory=dict)
     rejects: list[Part] = field(default_factory=list)
@@ -66,7 +68,7 @@ class Outcome:
     reasons: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Outcome") -> None:
-        """Count another partition's outcome in."""
+        """Add another partition's outcome."""
         for split, parts in other.parts.items():
             self.parts.setdefault(split, []).extend(parts)
         self.rejects += other.rejects
@@ -78,34 +80,34 @@ class Outcome:
 
 
 class Executor(Protocol):
-    """Where partitions are worked on: this process, a process pool, a cluster."""
+    """An execution backend for partitions: this process, a process pool or a cluster."""
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Results in any order; `function` and items must be picklable."""
+        """Yield results in any order; `function` and items must be picklable."""
         ...
 
     def close(self, at_once: bool = False) -> None:
-        """Let the workers go.
+        """End the workers.
 
         Args:
-            at_once: do not wait for the partitions that they work on.
+            at_once: do not wait for running partitions.
         """
         ...
 
 
 class Inline:
-    """One worker: this process."""
+    """An executor that runs partitions in this process."""
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """One after the other."""
+        """Yield results one after the other."""
         return map(function, items)
 
     def close(self, at_once: bool = False) -> None:
-        """Nothing to let go."""
+        """Do nothing, since there are no workers."""
 
 
 class ProcessPool:
-    """Worker processes on this machine, started on first use; at most two partitions a worker are in flight."""
+    """Worker processes on this machine, started on first use; at most two partitions per worker are in flight."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
@@ -113,15 +115,15 @@ class ProcessPool:
         self._lifeline: Connection | None = None
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """In the order of the items; memory holds a few partitions, however many there are. One alone stays here.
+        """Yield results in the order of the items; memory holds a few partitions. A single item runs in this process.
 
         Raises:
-            DataError: a worker was killed, most likely by the system for want of memory.
+            DataError: a worker was killed, most likely because memory ran out.
         """
         items = iter(items)
         first = list(islice(items, 2))
         if len(first) < 2:
-            # A worker would have to load the libraries first, which takes longer than one partition.
+            # Starting a worker, which must import the libraries, takes longer than one partition.
             yield from map(function, first)
             return
         items = chain(first, items)
@@ -135,11 +137,11 @@ class ProcessPool:
             while waiting:
                 yield waiting.popleft().result()
         except DamageError:
-            wait_for_all(waiting)  # their parts must not appear after the staging folder was cleared
+            wait_for_all(waiting)  # they must not write parts after the staging folder is cleared
             raise
         except BrokenProcessPool:
             raise DataError(
-                f"one of {self.workers} workers was killed, most likely for want of memory; "
+                f"one of {self.workers} workers was killed, most likely because memory ran out; "
                 f"set fewer `workers` or a smaller `partition_rows` in the pipeline file and run again"
             ) from None
 
@@ -160,13 +162,13 @@ class ProcessPool:
 
 
 def _follow_parent(lifeline: Connection) -> None:
-    """End this worker when its parent is gone, killed included; a pool's workers would wait forever.
+    """Set up a worker so that it ends with its parent, even if that is killed; otherwise it would wait forever.
 
-    It also leaves without the destructors of C++ libraries, which now and then abort at the end of a process; and
-    counts with one thread, since there is a worker for each core: threads beyond that wait for each other.
+    The worker also exits without running the destructors of C++ libraries, which sometimes abort, and computes with
+    one thread, since there is a worker for each core and more threads would compete for them.
 
     Args:
-        lifeline: the reading end of a pipe whose other end only the parent has; nothing is ever written to it.
+        lifeline: the reading end of a pipe whose other end only the parent has; no data is ever written to it.
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -175,21 +177,21 @@ def _follow_parent(lifeline: Connection) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent acts on it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent handles it
     hush()
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
-    threadpool_limits(1)  # of what is loaded already
+    threadpool_limits(1)  # for libraries that are loaded already
     atexit.register(os._exit, 0)
 
 
 def run_partition(task: tuple[Job, pa.Table, pa.Table | None]) -> Outcome:
-    """Work on one partition.
+    """Process one partition.
 
     Args:
-        task: the job, its rows in the parent's schema, and for a table stage the columns it decided on, by row.
+        task: the job, its rows in the parent's schema, and for a table stage the columns that it computed, by row.
     Raises:
-        StepError: the stage's function failed; carries ids only.
-        DataError: it lost rows (P7).
+        StepError: the stage's function failed; the error names ids only.
+        DataError: the function lost rows (P7).
     """
     with zones.for_step(task[0].stage.zone, task[0].step):
         return _work(*task)
@@ -209,89 +211,87 @@ def _work(job: Job, rows: pa.Table, verdict: pa.Table | None) -> Outcome:
 
 
 def guarded(job: Job, ids: list[str], function: Callable[[], Any]) -> Any:
-    """Run a stage's code; a foreign exception loses its message, which may quote a conversation.
+    """Run a stage's code without letting messages of foreign exceptions through, which may quote a conversation.
 
     Raises:
-        StepError: in its place, with the type and the ids.
+        StepError: the code raised a foreign exception; this error names its type and the ids.
     """
     with foreign.guarded(job.step, ids, _store_of(job)):
         return function()
 
 
 def _store_of(job: Job) -> Path | None:
-    """Root of the store that a job writes to: its parts wait in `<root>/<zone>/.staging/...`."""
-    return next((one.parent.parent for one in job.rejects.parents if one.name == ".staging"), None)
+    """Return the root of the store that a job writes to, whose parts are in `<root>/<zone>/.staging/...`."""
+    return next((folder.parent.parent for folder in job.rejects.parents if folder.name == ".staging"), None)
 
 
 def write_outcome(job: Job, result: pd.DataFrame, ids: list[str] | None) -> Outcome:
-    """Part the result into kept and rejected rows and write both.
+    """Split the result into output and rejected rows and write both.
 
     Args:
-        ids: row ids that went in; None for a source, where every record is its own.
+        ids: row ids of the input; None for a source, which has no input rows.
     """
     reject = result["reject"] if "reject" in result.columns else pd.Series([None] * len(result), dtype=object)
-    taken = reject.notna().to_numpy()
-    kept, rejected = result[~taken], result[taken]
+    is_rejected = reject.notna().to_numpy()
+    accepted, rejected = result[~is_rejected], result[is_rejected]
     outcome = Outcome(rows_in=len(ids) if ids is not None else len(result))
-    outcome.written = kept["row_id"].tolist()
+    outcome.written = accepted["row_id"].tolist()
     outcome.rejected = rejected["row_id"].tolist()
     if ids is not None:
         check_conservation(job.step, ids, outcome.written, outcome.rejected)
-    reasons = reject[taken].tolist()
+    reasons = reject[is_rejected].tolist()
     outcome.reasons = Counter(reasons)
-    if None not in job.folders and not kept["split"].isin(list(job.folders)).all():
+    if None not in job.folders and not accepted["split"].isin(list(job.folders)).all():
         raise DataError(f"step {job.step!r}: every row needs a split of {', '.join(map(str, job.folders))}")
     store = Store(Path())
     for split, folder in job.folders.items():
-        rows = kept if split is None else kept[kept["split"] == split]
+        rows = accepted if split is None else accepted[accepted["split"] == split]
         if len(rows):
             outcome.parts[split] = [store.write_part(folder, to_table(rows, job.stage.schema))]
     if len(rejected):
         columns = {"row_id": outcome.rejected, "step": [job.step] * len(rejected), "reason": reasons}
         outcome.rejects = [store.write_part(job.rejects, pa.table(columns, schema=REJECTS))]
     if job.quarantine is not None and "raw" in rejected.columns and rejected["raw"].notna().any():
-        held = rejected[rejected["raw"].notna()]
-        columns = {
-            "row_id": held["row_id"].tolist(),
-            "reason": held["reject"].tolist(),
-            "raw": held["raw"].tolist(),
-            "batch": held["batch"].tolist(),
-        }
+        unreadable = rejected[rejected["raw"].notna()].rename(columns={"reject": "reason"})
+        columns = {name: unreadable[name].tolist() for name in QUARANTINE.names}
         outcome.quarantine = [store.write_part(job.quarantine, pa.table(columns, schema=QUARANTINE))]
     return outcome
 
 
-def origin_of(row_id: str, known: set[str]) -> str:
-    """The input row that an output row comes from: itself, or what stands before its last "/"."""
-    return row_id if row_id in known or "/" not in row_id else row_id.rpartition("/")[0]
+def origin_of(row_id: str, input_ids: set[str]) -> str:
+    """Return the id of the input row that an output row derives from: its own, or the part before its last "/"."""
+    return row_id if row_id in input_ids or "/" not in row_id else row_id.rpartition("/")[0]
 
 
 def check_conservation(step: str, ids_in: Iterable[str], written: Iterable[str], rejected: Iterable[str]) -> int:
-    """P7: ids in = ids out + rejects; rows that a step adds must name the row they come from.
+    """P7: ids in = ids out + rejects; the id of an added row must name the row it derives from.
 
-    An added row may be rejected too, which says nothing about the row it comes from.
+    An added row may be rejected, independently of the row it derives from.
 
     Returns:
-        How many rows were added, those that were rejected at once included.
+        The number of added rows, including those that were rejected.
     Raises:
-        DataError: with counts and the first few ids.
+        DataError: rows are missing, duplicate or unknown; the message has counts and the first few ids.
     """
-    known, out, taken_out = set(ids_in), list(written), list(rejected)
-    gone = set(taken_out)
-    origins = {origin_of(row_id, known) for row_id in out}
-    wrong = {
-        "neither kept nor rejected": known - origins - gone,
-        "both kept and rejected": (origins & gone) | (gone & set(out)),
-        "out of nowhere": (origins | {origin_of(row_id, known) for row_id in gone}) - known,
+    inputs, out, rejects = set(ids_in), list(written), list(rejected)
+    removed = set(rejects)
+    origins = {origin_of(row_id, inputs) for row_id in out}
+    problems = {
+        "neither returned nor rejected": inputs - origins - removed,
+        "both returned and rejected": (origins & removed) | (removed & set(out)),
+        "not derived from an input row": (origins | {origin_of(row_id, inputs) for row_id in removed}) - inputs,
+        "returned twice": _repeated(out),
+        "rejected twice": _repeated(rejects),
     }
-    found = {what: ids for what, ids in wrong.items() if ids}
-    for what, listed in {"written twice": out, "rejected twice": taken_out}.items():
-        if len(listed) != len(set(listed)):
-            found[what] = {row_id for row_id, count in Counter(listed).items() if count > 1}
-    if found:
-        told = "; ".join(f"{len(ids)} {what} ({', '.join(sorted(map(str, ids))[:3])})" for what, ids in found.items())
+    listed = {name: sorted(map(str, ids)) for name, ids in problems.items() if ids}
+    if listed:
+        details = "; ".join(f"{len(ids)} {name} ({', '.join(ids[:3])})" for name, ids in listed.items())
         raise DataError(
-            f"step {step!r} does not account for every row: {told}. A stage returns each input row, rejected ones "
-            f"with a reason in the column `reject`, and names an added row <input row_id>/<suffix>."
+            f"step {step!r} does not account for every row: {details}. A stage must return each input row, rejected "
+            f"ones with a reason in the column `reject`, and name an added row <input row_id>/<suffix>."
         )
-    return len(out) + len(taken_out) - len(known)
+    return len(out) + len(rejects) - len(inputs)
+
+
+def _repeated(ids: Sequence[str]) -> set[str]:
+    return {row_id for row_id, count in Counter(ids).items() if count > 1} if len(set(ids)) < len(ids) else set()

@@ -1,4 +1,4 @@
-"""What a run would do, step by step, without doing it."""
+"""The plan of a run: the decision about each step, without running it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,12 +12,12 @@ from deskloop.store.store import Store
 
 
 def plan(pipeline: Pipeline) -> list[dict[str, Any]]:
-    """Decide every step against the published versions; reads inputs' digests and the code, no rows.
+    """Decide about every step from the published versions; reads digests of inputs and the code, no rows.
 
     Returns:
-        One dict a step: step, inputs (names of earlier steps), action (reuse, extend, compute, decide, unknown), why,
-        versions (what would be reused). The inputs of what follows a step that would run are not known yet: it may
-        still turn out to be reusable.
+        One dict per step: step, inputs (names of earlier steps), action (reuse, extend, compute, decide, unknown), why,
+        versions (that would be reused). `unknown`: an earlier step would run, so that the step's inputs are not known
+        and it may still be reused.
     """
     store = Store(pipeline.store)
     store.prepare()
@@ -26,14 +26,14 @@ def plan(pipeline: Pipeline) -> list[dict[str, Any]]:
 
 
 def _entry(engine: Engine, step: Step) -> dict[str, Any]:
-    """The decision about one step; noted in the engine, where it can be reused."""
+    """Return the decision about one step, and record the versions of a reused step in the engine."""
     read = list(dict.fromkeys(reference.step for reference in step.references))
     unknown = [name for name in read if name not in engine.made]
     if unknown:
         why = f"depends on the output of {', '.join(unknown)}; reused if its digest stays the same"
         return _row(step, read, "unknown", why)
     if isinstance(step.stage, PromotionStage):
-        return _row(step, read, "decide", "a decision is taken in every run")
+        return _row(step, read, "decide", "promotion is decided in every run")
     decision = engine.decider.decide(step, engine.inputs_of(step))
     if decision.action == "reuse":
         engine.made[step.name] = Made(list(decision.versions), decision)

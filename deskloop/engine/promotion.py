@@ -1,4 +1,4 @@
-"""Promotion: the best candidate is registered and judged, and becomes the champion if it passes every gate."""
+"""Promotion: candidates are registered, and the best one becomes the champion if it passes every gate."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,26 +25,26 @@ if TYPE_CHECKING:
 def make_promotion(
     engine: "Engine", step: Step, inputs: Versions, decision: Decision
 ) -> tuple[list[Version], Decision]:
-    """Decide, and do what was decided; one write moves all that belongs to a model.
+    """Decide about promotion and carry the decision out; a single write moves a model with all that belongs to it.
 
     Returns:
-        The decision as figures: `action`, `why`, `gates`, `model` and `champion`. Where nothing is different from the
-        last time, that version is reused.
+        The decision as figures, such as `action`, `why`, `gates` and `model`. A decision that is the same as the last
+        one reuses its version.
     """
     stage = step.stage
     if not isinstance(stage, PromotionStage):
-        raise TypeError(f"step {step.name!r} promotes nothing")
+        raise TypeError(f"step {step.name!r} is not a promotion")
     evaluations = {version.step: version.details for version in inputs["evaluation"]}
     registry, name = Registry(engine.store.root), engine.pipeline.settings.name
     first = inputs["evaluation"][0]
-    versions = {candidate: engine.catalog.get(one) for candidate, one in candidates_of(first.details).items()}
-    known = {model.fingerprint: model for model in registry.models(name)}
+    versions = {candidate: engine.catalog.get(version) for candidate, version in candidates_of(first.details).items()}
+    registered = {model.fingerprint: model for model in registry.models(name)}
     judged: dict[str, list[dict[str, Any]]] = {}
     for candidate, version in versions.items():
-        own = {evaluation: figures_for(figures, candidate) for evaluation, figures in evaluations.items()}
-        before = known.get(version.fingerprint)
+        shares = {evaluation: figures_for(figures, candidate) for evaluation, figures in evaluations.items()}
+        before = registered.get(version.fingerprint)
         replaced = before is not None and CHAMPION not in before.aliases and before.promoted_at is not None
-        judged[candidate] = stage.judge(own, step.config, replaced)
+        judged[candidate] = stage.judge(shares, step.config, replaced)
     chosen = stage.choose(evaluations, step.config, judged)
     for candidate in sorted(versions, key=lambda candidate: candidate == chosen):  # the last one is the challenger
         figures = figures_for(first.details, candidate)
@@ -72,29 +72,29 @@ def make_promotion(
 
 
 def opponent_of(engine: "Engine", candidates: Sequence[Version]) -> list[Version]:
-    """The version behind the port `champion`: the champion, or where that is a candidate, the one before it.
+    """Return the version for the port `champion`: the champion, or the previous one if the champion is a candidate.
 
     Raises:
-        DataError: the catalog has another model under its name, or its folder is missing.
+        DataError: the catalog has another model of this name, or the champion's folder is missing.
     """
     registry, name = Registry(engine.store.root), engine.pipeline.settings.name
     champion = registry.champion(name)
-    if champion is not None and champion.fingerprint in {one.fingerprint for one in candidates}:
-        before = [one for one in registry.models(name) if one.version == champion.previous]
-        champion = before[0] if before and before[0].folder.is_dir() else None
+    if champion is not None and champion.fingerprint in {candidate.fingerprint for candidate in candidates}:
+        previous = [model for model in registry.models(name) if model.version == champion.previous]
+        champion = previous[0] if previous and previous[0].folder.is_dir() else None
     if champion is None:
         return []
     version = engine.catalog.find_name(champion.catalog)
     if version is None or version.fingerprint != champion.fingerprint:
         raise DataError(
             f"the champion, {champion.catalog}, is not the model of that name in this store's catalog: a copy of the "
-            "store seems to share its registry. Give one of them another `name`, or a registry of its own (unset "
+            "store seems to share its registry. Give one of them another `name` or its own registry (unset "
             "MLFLOW_TRACKING_URI); or promote a model of this store with `deskloop models promote`"
         )
     if not champion.folder.is_dir():
         raise DataError(
-            f"the champion, {champion.catalog}, has no folder {champion.folder} any more: restore it from a backup, or "
-            "promote another version with `deskloop models promote`"
+            f"the folder {champion.folder} of the champion, {champion.catalog}, is missing: restore it from a backup, "
+            "or promote another version with `deskloop models promote`"
         )
     return [version]
 
@@ -102,7 +102,7 @@ def opponent_of(engine: "Engine", candidates: Sequence[Version]) -> list[Version
 def _published(
     engine: "Engine", step: Step, inputs: Versions, decision: Decision, details: Mapping[str, Any]
 ) -> tuple[list[Version], Decision]:
-    """The decision as a version: the last one, where it says the same."""
+    """Return the decision as a version, which is the last one if the decision is the same."""
     digest = text_digest(details)
     last = engine.catalog.latest(step.output)
     if last is not None and (last.fingerprint, last.digest, last.gone) == (decision.fingerprint, digest, False):
@@ -116,9 +116,9 @@ def _published(
 def _announce(
     engine: "Engine", stage: PromotionStage, registry: Registry, model: Model, failed: Sequence[Mapping[str, Any]]
 ) -> None:
-    """One message for a candidate and its failed gates, however often a schedule judges it again; none for a sample.
+    """Send one message per candidate and set of failed gates, also if it is evaluated again; none for a sample.
 
-    It is noted after it has been sent: killed in between, the next run sends it again.
+    The message is recorded after it was sent: if the process is killed in between, the next run sends it again.
     """
     names = tuple(sorted(gate["gate"] for gate in failed))
     if not names or names in model.announced or engine.pipeline.sample is not None or engine.announce is None:
@@ -136,13 +136,13 @@ def _register(
     evaluation: Version,
     figures: Mapping[str, Any],
 ) -> Model:
-    """The candidate in the registry; what is there already, judged by the same evaluation, stays as it is."""
+    """Register a candidate, unless it is already registered with the same evaluation."""
     for model in registry.models(name):
         if model.fingerprint == version.fingerprint and model.evaluation == evaluation.name:
             return model
-    read = [*_datasets(engine, version), *_datasets(engine, evaluation)]
-    data = {one.dataset: one.name for one in read}
-    data |= {parent.dataset: parent.name for one in read for parent in one.parents}
+    datasets = [*_datasets(engine, version), *_datasets(engine, evaluation)]
+    data = {dataset.dataset: dataset.name for dataset in datasets}
+    data |= {parent.dataset: parent.name for dataset in datasets for parent in dataset.parents}
     return registry.register(
         name,
         version,
@@ -157,13 +157,13 @@ def _register(
 
 
 def _datasets(engine: "Engine", version: Version) -> list[Version]:
-    """The tables that a model or an evaluation was made from."""
+    """Return the tables that a model was trained on, or an evaluation used."""
     parents = [engine.catalog.get(parent.name) for parent in version.parents]
-    return [one for one in parents if one.kind == "dataset"]
+    return [parent for parent in parents if parent.kind == "dataset"]
 
 
 def _card(engine: "Engine", version: Version, figures: Mapping[str, Any], gates: Sequence[Mapping[str, Any]]) -> str:
-    """The model card, with counts of the training split as it was before encoding."""
+    """Write the model card, with counts of the training split before encoding."""
     encoded = _datasets(engine, version)
     before = [engine.catalog.get(parent.name) for parent in (encoded[0].parents if encoded else ())]
     counts = rows_by(engine.store, before[0], ("language", "intent", "origin")) if before else {}

@@ -1,6 +1,6 @@
-"""The recipe of a step: everything besides its input that decides what comes out.
+"""The recipe of a step: everything except its input that determines its output.
 
-It covers config, seed, key id, equipment, the versions of the declared libraries, what the stage declares about its
+It covers config, seed, key id, equipment, the versions of the declared libraries, the stage's declarations about its
 output, and the code that its functions compute with (deskloop.engine.code).
 """
 
@@ -15,10 +15,10 @@ from deskloop.store.digest import text_digest
 def recipe_of(
     step: str, stage: Stage, config: StageConfig, seed: int, key_id: str, equipment: Mapping[str, str | None]
 ) -> str:
-    """The recipe's digest, 32 hexadecimal digits.
+    """Return the recipe's digest, 32 hexadecimal digits.
 
     Args:
-        equipment: what the stage found of what it works with, see `Stage.equipment`.
+        equipment: versions of the stage's external tools and models; see `Stage.equipment`.
     """
     pinned = isinstance(stage, ModelStage) and stage.pinned
     return text_digest(
@@ -41,7 +41,7 @@ def library_versions(names: tuple[str, ...]) -> dict[str, str]:
 
 
 def _declared(stage: Stage) -> list[object]:
-    """What a stage says about the rows that it reads and writes."""
+    """Return a stage's declarations about the rows that it reads and writes."""
     if not isinstance(stage, DataStage):
         return []
     columns = list(stage.columns) if isinstance(stage, TableStage) else []

@@ -1,11 +1,11 @@
-"""Retention: raw rows older than `raw_days` are deleted from every version; what was made from them stays.
+"""Retention: raw rows older than `raw_days` are deleted from every version; rows that derive from them stay.
 
-    arrivals   when the rows of an arrival number came                      (ledger/arrivals)
-    expired    ids of rows that were deleted, by dataset: known, not new    (ledger/expired)
+    arrivals   time of each arrival number                                      (ledger/arrivals)
+    expired    ids of deleted rows by dataset, which are rejected if read again (ledger/expired)
 
-A row's age counts from its arrival, not from `started_at`: a log of last year may be read today, and what arrives
-must stay long enough to be scrubbed. A row that changes keeps its arrival number. The order of the writes is such that
-a run killed between any two of them is made good by the next: known as expired, deleted, published, vacuumed.
+A row's age is the time since its arrival, not since `started_at`: a log of last year may be read today, and its rows
+must stay long enough to be scrubbed. A row that changes keeps its arrival number. Rows are recorded as expired, then
+deleted, published and vacuumed, in this order, so that the next run completes a run that was killed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ from deskloop.store.snapshot import state_rows
 from deskloop.store.store import Store
 from deskloop.store.zones import RAW, allow_raw, owner_only
 
-REASON = "expired"  # of the reject, when the source still holds such a row
+REASON = "expired"  # of the reject, if the source still has such a row
 MODE = "expired"  # of a version that retention published
 QUARANTINE = "quarantine"
 _ARRIVALS = pa.schema([("dataset", pa.string()), ("batch", pa.int32()), ("at", pa.timestamp("us", tz="UTC"))])
@@ -36,7 +36,7 @@ _EXPIRED = pa.schema([("dataset", pa.string()), ("row_id", pa.string()), ("at", 
 
 @dataclass(frozen=True)
 class Due:
-    """What of one raw table has expired."""
+    """The expired rows of one raw table."""
 
     dataset: str
     row_ids: list[str]
@@ -45,16 +45,17 @@ class Due:
 def expire(
     pipeline: Pipeline, store: Store, now: datetime | None = None, dry_run: bool = False, run_id: str = ""
 ) -> dict[str, int]:
-    """Delete the raw rows, unreadable records included, that arrived more than `raw_days` ago.
+    """Delete the raw rows, including unreadable records, that arrived more than `raw_days` ago.
 
-    The store must be locked by the caller.
+    The caller holds the store's lock.
 
     Args:
-        now: UTC; the clock's time by default.
+        now: UTC; the current time by default.
+        dry_run: count the rows only.
     Returns:
-        Dataset -> rows deleted (or that would be); empty where `raw_days` is not set.
+        Dataset -> number of rows deleted (or to be deleted); empty if `raw_days` is not set.
     Raises:
-        DataError: rows that have expired were not worked on yet, so that their conversations would be lost.
+        DataError: expired rows have not been scrubbed yet, so that their conversations would be lost.
     """
     days = pipeline.settings.raw_days
     if days is None:
@@ -67,19 +68,19 @@ def expire(
         last = _last_expired(ledger, now - timedelta(days=days), now)
         due = [_due(store, name, last) for name in (*datasets, QUARANTINE) if store.exists(RAW, name)]
         if not dry_run:
-            _check_worked_on(pipeline, store, catalog, due)
-            _remember(ledger, due, now)
-            for one in due:
-                _delete(store, one, last)
+            _check_processed(pipeline, store, catalog, due)
+            _record(ledger, due, now)
+            for table in due:
+                _delete(store, table, last)
             why = f"retention: raw rows are kept for {days} days"
             _publish(pipeline, store, catalog, why, run_id)
-            for one in due:
-                _vacuum(store, one.dataset)
-    return {one.dataset: len(one.row_ids) for one in due}
+            for table in due:
+                _vacuum(store.folder(RAW, table.dataset))
+    return {table.dataset: len(table.row_ids) for table in due}
 
 
 def expired_ids(ledger: Path, datasets: Iterable[str]) -> set[str]:
-    """Ids of rows that retention deleted from raw datasets."""
+    """Return the ids of rows that retention deleted from raw datasets."""
     wanted = set(datasets)
     table = state_rows(ledger / "expired", _EXPIRED)
     pairs = zip(table["dataset"].to_pylist(), table["row_id"].to_pylist(), strict=True)
@@ -87,36 +88,36 @@ def expired_ids(ledger: Path, datasets: Iterable[str]) -> set[str]:
 
 
 def forget(ledger: Path, row_ids: Iterable[str]) -> int:
-    """Take ids off the list, as an erasure must; returns how many."""
-    known = set(row_ids)
+    """Remove the ids of an erased person from the expired ones; return their number."""
+    erased = set(row_ids)
     table = state_rows(ledger / "expired", _EXPIRED)
-    kept = [row for row in table.to_pylist() if row["row_id"] not in known]
-    if len(kept) < table.num_rows:
-        write_state(ledger / "expired", pa.Table.from_pylist(kept, schema=_EXPIRED), "overwrite")
-        _empty_out(ledger / "expired")
-    return table.num_rows - len(kept)
+    others = [row for row in table.to_pylist() if row["row_id"] not in erased]
+    if len(others) < table.num_rows:
+        write_state(ledger / "expired", pa.Table.from_pylist(others, schema=_EXPIRED), "overwrite")
+        _vacuum(ledger / "expired")
+    return table.num_rows - len(others)
 
 
 def next_batch(ledger: Path, dataset: str, last: int) -> int:
-    """The arrival number of rows that are about to be read, noted with the time; never one that was used before.
+    """Return a new arrival number for rows that are about to be read, and record its time.
 
-    All sources of a store count on together: their unreadable records share a table, and a number must have one time.
+    All sources of a store share one count, since their unreadable records share a table and a number has one time.
 
     Args:
-        last: the highest number that the dataset holds; its rows may have expired.
+        last: the highest number in the dataset; its rows may have expired.
     """
-    noted = state_rows(ledger / "arrivals", _ARRIVALS)["batch"].to_pylist()
-    batch = 1 + max(last, *noted, 0)
+    recorded = state_rows(ledger / "arrivals", _ARRIVALS)["batch"].to_pylist()
+    batch = 1 + max(last, *recorded, 0)
     row = {"dataset": dataset, "batch": batch, "at": datetime.now(UTC)}
     write_state(ledger / "arrivals", pa.Table.from_pylist([row], schema=_ARRIVALS))
     return batch
 
 
 def _last_expired(ledger: Path, before: datetime, now: datetime) -> int:
-    """The highest arrival number whose rows came before a time; 0 where there is none.
+    """Return the highest arrival number whose rows arrived before a time; 0 if there is none.
 
-    Numbers are in the order of arrival even where the clock was wrong: a time in the future is left aside, and a batch
-    came no earlier than those before it.
+    Numbers are in the order of arrival even if the clock was wrong: times in the future are ignored, and a batch did
+    not arrive earlier than those before it.
     """
     rows = state_rows(ledger / "arrivals", _ARRIVALS).to_pylist()
     last, latest = 0, None
@@ -133,47 +134,45 @@ def _due(store: Store, dataset: str, last: int) -> Due:
     return Due(dataset, sorted(row["row_id"] for row in rows if row["batch"] <= last))
 
 
-def _check_worked_on(pipeline: Pipeline, store: Store, catalog: Catalog, due: Sequence[Due]) -> None:
-    """Every raw version, and no other, must have gone through the step that reads it.
+def _check_processed(pipeline: Pipeline, store: Store, catalog: Catalog, due: Sequence[Due]) -> None:
+    """Check that the steps that read raw tables have processed exactly their latest versions.
 
     Raises:
-        DataError: one has not; nothing was deleted.
+        DataError: a version has not been processed; no row was deleted.
     """
     waiting = set()
     for step in pipeline.data_steps:
         if step.data.zone[0] == RAW:
-            made = [latest for name in step.datasets.values() if (latest := catalog.latest(name)) is not None]
-            read = {parent.name for parent in made[0].parents} if made else set()
+            outputs = [latest for name in step.datasets.values() if (latest := catalog.latest(name)) is not None]
+            read = {parent.name for parent in outputs[0].parents} if outputs else set()
             names = [reference.dataset for reference in step.references]
-            given = [latest for name in names if (latest := catalog.latest(name)) is not None]
-            waiting |= {one.dataset for one in given if one.name not in read or not _is_published(store, one)}
-    count = sum(len(one.row_ids) for one in due if one.dataset in waiting)
+            inputs = [latest for name in names if (latest := catalog.latest(name)) is not None]
+            waiting |= {each.dataset for each in inputs if each.name not in read or not _is_published(store, each)}
+    count = sum(len(table.row_ids) for table in due if table.dataset in waiting)
     if count:
         raise DataError(
             f"{count:,} raw rows are older than raw_days = {pipeline.settings.raw_days}, but the latest ones were not "
-            f"scrubbed yet; nothing was deleted. Run `deskloop prepare` to the end, then again."
+            f"scrubbed yet; no row was deleted. Complete a run of `deskloop prepare`, then try again."
         )
 
 
 def _is_published(store: Store, version: Version) -> bool:
-    """Whether a raw table is its latest version, but for rows that retention has deleted before it was killed."""
-    at = store.delta_version(RAW, version.dataset)
-    if at == version.delta_version:
+    """Return whether a raw table is at its latest version, except for rows that a killed retention has deleted."""
+    commits = store.delta_version(RAW, version.dataset), version.delta_version
+    if commits[0] == commits[1]:
         return True
-    now, then = (
-        set(map(tuple, zip(*(rows[name].to_pylist() for name in ("row_id", "_hash")), strict=True)))
-        for rows in (store.read(RAW, version.dataset, one, ["row_id", "_hash"]) for one in (at, version.delta_version))
-    )
-    known = expired_ids(store.root / "ledger", [version.dataset])
-    return now <= then and {row_id for row_id, _ in then - now} <= known
+    tables = (store.read(RAW, version.dataset, commit, ["row_id", "_hash"]) for commit in commits)
+    now, then = (set(zip(rows["row_id"].to_pylist(), rows["_hash"].to_pylist(), strict=True)) for rows in tables)
+    expired = expired_ids(store.root / "ledger", [version.dataset])
+    return now <= then and {row_id for row_id, _ in then - now} <= expired
 
 
-def _remember(ledger: Path, due: Sequence[Due], now: datetime) -> None:
-    known = state_rows(ledger / "expired", _EXPIRED)
-    there = set(zip(known["dataset"].to_pylist(), known["row_id"].to_pylist(), strict=True))
-    pairs = [(one.dataset, row_id) for one in due for row_id in one.row_ids if (one.dataset, row_id) not in there]
+def _record(ledger: Path, due: Sequence[Due], now: datetime) -> None:
+    table = state_rows(ledger / "expired", _EXPIRED)
+    recorded = set(zip(table["dataset"].to_pylist(), table["row_id"].to_pylist(), strict=True))
+    pairs = {(each.dataset, row_id) for each in due for row_id in each.row_ids} - recorded
     if pairs:
-        rows = [{"dataset": dataset, "row_id": row_id, "at": now} for dataset, row_id in pairs]
+        rows = [{"dataset": dataset, "row_id": row_id, "at": now} for dataset, row_id in sorted(pairs)]
         write_state(ledger / "expired", pa.Table.from_pylist(rows, schema=_EXPIRED))
 
 
@@ -185,16 +184,16 @@ def _delete(store: Store, due: Due, last: int) -> None:
 
 
 def _publish(pipeline: Pipeline, store: Store, catalog: Catalog, why: str, run_id: str) -> None:
-    """The raw tables as they are now, and the datasets made from them as made from these, in one commit.
+    """Publish the raw tables without expired rows, and their children with the new parents, in one commit.
 
-    What was made from a raw version keeps its rows and digest, so that nothing made from it is recomputed.
+    The children keep their rows and digests, so that no later step is recomputed.
     """
     new: dict[str, Version] = {}
     for step in pipeline.steps:
-        own = [latest for name in step.datasets.values() if (latest := catalog.latest(name)) is not None]
-        parents = [_parent(parent, new) for parent in own[0].parents] if own else []
-        moved = bool(own) and parents != own[0].parents
-        for version in own:
+        outputs = [latest for name in step.datasets.values() if (latest := catalog.latest(name)) is not None]
+        parents = [_parent(parent, new) for parent in outputs[0].parents] if outputs else []
+        moved = bool(outputs) and parents != outputs[0].parents
+        for version in outputs:
             marks: dict[str, Any] = {"run_id": run_id, "why": why, "mode": MODE, "touched": 0}
             if moved:
                 fingerprint = fingerprint_of(version.recipe, version.artifact, [], parents, "")
@@ -205,20 +204,19 @@ def _publish(pipeline: Pipeline, store: Store, catalog: Catalog, why: str, run_i
                 new[version.dataset] = replace(version, **marks)
     if new:
         catalog.publish(list(new.values()))
-    newest = {one.dataset: one for one in catalog.versions if one.mode == MODE and one.zone == RAW}
-    earlier = [one for one in catalog.versions if one.dataset in newest and one.version < newest[one.dataset].version]
+    newest = {each.dataset: each.version for each in catalog.versions if each.mode == MODE and each.zone == RAW}
     at = datetime.now(UTC).isoformat()
     gone = [
-        replace(one, gone=True, erased_at=at, details=one.details | {"expired": True})
-        for one in earlier
-        if not one.gone
+        replace(version, gone=True, erased_at=at, details=version.details | {"expired": True})
+        for version in catalog.versions
+        if version.version < newest.get(version.dataset, 0) and not version.gone
     ]
     if gone:
         catalog.supersede(gone)
 
 
 def _parent(parent: Parent, new: Mapping[str, Version]) -> Parent:
-    """A parent as it will be published: one version on, where it is raw and retention changed it."""
+    """Return a parent as it will be published: the next version if it is raw and retention has changed it."""
     changed = new.get(parent.dataset)
     if changed is None or changed.zone != RAW:
         return parent
@@ -233,13 +231,9 @@ def _counted(store: Store, version: Version) -> dict[str, Any]:
     return {"delta_version": at, "digest": table_digest(hashes), **counts}
 
 
-def _vacuum(store: Store, dataset: str) -> None:
-    _empty_out(store.folder(RAW, dataset))
-
-
-def _empty_out(folder: Path) -> None:
-    """Delete the files of all earlier versions, the change feed's included."""
-    with committing(folder) as table:  # a vacuum notes its beginning and its end in the log
+def _vacuum(folder: Path) -> None:
+    """Delete the files of all earlier versions, including the change feed's."""
+    with committing(folder) as table:  # a vacuum commits its start and its end to the log
         table.vacuum(
             retention_hours=0, dry_run=False, enforce_retention_duration=False, full=True, commit_properties=marked()
         )

@@ -1,4 +1,4 @@
-"""Sources: frames are streamed into parts as they are read; rows that are new get the next arrival number."""
+"""Sources: frames are streamed into parts while they are read; new rows get the next arrival number."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from deskloop.contract.stage import SourceStage
 from deskloop.engine import retention
 from deskloop.engine.partitions import Job, Outcome, guarded, write_outcome
 from deskloop.pipeline.pipeline import Step
-from deskloop.store.store import QUARANTINE
+from deskloop.store.delta import QUARANTINE
 
 if TYPE_CHECKING:
     from deskloop.engine.engine import Engine
@@ -23,8 +23,8 @@ def read_source(engine: "Engine", step: Step, stage: SourceStage, job: Job, comm
     """Read a source into its table, its rejects and the quarantine.
 
     Raises:
-        InputError: no record could be kept.
-        DataError: two rows have one id.
+        InputError: no record was accepted.
+        DataError: two rows have the same id.
     """
     (dataset,) = step.datasets.values()
     fresh = {None: not engine.store.exists("raw", dataset)}
@@ -35,7 +35,7 @@ def read_source(engine: "Engine", step: Step, stage: SourceStage, job: Job, comm
     frames: Iterator[pd.DataFrame] = guarded(job, [], lambda: stage.read(job.config, job.context))
     while (frame := guarded(job, [], partial(next, frames, None))) is not None:
         frame = frame.head(sample - outcome.rows_in) if sample is not None else frame
-        frame = _known_as_expired(frame.assign(batch=batch), expired, unreadable)
+        frame = _reject_expired(frame.assign(batch=batch), expired, unreadable)
         outcome.add(guarded(job, [], partial(write_outcome, job, frame, None)))
         tick(f"  {step.name}: {outcome.rows_in:,} records read")
         if outcome.rows_in == sample:
@@ -43,13 +43,13 @@ def read_source(engine: "Engine", step: Step, stage: SourceStage, job: Job, comm
     if not outcome.written and not outcome.reasons[retention.REASON]:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in outcome.reasons.most_common())
         raise InputError(
-            f"step {step.name!r} found no conversation to keep in {outcome.rows_in:,} records ({reasons or 'none'}). "
-            f"Look at the sources in {engine.pipeline.file.name}: their format and column names."
+            f"step {step.name!r} accepted none of {outcome.rows_in:,} records ({reasons or 'none rejected'}). "
+            f"Check the format and the column names of the sources in {engine.pipeline.file.name}."
         )
     twice = sorted(row_id for row_id, count in Counter(outcome.written).items() if count > 1)
     if twice:
-        told = f"{len(twice):,} row ids twice ({', '.join(twice[:3])})"
-        raise DataError(f"step {step.name!r}: the source gave {told}; a row_id must be unique")
+        ids = f"{len(twice):,} row ids twice ({', '.join(twice[:3])})"
+        raise DataError(f"step {step.name!r}: the source gave {ids}; a row_id must be unique")
     resolved = _resolved(engine, step, outcome)
     commit(outcome, fresh, deleted=None, gone=None, keep=("batch",))
     if outcome.quarantine or engine.store.exists("raw", "quarantine"):
@@ -59,8 +59,8 @@ def read_source(engine: "Engine", step: Step, stage: SourceStage, job: Job, comm
 
 
 def _resolved(engine: "Engine", step: Step, outcome: Outcome) -> list[str] | None:
-    """Quarantined records of this source that are no longer rejected; None (all others) where it is the only one."""
-    if sum(isinstance(one.stage, SourceStage) for one in engine.pipeline.steps) == 1:
+    """Return the quarantined records that are no longer rejected; None, for all others, if there is only one source."""
+    if sum(isinstance(each.stage, SourceStage) for each in engine.pipeline.steps) == 1:
         return None
     if not engine.store.exists("clean", step.rejects):
         return []
@@ -69,7 +69,7 @@ def _resolved(engine: "Engine", step: Step, outcome: Outcome) -> list[str] | Non
 
 
 def _last_batch(engine: "Engine", dataset: str) -> int:
-    """The highest arrival number in a raw table; 0 where there is none."""
+    """Return the highest arrival number in a raw table; 0 if there is none."""
     if not engine.store.exists("raw", dataset):
         return 0
     version = engine.store.delta_version("raw", dataset)
@@ -77,8 +77,8 @@ def _last_batch(engine: "Engine", dataset: str) -> int:
     return max(batches, default=0)
 
 
-def _known_as_expired(frame: pd.DataFrame, expired: set[str], unreadable: set[str]) -> pd.DataFrame:
-    """Rows that the source still holds though retention deleted them: not new, and not kept again."""
+def _reject_expired(frame: pd.DataFrame, expired: set[str], unreadable: set[str]) -> pd.DataFrame:
+    """Reject rows that retention has deleted and the source still has, and drop the bytes of unreadable ones."""
     again = frame["row_id"].isin(expired) & frame["reject"].isna()
     hidden = again | frame["row_id"].isin(unreadable)
     if not hidden.any():

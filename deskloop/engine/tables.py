@@ -1,4 +1,4 @@
-"""Tables: the rows of a step are worked on partition by partition, staged as files, and committed once."""
+"""Tables: a step's rows are processed by partition, staged as files, and committed once."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,28 +23,28 @@ from deskloop.pipeline.pipeline import Step
 from deskloop.store import zones
 from deskloop.store.catalog import Version
 from deskloop.store.changes import Changes
+from deskloop.store.delta import REJECTS
 from deskloop.store.memo import check_memo
 from deskloop.store.parts import Part, read_part
-from deskloop.store.store import REJECTS
 
 if TYPE_CHECKING:
     from deskloop.engine.engine import Engine
 
 
 def make_table(engine: "Engine", step: Step, inputs: Versions, decision: Decision) -> tuple[list[Version], Decision]:
-    """Write a step's rows and rejects; returns the versions yet to be published, and what was decided in the end."""
+    """Write a step's rows and rejects; return the unpublished versions and the final decision."""
     return _Table(engine, step, parents_of(step.stage, inputs)).make(decision)
 
 
 class _Table:
-    """One step that is being made."""
+    """The computation of one step's table."""
 
     def __init__(self, engine: "Engine", step: Step, parents: Sequence[Version]) -> None:
         self.engine, self.step, self.stage, self.parents = engine, step, step.data, parents
         self.store, self.zone = engine.store, step.data.zone[1]
 
     def make(self, decision: Decision) -> tuple[list[Version], Decision]:
-        """Fit, read, extend or compute; then count, digest and measure."""
+        """Fit, read, extend or compute; then describe and measure the new versions."""
         engine, step = self.engine, self.step
         self.store.clear_staging()
         for parent in self.parents:
@@ -52,7 +52,7 @@ class _Table:
         self._check_distinct()
         changes = self._changes(decision) if decision.action == "extend" else None
         if decision.action == "extend" and changes is None:
-            why = f"{decision.why}; the changes since then cannot be followed"
+            why = f"{decision.why}; the changes since then are not available"
             decision = replace(decision, action="compute", why=why)
         broken = [name for name in step.tables if name in engine.decider.broken]
         if broken:
@@ -85,24 +85,24 @@ class _Table:
         return [replace(version, details=version.details | details) for version in versions], decision
 
     def _check_distinct(self) -> None:
-        """Refuse to join outputs of several steps that have a row id in common.
+        """Refuse to join outputs of several steps that share a row id.
 
         Raises:
-            DataError: with the count and the first few ids.
+            DataError: row ids are shared; the message has the count and the first few ids.
         """
         if len({parent.step for parent in self.parents}) < 2:
             return
-        counts = Counter(self._read(["row_id"])["row_id"].to_pylist())
+        counts = Counter(self.engine.read(self.parents, ["row_id"])["row_id"].to_pylist())
         shared = sorted(row_id for row_id, count in counts.items() if count > 1)
         if shared:
             names = " and ".join(parent.dataset for parent in self.parents)
             raise DataError(
                 f"step {self.step.name!r}: {names} have {len(shared):,} row ids in common ({', '.join(shared[:3])}). "
-                f"Read both logs in one ingest step, which rejects the repeated ids, or leave one of them out"
+                f"Read both logs in one ingest step, which rejects the repeated ids, or remove one of them"
             )
 
     def _fit(self, decision: Decision) -> Decision:
-        rows = self._read(None)
+        rows = self.engine.read(self.parents, None)
         engine, stage = self.engine, self.stage
         if not isinstance(stage, FittedStage):
             raise TypeError(f"step {self.step.name!r} has nothing to fit")
@@ -114,8 +114,8 @@ class _Table:
         return replace(decision, artifact=digest, fingerprint=fingerprint_of(decision.recipe, digest, [], parents, ""))
 
     def _verdict(self, stage: TableStage, context: Context) -> pd.DataFrame:
-        """A table stage's result on the columns it reads, in the order of row ids."""
-        rows = self._read(stage.columns)
+        """Run a table stage on the columns that it reads, in the order of row ids."""
+        rows = self.engine.read(self.parents, stage.columns)
         job = self._job(context)
         result: pd.DataFrame = guarded(job, [], lambda: stage.run(to_frame(rows), job.config, context))
         check_conservation(self.step.name, rows["row_id"].to_pylist(), result["row_id"].tolist(), [])
@@ -123,70 +123,74 @@ class _Table:
 
     def _compute(self, context: Context, verdict: pd.DataFrame | None) -> Outcome:
         fresh = {split: not self.store.exists(self.zone, name) for split, name in self.step.datasets.items()}
-        decided = self._decided(verdict) if verdict is not None else None
-        outcome = self._work(self._partitions(), self._job(context), decided)
+        new_columns = self._new_columns(verdict) if verdict is not None else None
+        outcome = self._process(self._partitions(), self._job(context), new_columns)
         expired = self._expired()
         if not expired:
             self.commit(outcome, fresh, deleted=None, gone=None)
             return outcome
-        known = expired | set(self._read(["row_id"])["row_id"].to_pylist())
-        self.commit(outcome, fresh, *self._removed(outcome, known, known - expired))
+        parent_ids = expired | set(self.engine.read(self.parents, ["row_id"])["row_id"].to_pylist())
+        self.commit(outcome, fresh, *self._removed(outcome, parent_ids, parent_ids - expired))
         return outcome
 
     def _extend(self, changes: Sequence[Changes], context: Context) -> Outcome:
-        """Work on the rows that changed since the last version; everything else stays as it is."""
-        fresh = dict.fromkeys(self.step.datasets, all(one.only_inserts for one in changes))
+        """Process the rows that changed since the last version; all other rows are kept."""
+        fresh = dict.fromkeys(self.step.datasets, all(each.only_inserts for each in changes))
         size = self.engine.pipeline.settings.partition_rows
-        slices = (one.upserts.slice(at, size) for one in changes for at in range(0, one.upserts.num_rows, size))
-        outcome = self._work(slices, self._job(context), None)
+        tables = [each.upserts for each in changes]
+        slices = (table.slice(start, size) for table in tables for start in range(0, table.num_rows, size))
+        outcome = self._process(slices, self._job(context), None)
         expired = self._expired()
-        affected = _affected(changes) - expired
-        known = affected | expired | set(self._read(["row_id"])["row_id"].to_pylist())
-        self.commit(outcome, fresh, *self._removed(outcome, known, affected))
+        changed = {row_id for each in changes for row_id in (*each.upserts["row_id"].to_pylist(), *each.deleted)}
+        affected = changed - expired
+        parent_ids = affected | expired | set(self.engine.read(self.parents, ["row_id"])["row_id"].to_pylist())
+        self.commit(outcome, fresh, *self._removed(outcome, parent_ids, affected))
         return outcome
 
-    def _work(self, partitions: Iterable[pa.Table], job: Job, decided: pa.Table | None) -> Outcome:
-        """Every partition through the stage's function."""
+    def _process(self, partitions: Iterable[pa.Table], job: Job, new_columns: pa.Table | None) -> Outcome:
+        """Run the stage's function on every partition."""
         outcome = Outcome()
         rows = sum(parent.rows for parent in self.parents)
-        for part in self.engine.executor.map(run_partition, self._tasks(job, partitions, decided)):
+        for part in self.engine.executor.map(run_partition, self._tasks(job, partitions, new_columns)):
             outcome.add(part)
             tick(f"  {self.step.name}: {outcome.rows_in:,} of {rows:,} rows")
         return outcome
 
     def _removed(
-        self, outcome: Outcome, known: set[str], affected: set[str]
+        self, outcome: Outcome, parent_ids: set[str], affected: set[str]
     ) -> tuple[dict[str | None, list[str]], list[str]]:
-        """Rows by split, and rejects, that came from an affected row and are no longer there."""
+        """Return output rows by split, and rejects, that derive from an affected row and were not written again."""
         deleted = {
-            split: _without(self._present(self.zone, name), known, affected, _row_ids(outcome.parts.get(split, [])))
+            split: _without(
+                self._present(self.zone, name), parent_ids, affected, _row_ids(outcome.parts.get(split, []))
+            )
             for split, name in self.step.datasets.items()
         }
-        return deleted, _without(self._present("clean", self.step.rejects), known, affected, outcome.rejected)
+        return deleted, _without(self._present("clean", self.step.rejects), parent_ids, affected, outcome.rejected)
 
     def _expired(self) -> set[str]:
-        """Ids of raw rows that retention deleted: gone from the parents, not from what was made of them."""
-        raw = [one.dataset for one in self.parents if one.zone == zones.RAW]
+        """Return the ids of raw rows that retention deleted from the parents, but not from their children."""
+        raw = [parent.dataset for parent in self.parents if parent.zone == zones.RAW]
         return retention.expired_ids(self.engine.ledger.folder, raw) if raw else set()
 
     def _check_rebuildable(self, broken: Sequence[str]) -> None:
-        """Refuse to rebuild damaged tables where that would lose rows.
+        """Refuse to rebuild damaged tables if that would lose rows.
 
         Raises:
-            DataError: raw rows that they were made from have expired.
+            DataError: raw rows that they derive from have expired.
         """
         if self._expired():
             problem = self.engine.decider.broken[broken[0]]
             raise DataError(
                 f"step {self.step.name!r}: clean/{broken[0]} is damaged ({problem}) and cannot be rebuilt, since raw "
-                f"rows that it was made from have expired; restore it from a backup (`deskloop data restore`)"
+                f"rows that it derives from have expired; restore it from a backup (`deskloop data restore`)"
             )
 
     def _lost_rows(self) -> str:
-        """What a step that is computed again cannot compute, since its raw rows have expired; "" where it can.
+        """Return a note on the rows that a step cannot recompute because their raw rows have expired; "" if none.
 
         Raises:
-            DataError: its table would have to be started again, which would lose the rows that are left.
+            DataError: the table would have to be recreated, which would lose these rows.
         """
         expired = self._expired()
         if not expired:
@@ -195,32 +199,32 @@ class _Table:
         tables = list(step.datasets.values())
         present = {origin_of(row_id, expired) for name in tables for row_id in self._present(zone, name)}
         rejected = {origin_of(row_id, expired) for row_id in self._present("clean", step.rejects)}
-        kept, lost = len(expired & (present - rejected)), len(expired - present - rejected)
-        there = [name for name in tables if store.exists(zone, name)]
-        if kept and not all(store.fits(zone, name, self.stage.schema) for name in there):
+        unchanged, lost = len(expired & (present - rejected)), len(expired - present - rejected)
+        existing = [name for name in tables if store.exists(zone, name)]
+        if unchanged and not all(store.fits(zone, name, self.stage.schema) for name in existing):
             raise DataError(
-                f"step {step.name!r}: {kept:,} rows of {', '.join(there)} cannot be made in the new schema, since "
-                f"their raw rows have expired; keep the earlier version of deskloop for them, or start with a new store"
+                f"step {step.name!r}: {unchanged:,} rows of {', '.join(existing)} cannot be computed in the new "
+                "schema, since their raw rows have expired; use the earlier version of deskloop, or start a new store"
             )
-        told = f"; {kept:,} rows stay as they were made before, their raw rows have expired" if kept else ""
-        return told + (f"; {lost:,} rows cannot be made again, their raw rows have expired" if lost else "")
+        note = f"; {unchanged:,} rows are kept unchanged, since their raw rows have expired" if unchanged else ""
+        return note + (f"; {lost:,} rows cannot be recomputed, since their raw rows have expired" if lost else "")
 
-    def _decided(self, verdict: pd.DataFrame) -> pa.Table:
-        """The columns of a verdict that replace a row's own, keyed by row_id and sorted by it."""
+    def _new_columns(self, verdict: pd.DataFrame) -> pa.Table:
+        """Return the columns of a verdict that replace those of the input, and `row_id`, by which they are sorted."""
         read = set(self.stage.columns) if isinstance(self.stage, TableStage) else set()
-        own = read - self.stage.provides
-        names = ["row_id", *(name for name in verdict.columns if name not in own and name != "row_id")]
+        unchanged = read - self.stage.provides
+        names = ["row_id", *(name for name in verdict.columns if name not in unchanged and name != "row_id")]
         return pa.Table.from_pandas(verdict[names], preserve_index=False).sort_by("row_id")
 
     def _tasks(
-        self, job: Job, partitions: Iterable[pa.Table], decided: pa.Table | None
+        self, job: Job, partitions: Iterable[pa.Table], new_columns: pa.Table | None
     ) -> Iterator[tuple[Job, pa.Table, pa.Table | None]]:
-        if decided is None:
+        if new_columns is None:
             yield from ((job, rows, None) for rows in partitions)
             return
-        position = {row_id: at for at, row_id in enumerate(decided["row_id"].to_pylist())}
+        position = {row_id: index for index, row_id in enumerate(new_columns["row_id"].to_pylist())}
         for rows in partitions:
-            yield job, rows, decided.take([position[row_id] for row_id in rows["row_id"].to_pylist()])
+            yield job, rows, new_columns.take([position[row_id] for row_id in rows["row_id"].to_pylist()])
 
     def _partitions(self) -> Iterator[pa.Table]:
         size = self.engine.pipeline.settings.partition_rows
@@ -228,17 +232,18 @@ class _Table:
             yield from self.store.batches(parent.zone, parent.dataset, parent.delta_version, rows=size)
 
     def _changes(self, decision: Decision) -> list[Changes] | None:
-        """What has happened to each parent since the last version was made; None where it cannot be followed."""
-        before = [self.engine.catalog.get(one.name) for one in decision.versions[0].parents]
-        pairs = zip(before, self.parents, strict=True)
-        changes = [
-            self.store.changes(new.zone, new.dataset, old.delta_version, new.delta_version) for old, new in pairs
-        ]
-        found = [one for one in changes if one is not None]
-        return found if len(found) == len(changes) else None
+        """Return the changes of each parent since the last version; None if they are not available."""
+        changes = []
+        for parent, new in zip(decision.versions[0].parents, self.parents, strict=True):
+            old = self.engine.catalog.get(parent.name)
+            each = self.store.changes(new.zone, new.dataset, old.delta_version, new.delta_version)
+            if each is None:
+                return None
+            changes.append(each)
+        return changes
 
     def _present(self, zone: str, dataset: str) -> list[str]:
-        """Row ids of a table's last commit; none where there is no table."""
+        """Return the row ids of a table's last commit; none if there is no table."""
         if not self.store.exists(zone, dataset):
             return []
         rows = self.store.read(zone, dataset, self.store.delta_version(zone, dataset), ["row_id"])
@@ -246,7 +251,7 @@ class _Table:
         return ids
 
     def _job(self, context: Context) -> Job:
-        """The parts of a step are staged in the zone that it writes to; its rejects, which hold no text, in `clean`."""
+        """Return the step's job; parts are staged in its output zone, and rejects, which have no text, in `clean`."""
         step = self.step
         staging = self.store.staging(self.zone) / step.name
         folders = {split: staging / name for split, name in step.datasets.items()}
@@ -262,40 +267,31 @@ class _Table:
         gone: list[str] | None,
         keep: Sequence[str] = (),
     ) -> None:
-        """Bring rows and rejects into their tables: one Delta commit each."""
+        """Write rows and rejects to their tables, in one Delta commit each."""
         store, broken = self.store, self.engine.decider.broken
         for split, dataset in self.step.datasets.items():
             parts: list[Part] = outcome.parts.get(split, [])
             damaged = broken.pop(dataset, None) is not None
-            store.create(self.zone, dataset, self.stage.schema, afresh=damaged)
+            store.create(self.zone, dataset, self.stage.schema, overwrite=damaged)
             if fresh.get(split) or damaged:
                 store.append_parts(self.zone, dataset, parts)
             else:
                 store.merge(self.zone, dataset, parts, None if deleted is None else deleted[split], keep)
         damaged = broken.pop(self.step.rejects, None) is not None
-        store.create("clean", self.step.rejects, REJECTS, afresh=damaged)
+        store.create("clean", self.step.rejects, REJECTS, overwrite=damaged)
         store.merge("clean", self.step.rejects, outcome.rejects, gone)
 
-    def _read(self, columns: Sequence[str] | None) -> pa.Table:
-        """Rows of all parents, sorted by row_id so that nothing depends on how a table was built up."""
-        return self.engine.read(self.parents, columns)
+
+def _row_ids(parts: Sequence[Part] | None) -> list[str]:
+    """Return the row ids in staged parts of one dataset; a row may have moved there from another split."""
+    return [row_id for part in parts or () for row_id in read_part(part, ["row_id"])["row_id"].to_pylist()]
 
 
-def _affected(changes: Sequence[Changes]) -> set[str]:
-    """Ids that were inserted, changed or deleted in any of the parents."""
-    return {row_id for one in changes for row_id in (*one.upserts["row_id"].to_pylist(), *one.deleted)}
-
-
-def _row_ids(parts: Sequence[Part]) -> list[str]:
-    """Ids of the rows in staged parts: of one dataset alone, since a row may have moved to another split."""
-    return [row_id for part in parts for row_id in read_part(part, ["row_id"])["row_id"].to_pylist()]
-
-
-def _without(present: Sequence[str], known: set[str], affected: set[str], again: Sequence[str]) -> list[str]:
-    """Ids of a table that came from an affected row and were not written again.
+def _without(present: Sequence[str], parent_ids: set[str], affected: set[str], written: Sequence[str]) -> list[str]:
+    """Return the ids of a table that derive from an affected row and were not written again.
 
     Args:
-        known: every row id of the parents, now or before.
+        parent_ids: every row id of the parents, now or before.
     """
-    written = set(again)
-    return sorted(one for one in present if origin_of(one, known) in affected and one not in written)
+    new = set(written)
+    return sorted(row_id for row_id in present if origin_of(row_id, parent_ids) in affected and row_id not in new)

@@ -1,7 +1,8 @@
-"""A person taken out of everything that a store holds (P11); see docs/erase.md.
+"""Erasure of a person from all data of a store (P11); see docs/erase.md.
 
-search    whose rows: by keyed hashes of what was asked for
-prepare   what would go; the journal, from which on runs refuse to work on the store
-finish    tables rewritten beside their places, swapped, published again, models marked; picks up where it was killed
-refused   what later reads of the same sources must not bring back
+search    finds the person's rows by keyed hashes
+erase     previews an erasure, writes its journal, and carries it out; an interrupted erasure can be resumed
+rewrite   writes tables without the person's rows; `versions` derives the catalog's new records
+traces    erases memo entries, artifacts, reports and access records; `unreadable` finds quarantined records
+stores    applies an erasure to a pipeline's store and those of its samples
 """

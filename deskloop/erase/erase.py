@@ -1,11 +1,12 @@
-"""The erasure itself: what would go, the journal, and the way from there to a store without the person.
+"""The erasure of a person: its preview, its journal and its two phases.
 
-    rewrite   every table that holds the person is written afresh in `.erase/`, beside the zones; memo, reports,
-              checkpoints and artifacts are cleaned where they are
-    swap      each new table takes its place by a rename; the ledger's entry, the catalog's records, the models' marks
+    rewrite   every table that has rows of the person is rewritten in `.erase/`, beside the zones; memo, reports,
+              checkpoints and artifacts are cleaned in place
+    swap      each new table replaces the old one by a rename; then the erasure is recorded in the ledger, the catalog
+              and the model registry
 
-Killed in `rewrite`, it starts that phase again, as the store still is what it was; killed in `swap`, it goes on with
-what is left to put in place. The rows of the person are read in `rewrite` alone.
+If the process is killed, `rewrite` starts again, since the old tables are still complete, and `swap` continues with
+the remaining tables. Only `rewrite` reads rows of the person.
 """
 
 import secrets
@@ -18,10 +19,10 @@ from typing import Any
 from deskloop.contract.erased import conversation_hash
 from deskloop.erase import traces
 from deskloop.erase.rewrite import SCRATCH, Rewritten, files_of, rewrite
-from deskloop.erase.search import MARKS, QUARANTINE, Asked, Person, again, find, tables
+from deskloop.erase.search import MARKS, QUARANTINE, Asked, Person, find, from_hashes, tables
 from deskloop.erase.unreadable import Match, unreadable
 from deskloop.erase.versions import ancestors, counted, kept_versions, models_of, rejects_of, superseded
-from deskloop.store.catalog import Catalog, Version
+from deskloop.store.catalog import Catalog
 from deskloop.store.erasures import PREPARED, Journal, erased, erasures_digest, record
 from deskloop.store.ledger import Ledger
 from deskloop.store.store import Store
@@ -32,16 +33,18 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Preview:
-    """What an erasure would do to a store; nothing has been changed.
+    """The effects of an erasure on a store, computed without changing it.
 
     Attributes:
-        rows: dataset -> rows of its latest version that go; rejects tables too.
-        gone: versions that cannot be read afterwards; `kept` are those that models were made from, which go on without
-            the person. The latest ones go on under new numbers.
+        rows: dataset or rejects table -> rows of its latest version that are erased.
+        gone: versions that cannot be read afterwards.
+        kept: versions that models were trained on, which stay readable without the person. The latest version of a
+            dataset is published again under a new number.
         models: name@version -> rows of the person that it was trained on.
-        files: of tables, that hold a row of the person.
-        quarantine: unreadable records that hold an identifier of the person.
-        related: conversations that share an e-mail or phone with the person's but name somebody else too; they stay.
+        files: number of table files with a row of the person.
+        quarantine: unreadable records with an identifier of the person.
+        related: number of conversations that share an e-mail or phone with the person's but also name another
+            customer; they are kept.
     """
 
     person: Person
@@ -61,18 +64,18 @@ class Preview:
 
     @property
     def only_unreadable(self) -> bool:
-        """Whether nothing but records that could not be read was found, so that nothing confirms whose they are."""
+        """Whether only unreadable records were found, so that no conversation confirms whose they are."""
         return not self.conversations and bool(self.quarantine)
 
     def as_dict(self) -> dict[str, Any]:
-        """Counts and names, for the user."""
+        """Return counts and names for the user."""
         return {
             "conversations": self.conversations,
             "rows": dict(self.rows),
             "files": self.files,
             "matched": [{"conversation_id": name, "by": by} for name, by in sorted(self.person.reasons.items())],
             "quarantine": len(self.quarantine),
-            "unreadable": [one.as_dict() for one in self.quarantine],
+            "unreadable": [match.as_dict() for match in self.quarantine],
             "related": self.related,
             "versions": {"gone": list(self.gone), "kept": list(self.kept)},
             "models": dict(self.models),
@@ -80,10 +83,10 @@ class Preview:
 
 
 def preview(store: Store, asked: Asked) -> Preview:
-    """Look for a person and tell what would go; reads every file of every table, changes nothing.
+    """Find a person's data, which reads every file of every table and changes none.
 
     Raises:
-        DamageError: a table is damaged: the person could not be recognised in it, or other rows would change.
+        DamageError: a table is damaged, so that the person's rows might not be found or other rows might change.
     """
     for zone, name in (*tables(store), (RAW, QUARANTINE)):
         if store.exists(zone, name):
@@ -93,13 +96,13 @@ def preview(store: Store, asked: Asked) -> Preview:
     kept = ancestors(catalog, models_of(catalog, kept_versions(store, catalog)))
     touched = {place: count for place in tables(store) if (count := files_of(store, *place, person))}
     rows = {name: count for zone, name in touched if (count := _count(store, zone, name, person))}
-    held = [one for one in catalog.versions if (one.zone, one.dataset) in touched and not one.gone]
+    affected = [each for each in catalog.versions if (each.zone, each.dataset) in touched and not each.gone]
     return Preview(
         person,
         len(person.conversations),
         rows,
-        sorted(one.name for one in held if one.name not in kept),
-        sorted(one.name for one in held if one.name in kept),
+        sorted(version.name for version in affected if version.name not in kept),
+        sorted(version.name for version in affected if version.name in kept),
         _models(store, catalog, person),
         sum(touched.values()),
         unreadable(store, person, asked),
@@ -107,15 +110,15 @@ def preview(store: Store, asked: Asked) -> Preview:
     )
 
 
-def prepare(store: Store, asked: Asked, found: Preview, reason: str) -> Journal:
-    """Write the journal, which `make_certain` puts in force: then runs keep off the store until the erasure is done.
+def prepare(store: Store, asked: Asked, preview: Preview, reason: str) -> Journal:
+    """Write the journal, which `commit_prepared` commits; from then on runs refuse the store until the erasure is done.
 
     Args:
-        found: from `preview`, under the same lock.
+        preview: from `preview()`, under the same lock.
         reason: a short code for the ledger.
     """
     key_id, key = store.key()
-    person, now = found.person, datetime.now(UTC)
+    person, now = preview.person, datetime.now(UTC)
     until = max(filter(None, (now, person.latest)))
     names = {*person.conversations, *asked.conversations}
     journal = Journal(
@@ -127,20 +130,20 @@ def prepare(store: Store, asked: Asked, found: Preview, reason: str) -> Journal:
         customers=sorted(person.customers),
         own=sorted(person.own),
         conversations=sorted(conversation_hash(key, name) for name in names),
-        records=traces.hashed({one.raw for one in found.quarantine}, key),
-        rows=dict(found.rows),
-        models=dict(found.models),
-        told={"related": found.related, "unreadable": [one.as_dict() for one in found.quarantine]},
+        records=traces.hashed({match.raw for match in preview.quarantine}, key),
+        rows=dict(preview.rows),
+        models=dict(preview.models),
+        told={"related": preview.related, "unreadable": [match.as_dict() for match in preview.quarantine]},
     )
     journal.save(store.root / "ledger", PREPARED)
     return journal
 
 
 def finish(store: Store, journal: Journal, say: Say) -> dict[str, Any]:
-    """Bring an erasure to its end, wherever it was; the lock is held by the caller.
+    """Complete an erasure from the phase it is in; the caller holds the lock.
 
     Returns:
-        What was done: counts and names.
+        Counts and names of the erased data.
     """
     ledger = store.root / "ledger"
     if journal.phase == "rewrite":
@@ -151,7 +154,7 @@ def finish(store: Store, journal: Journal, say: Say) -> dict[str, Any]:
     _swap(store)
     record(ledger, journal)
     _publish(store, journal)
-    say("  the catalog tells of the versions as they are now")
+    say("  the catalog is up to date")
     _mark_models(store, journal)
     journal.remove(ledger)
     return {"erasure": journal.id, "erased_at": journal.erased_at, "rows": journal.rows, **journal.told}
@@ -161,23 +164,24 @@ def _rewrite(store: Store, journal: Journal, say: Say) -> None:
     from deskloop.engine.retention import forget
 
     keys = _secrets(store)
-    person = again(store, journal.customers, journal.conversations, keys)
+    person = from_hashes(store, journal.customers, journal.conversations, keys)
     catalog = Catalog(store.root / "catalog")
     kept = kept_versions(store, catalog)
     journal.kept = sorted(kept)
     wanted: dict[tuple[str, str], set[int]] = {}
-    for one in catalog.versions:
-        if one.kind == "dataset" and one.name in kept:
-            wanted.setdefault((one.zone, one.dataset), set()).add(one.delta_version)
-            wanted.setdefault(rejects_of(one), set()).add(one.rejects_version)
+    for version in catalog.versions:
+        if version.kind == "dataset" and version.name in kept:
+            wanted.setdefault((version.zone, version.dataset), set()).add(version.delta_version)
+            wanted.setdefault(rejects_of(version), set()).add(version.rejects_version)
     for zone, name in tables(store):
         if files_of(store, zone, name, person):
             versions = sorted(wanted.get((zone, name), set()) - {-1}) or [store.delta_version(zone, name)]
-            made = rewrite(store, zone, name, versions, person)
-            journal.tables[f"{zone}/{name}"] = {str(one): asdict(new) for one, new in made.items()}
-            say(f"  {name:<18} {made[versions[-1]].erased:>7,} rows out, {made[versions[-1]].rows:>9,} stay")
+            rewritten = rewrite(store, zone, name, versions, person)
+            journal.tables[f"{zone}/{name}"] = {str(old): asdict(new) for old, new in rewritten.items()}
+            last = rewritten[versions[-1]]
+            say(f"  {name:<18} {last.erased:>7,} rows erased, {last.rows:>9,} kept")
     alone = traces.texts_alone(store, catalog, person)
-    stale, pieces = traces.learned(store, alone)
+    stale, pieces = traces.artifacts_with(store, alone)
     for digest in stale:
         Ledger(store.root / "ledger").forget_artifact(digest)
     journal.told |= {
@@ -195,33 +199,33 @@ def _rewrite(store: Store, journal: Journal, say: Say) -> None:
 
 
 def _swap(store: Store) -> None:
-    """Put every new table in its place; what is there already was put there before a kill."""
+    """Replace each table by the new one; tables that are no longer in the scratch store were replaced before a kill."""
     scratch = store.root / SCRATCH
     for zone in ("raw", "clean", "ledger"):
         for new in sorted((scratch / zone).glob("[!.]*")):
-            place = store.root / zone / new.name
-            shutil.rmtree(place, ignore_errors=True)
-            new.rename(place)
+            old = store.root / zone / new.name
+            shutil.rmtree(old, ignore_errors=True)
+            new.rename(old)
     shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _publish(store: Store, journal: Journal) -> None:
-    """One commit to the catalog, unless it was made before a kill."""
+    """Commit the new records to the catalog, unless this was done before a kill."""
     catalog = Catalog(store.root / "catalog")
     run_id = f"erase-{journal.id}"
-    if any(one.run_id == run_id for one in catalog.versions):
+    if any(version.run_id == run_id for version in catalog.versions):
         return
-    made = {
+    rewritten = {
         (zone, name): {int(old): Rewritten(**new) for old, new in versions.items()}
-        for (zone, _, name), versions in ((place.partition("/"), own) for place, own in journal.tables.items())
+        for (zone, _, name), versions in ((place.partition("/"), each) for place, each in journal.tables.items())
     }
     digest = erasures_digest(erased(store.root / "ledger", _secrets(store)).erasures)
-    replaced, published = superseded(catalog, made, set(journal.kept), digest, journal.erased_at, run_id)
+    replaced, published = superseded(catalog, rewritten, set(journal.kept), digest, journal.erased_at, run_id)
     published = counted(store, catalog, published)
     journal.told["versions"] = {
-        "published": [one.name for one in published],
-        "kept": [one.name for one in replaced if not one.gone and one.erased_at == journal.erased_at],
-        "gone": [one.name for one in replaced if one.gone],
+        "published": [version.name for version in published],
+        "kept": [each.name for each in replaced if not each.gone and each.erased_at == journal.erased_at],
+        "gone": [version.name for version in replaced if version.gone],
     }
     journal.save(store.root / "ledger")
     if replaced or published:
@@ -229,37 +233,33 @@ def _publish(store: Store, journal: Journal) -> None:
 
 
 def _mark_models(store: Store, journal: Journal) -> None:
-    """The registry's versions of the models that were trained on the person's rows."""
+    """Mark the models that were trained on the person's rows in the registry."""
     from deskloop.models import Registry
 
     registry = Registry(store.root)
-    told = []
+    marked = []
     for name, rows in journal.models.items():
-        found = registry.note_erasure(name, journal.id, rows, journal.erased_at)
-        aliases = list(found.aliases) if found else []
-        told.append({"model": name, "rows": rows, "version": found.version if found else None, "aliases": aliases})
-    journal.told["models"] = told
+        model = registry.note_erasure(name, journal.id, rows, journal.erased_at)
+        aliases = list(model.aliases) if model else []
+        marked.append({"model": name, "rows": rows, "version": model.version if model else None, "aliases": aliases})
+    journal.told["models"] = marked
 
 
 def _models(store: Store, catalog: Catalog, person: Person) -> dict[str, int]:
-    """Models that were trained on rows of the person, with how many; removed folders do not matter."""
-    by_name = {one.name: one for one in catalog.versions}
-    found = {}
-    for model in (one for one in catalog.versions if one.kind == "model"):
+    """Return model -> rows of the person that it was trained on, including models whose folders were deleted."""
+    by_name = {version.name: version for version in catalog.versions}
+    trained = {}
+    for model in (version for version in catalog.versions if version.kind == "model"):
         data = [by_name[parent.name] for parent in model.parents if parent.name in by_name]
-        rows = sum(_theirs(store, one, person) for one in data if one.kind == "dataset" and not one.gone)
-        if rows:
-            found[model.name] = rows
-    return found
-
-
-def _theirs(store: Store, version: Version, person: Person) -> int:
-    return _count(store, version.zone, version.dataset, person, version.delta_version)
+        readable = [version for version in data if version.kind == "dataset" and not version.gone]
+        if rows := sum(_count(store, each.zone, each.dataset, person, each.delta_version) for each in readable):
+            trained[model.name] = rows
+    return trained
 
 
 def _count(store: Store, zone: str, name: str, person: Person, version: int | None = None) -> int:
     at = store.delta_version(zone, name) if version is None else version
-    columns = [one for one in MARKS if one in store.schema(zone, name, at).names]
+    columns = [column for column in MARKS if column in store.schema(zone, name, at).names]
     return sum(sum(person.rows(batch)) for batch in store.batches(zone, name, at, columns))
 
 

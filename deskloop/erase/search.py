@@ -1,4 +1,4 @@
-"""Whose rows: found by keyed hashes in every file of every table, versions of the past and leftovers included."""
+"""Search for a person's rows by keyed hashes, in every file of every table, including old and unpublished ones."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -16,43 +16,39 @@ ZONES = ("raw", "clean")
 QUARANTINE = "quarantine"
 
 
-def _nobody(kind: str, text: str) -> frozenset[str]:
-    return frozenset()
-
-
 @dataclass(frozen=True)
 class Asked:
-    """What a user asked to erase.
+    """A request to erase a person.
 
     Attributes:
         customers: customer keys of the ids, e-mails and phones, under every key of the project.
         conversations: conversation ids as a store may hold them.
-        values: the ids, e-mails and phones themselves, to be looked for in records that could not be read.
-        kinds: customer key -> what it is of: `id`, `email` or `phone`.
-        identify: (kind, text) -> the customer keys that a store has for it; of kind `conversation`, the names.
-        declared: dotted path of a record -> kinds of what the sources declare to stand there; also `known`.
+        values: the ids, e-mails and phones themselves, which are searched for in unreadable records.
+        kinds: customer key -> its kind: `id`, `email` or `phone`.
+        identify: (kind, text) -> the text's customer keys in a store; for kind `conversation`, its ids.
+        declared: dotted path in a record -> kinds of identifier that the sources declare for it, or `known`.
     """
 
     customers: frozenset[str] = frozenset()
     conversations: frozenset[str] = frozenset()
     values: tuple[str, ...] = field(default=(), repr=False)
     kinds: Mapping[str, str] = field(default_factory=dict)
-    identify: Callable[[str, str], frozenset[str]] = field(default=_nobody, repr=False)
+    identify: Callable[[str, str], frozenset[str]] = field(default=lambda kind, text: frozenset(), repr=False)
     declared: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass
 class Person:
-    """Whose rows go.
+    """A person whose rows are erased.
 
     Attributes:
         customers, own: see `deskloop.contract.erased.Erasure`.
         conversations: ids of all their conversations.
-        related: conversations that share a customer key with theirs but have others besides: somebody else's.
-        values: entity type -> what the raw rows know of them, and of nobody else unless it is one of their keys.
+        related: another customer's conversations, which share a customer key with theirs.
+        values: entity type -> known values of the raw rows that are theirs only, or give one of their customer keys.
         latest: when their last conversation began.
-        seen: the customer keys asked for that the store has read.
-        reasons: conversation -> by what it is theirs: `id`, `email`, `phone`, `another key` or `conversation id`.
+        seen: the requested customer keys that the store has read.
+        reasons: conversation -> why it is theirs: `id`, `email`, `phone`, `another key` or `conversation id`.
     """
 
     customers: frozenset[str]
@@ -65,10 +61,10 @@ class Person:
     reasons: dict[str, list[str]] = field(default_factory=dict)
 
     def rows(self, table: pa.Table) -> list[bool]:
-        """Which rows of a table are theirs: by conversation, by what they were derived from, by customer key.
+        """Return for each row whether it is theirs, by conversation, parent row or customer key.
 
         Args:
-            table: with whichever of MARKS it has.
+            table: with any of the columns in MARKS.
         """
         marked = [False] * table.num_rows
         for name in ("row_id", "conversation_id", "parent_id"):
@@ -86,12 +82,12 @@ MARKS = ("row_id", "conversation_id", "parent_id", "customer_keys")
 
 
 def head(row_id: str | None) -> str:
-    """The conversation that a row id names first: `HD-1` of `HD-1/noise-2/w1`."""
+    """Return the conversation of a row id: `HD-1` of `HD-1/noise-2/w1`."""
     return (row_id or "").partition("/")[0]
 
 
 def tables(store: Store) -> list[tuple[str, str]]:
-    """(zone, name) of every Delta table of the data, the quarantine aside."""
+    """Return (zone, name) of every Delta table of the data zones except the quarantine."""
     return [
         (zone, folder.name)
         for zone in ZONES
@@ -101,20 +97,20 @@ def tables(store: Store) -> list[tuple[str, str]]:
 
 
 def parts(store: Store, zone: str, name: str) -> list[Path]:
-    """Every Parquet file of a table, whether or not a version still needs it; the log's own are not among them."""
+    """Return every Parquet file of a table, whether or not a version refers to it, except those of the log."""
     folder = store.folder(zone, name)
     return [path for path in sorted(folder.rglob("*.parquet")) if "_delta_log" not in path.parts]
 
 
 def read_part(path: Path, columns: Sequence[str]) -> pa.Table:
-    """Those of the columns that a file has."""
+    """Read those of the columns that a file has."""
     present = pq.read_schema(path).names
     table = pq.read_table(path, columns=[name for name in columns if name in present], partitioning=None)
     return table.cast(pa.schema([field.with_type(_plain(field.type)) for field in table.schema]))
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """A type without views, which Delta's merges write, and which Arrow cannot filter."""
+    """Replace view types, which Delta's merges write and Arrow cannot filter, by plain ones."""
     if pa.types.is_string_view(kind):
         return pa.string()
     if pa.types.is_binary_view(kind):
@@ -129,13 +125,13 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 
 def find(store: Store, asked: Asked) -> Person:
-    """Look for a person in a store."""
+    """Find a person's data in a store."""
     keys = _customer_keys(store, asked)
-    mine = {key for one in keys.values() if belongs(one, asked.customers, ()) for key in one} - asked.customers
-    strangers = [one for one in keys.values() if not one <= mine | asked.customers]
-    own = frozenset(mine.difference(*strangers))
-    theirs = {name for name, one in keys.items() if belongs(one, asked.customers, own)}
-    related = frozenset(name for name, one in keys.items() if one & mine) - theirs
+    linked = {key for each in keys.values() if belongs(each, asked.customers, ()) for key in each} - asked.customers
+    others = [each for each in keys.values() if not each <= linked | asked.customers]
+    own = frozenset(linked.difference(*others))
+    theirs = {name for name, each in keys.items() if belongs(each, asked.customers, own)}
+    related = frozenset(name for name, each in keys.items() if each & linked) - theirs
     theirs |= asked.conversations & _conversations(store)
     seen = asked.customers & set().union(*keys.values())
     person = Person(asked.customers, own, frozenset(theirs), related - theirs, seen=frozenset(seen))
@@ -143,48 +139,46 @@ def find(store: Store, asked: Asked) -> Person:
         by = {asked.kinds.get(key, "id") for key in keys.get(name, ()) if key in asked.customers}
         by |= {"conversation id"} if name in asked.conversations else set()
         person.reasons[name] = sorted(by) or ["another key"]
-    _know(store, person, asked)
+    _add_values(store, person, asked)
     return person
 
 
-def again(store: Store, customers: Collection[str], hashes: Collection[str], keys: Sequence[bytes]) -> Person:
-    """The same person, from the hashes that a journal holds."""
+def from_hashes(store: Store, customers: Collection[str], hashes: Collection[str], keys: Sequence[bytes]) -> Person:
+    """Find the person of a journal, which holds hashes only."""
     wanted = frozenset(hashes)
-    names = {
-        name for name in _conversations(store) if any(conversation_hash(key, name) in wanted for key in keys)
-    }  # fmt: skip
+    names = {name for name in _conversations(store) if any(conversation_hash(key, name) in wanted for key in keys)}
     person = Person(frozenset(customers), conversations=frozenset(names))
-    _know(store, person, Asked())
+    _add_values(store, person, Asked())
     return person
 
 
 def _customer_keys(store: Store, asked: Asked) -> dict[str, set[str]]:
-    """Conversation -> all its customer keys, of those that share one with the conversations asked for."""
+    """Return conversation -> all its customer keys, for conversations that share a key with the requested ones."""
     wanted = set(asked.customers)
-    for _ in range(2):  # the keys that stand beside those asked for, then every conversation that has one of them
-        found: dict[str, set[str]] = defaultdict(set)
+    for _ in range(2):  # first the keys that occur together with the requested ones, then all conversations with them
+        keys: dict[str, set[str]] = defaultdict(set)
         for table in _scan(store, ("conversation_id", "customer_keys")):
             if len(table.column_names) == 2:
-                for name, cell in zip(*(table[one].to_pylist() for one in table.column_names), strict=True):
+                for name, cell in zip(*(table[column].to_pylist() for column in table.column_names), strict=True):
                     if cell and not wanted.isdisjoint(cell):
-                        found[name].update(cell)
-        wanted |= {key for one in found.values() if not one.isdisjoint(asked.customers) for key in one}
-    return found
+                        keys[name].update(cell)
+        wanted |= {key for each in keys.values() if not each.isdisjoint(asked.customers) for key in each}
+    return keys
 
 
 def _conversations(store: Store) -> set[str]:
-    found: set[str] = set()
+    names: set[str] = set()
     for table in _scan(store, ("row_id", "conversation_id")):
-        for name in table.column_names:
-            found.update(map(head, table[name].to_pylist()))
-    return found
+        for column in table.column_names:
+            names.update(map(head, table[column].to_pylist()))
+    return names
 
 
-def _know(store: Store, person: Person, asked: Asked) -> None:
-    """Add what the raw rows know of a person, and when their last conversation began.
+def _add_values(store: Store, person: Person, asked: Asked) -> None:
+    """Add the known values of a person's raw rows, and when their last conversation began.
 
-    A conversation's row also knows of others: the agent's name, the shop's own address. So a value counts as the
-    person's if it makes one of their customer keys, or if no row of anybody else knows it.
+    The known values of a row also include other people's, such as the agent's name or the shop's address. So a value
+    is the person's if it gives one of their customer keys, or if it is not known in any other person's row.
     """
     others: dict[str, set[str]] = defaultdict(set)
     for table in _scan(store, (*MARKS, "known", "started_at"), ("raw",)):
@@ -199,7 +193,7 @@ def _know(store: Store, person: Person, asked: Asked) -> None:
     keys = person.customers | person.own
     for kind, values in person.values.items():
         same = CUSTOMER_TYPES.get(kind, "id")
-        values -= {one for one in values & others[kind] if keys.isdisjoint(asked.identify(same, one))}
+        values -= {value for value in values & others[kind] if keys.isdisjoint(asked.identify(same, value))}
 
 
 def _scan(store: Store, columns: Sequence[str], zones: Collection[str] = ZONES) -> Iterator[pa.Table]:

@@ -1,4 +1,4 @@
-"""The stores of one pipeline: its own, and those of its samples, which hold the same people under keys of their own."""
+"""Erasure from all stores of one pipeline: its own and its samples', which hold the same people under other keys."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,26 +16,26 @@ from deskloop.store.store import Store
 
 
 def of_pipeline(root: Path) -> list[Store]:
-    """The stores that are there, the pipeline's own first.
+    """Return the existing stores, the pipeline's own first.
 
     Raises:
-        ConfigError: nothing has been run yet.
+        ConfigError: there is no store.
     """
-    found = [root, *sorted(root.parent.glob(f"{root.name}-sample-*"))]
-    there = [Store(one) for one in found if (one / "keys").is_dir()]
-    if not there:
-        raise ConfigError(f"there is no store at {root}: nothing has been run yet", "the store")
-    return there
+    folders = [root, *sorted(root.parent.glob(f"{root.name}-sample-*"))]
+    stores = [Store(folder) for folder in folders if (folder / "keys").is_dir()]
+    if not stores:
+        raise ConfigError(f"there is no store at {root}: the pipeline has not been run yet", "the store")
+    return stores
 
 
 def is_pending(store: Store) -> bool:
-    """Whether an erasure is half done."""
+    """Return whether an erasure was started and is not complete."""
     return pending(store.root / "ledger") is not None
 
 
 @contextmanager
 def locked(stores: Sequence[Store], erasing: bool = False) -> Iterator[list[Store]]:
-    """All of them, runs kept off.
+    """Lock all stores against runs.
 
     Args:
         erasing: see `Store.locked`.
@@ -47,59 +47,59 @@ def locked(stores: Sequence[Store], erasing: bool = False) -> Iterator[list[Stor
 
 
 def look(stores: Sequence[Store], asked: Sequence[Asked]) -> tuple[dict[str, Any], list[erase.Preview]]:
-    """What the stores hold of those asked for; changes nothing.
+    """Preview an erasure in all stores without changing them.
 
     Returns:
-        (counts and names for the user, one preview for each store). `status` is found, or already_erased;
-        `only_unreadable`: no conversation was found, only records that could not be read.
+        (counts and names for the user, one preview per store). `status` is found or already_erased;
+        `only_unreadable`: no conversation was found, only unreadable records.
     Raises:
-        ConfigError: nobody has ever heard of them.
+        ConfigError: the stores have no data of these people and have not erased them before.
     """
     with zones.allow_raw("erase"):
-        previews = [erase.preview(store, one) for store, one in zip(stores, asked, strict=True)]
-    own = previews[0].as_dict()
-    samples = {store.root.name: one.as_dict()["rows"] for store, one in list(zip(stores, previews, strict=True))[1:]}
-    alone = any(one.only_unreadable for one in previews) and not any(one.conversations for one in previews)
-    models = [{"model": name, "rows": rows, "aliases": []} for name, rows in own["models"].items()]
-    document = {"status": "found", **own, "models": models, "samples": samples, "only_unreadable": alone}
-    if all(one.empty for one in previews):
-        if not _known(stores[0], asked[0]):
+        previews = [erase.preview(store, request) for store, request in zip(stores, asked, strict=True)]
+    main = previews[0].as_dict()
+    samples = {store.root.name: dict(each.rows) for store, each in zip(stores[1:], previews[1:], strict=True)}
+    alone = any(each.only_unreadable for each in previews) and not any(each.conversations for each in previews)
+    models = [{"model": name, "rows": rows, "aliases": []} for name, rows in main["models"].items()]
+    document = {"status": "found", **main, "models": models, "samples": samples, "only_unreadable": alone}
+    if all(preview.empty for preview in previews):
+        if not _already_erased(stores[0], asked[0]):
             raise ConfigError(
-                "no row of theirs is in the store; write an id, e-mail or phone as the source does", "the command"
+                "the store has no row of theirs; write an id, e-mail or phone as in the source", "the command"
             )
         document["status"] = "already_erased"
     return document, previews
 
 
-def begin(stores: Sequence[Store], asked: Sequence[Asked], found: Sequence[erase.Preview], reason: str) -> None:
-    """Make an erasure certain in all stores or in none; a store without a row of theirs notes whom to refuse, too."""
+def begin(stores: Sequence[Store], asked: Sequence[Asked], previews: Sequence[erase.Preview], reason: str) -> None:
+    """Commit an erasure in all stores or in none, also in stores without a row of theirs, to reject later records."""
     with zones.allow_raw("erase"):
-        for store, one, preview in zip(stores, asked, found, strict=True):
-            erase.prepare(store, one, preview, reason)
-    record.make_certain(stores[0].root / "ledger")
+        for store, request, preview in zip(stores, asked, previews, strict=True):
+            erase.prepare(store, request, preview, reason)
+    record.commit_prepared(stores[0].root / "ledger")
     settle(stores)
 
 
 def settle(stores: Sequence[Store]) -> None:
-    """Bring a beginning that was cut short to one of its two ends: certain everywhere, or nowhere.
+    """Commit or discard an erasure whose preparation was interrupted, in all stores alike.
 
-    The first store decides: it was the first to be made certain, and is finished only after all others are certain.
+    The first store decides: it is the first to be committed, and is completed only after all others are committed.
     """
-    certain = is_pending(stores[0])
+    committed = is_pending(stores[0])
     for store in stores:
         ledger = store.root / "ledger"
         if record.prepared(ledger):
-            if certain and store is not stores[0]:
-                record.make_certain(ledger)
+            if committed and store is not stores[0]:
+                record.commit_prepared(ledger)
             else:
                 record.drop_prepared(ledger)
 
 
-def _known(store: Store, asked: Asked) -> bool:
-    """Whether all of them were erased before."""
+def _already_erased(store: Store, asked: Asked) -> bool:
+    """Return whether all of them were erased before."""
     rows = erasures(store.root / "ledger")
-    customers = {one for row in rows for one in row["customers"]}
-    conversations = {one for row in rows for one in row["conversations"]}
+    customers = {key for row in rows for key in row["customers"]}
+    conversations = {name for row in rows for name in row["conversations"]}
     keys = store.keys()
     names = {conversation_hash(key.secret, name) for key in keys for name in asked.conversations}
     return bool(rows) and asked.customers <= customers and (not names or not names.isdisjoint(conversations))

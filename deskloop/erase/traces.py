@@ -1,6 +1,5 @@
-"""What is no table: quarantined bytes, the memo, what steps have learned, reports, notes, checkpoints, families."""
+"""Erasure outside the datasets: quarantine, families, memo, fitted artifacts, reports, access records, checkpoints."""
 
-import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -14,27 +13,28 @@ from deskloop.audit.trace import ACCESS
 from deskloop.contract.erased import record_hash
 from deskloop.contract.placeholders import generalise
 from deskloop.erase.rewrite import filtered, scratch_of
-from deskloop.erase.search import QUARANTINE, Person, head, parts, read_part, tables
+from deskloop.erase.search import MARKS, QUARANTINE, Person, head, parts, read_part, tables
 from deskloop.store.catalog import Catalog
 from deskloop.store.commit import write_state
+from deskloop.store.durable import replace_file
 from deskloop.store.ledger import FAMILIES, Ledger
 from deskloop.store.memo import Memo, text_hash
 from deskloop.store.store import Store
 
-SHORTEST = 4  # characters of a line that can be looked for
-WORD = re.compile(r"[^\W\d_]{5,}")  # a shorter one may be a piece of anybody's
+SHORTEST = 4  # characters of a line that is searched for
+WORD = re.compile(r"[^\W\d_]{5,}")  # a shorter word may be part of other people's words
 NO_WORDS = ("metrics.json", "quota.json", "tokenizer_config.json", "special_tokens_map.json")
 TOKENIZER = "tokenizer.json"
-ERASED = "(erased)"  # what stands in place of an id
+ERASED = "(erased)"  # replaces an id
 
 
 def hashed(records: Iterable[bytes], key: bytes) -> list[str]:
-    """What the ledger keeps of unreadable records."""
+    """Return the hashes by which the ledger records unreadable records."""
     return sorted(record_hash(key, raw) for raw in records)
 
 
 def rewrite_quarantine(store: Store, hashes: Iterable[str], keys: Iterable[bytes]) -> int:
-    """Write the quarantine to the scratch store without these records; how many that were."""
+    """Write the quarantine to the scratch store without these records; return their number."""
     wanted, secrets = set(hashes), list(keys)
     if not wanted or not store.exists("raw", QUARANTINE):
         return 0
@@ -44,18 +44,17 @@ def rewrite_quarantine(store: Store, hashes: Iterable[str], keys: Iterable[bytes
 
 
 def rewrite_families(store: Store, person: Person) -> int:
-    """Write the ledger's families to the scratch store without the person's conversations; how many those were."""
+    """Write the ledger's families to the scratch store without the person's conversations; return their number."""
     families = Ledger(store.root / "ledger").families()
     theirs = families["conversation_id"].isin(person.conversations)
     if theirs.any():
         rows = pa.Table.from_pandas(families[~theirs], schema=FAMILIES, preserve_index=False)
-        place = scratch_of(store).root / "ledger" / "families"
-        write_state(place, rows)
+        write_state(scratch_of(store).root / "ledger" / "families", rows)
     return int(theirs.sum())
 
 
 def forget_texts(store: Store, texts: Iterable[str]) -> int:
-    """Delete what generators made of these texts; how many outputs that were."""
+    """Delete the outputs of generators for these texts; return their number."""
     hashes = [text_hash(text) for text in texts]
     forgotten = 0
     for path in sorted((store.root / "memo").glob("*.sqlite")):
@@ -66,7 +65,7 @@ def forget_texts(store: Store, texts: Iterable[str]) -> int:
 
 @dataclass
 class Alone:
-    """What only one person wrote: whole turns, lines and words (both case folded, placeholders without numbers)."""
+    """Texts that only one person wrote: turns, lines and words (both case folded, placeholders without numbers)."""
 
     turns: set[str] = field(default_factory=set, repr=False)
     lines: set[str] = field(default_factory=set, repr=False)
@@ -74,41 +73,41 @@ class Alone:
 
 
 def texts_alone(store: Store, catalog: Catalog, person: Person) -> Alone:
-    """What the person's rows of the clean zone hold, in whatever version, and nobody else's latest ones do."""
-    turns: set[str] = set()
+    """Return the texts of the person's clean rows in any version that no other row of a latest version contains."""
+    turns, columns = set[str](), [*MARKS, "turns"]
     for zone, name in tables(store):
         for path in parts(store, zone, name) if zone == "clean" else ():
-            table = read_part(path, ["row_id", "conversation_id", "parent_id", "customer_keys", "turns"])
+            table = read_part(path, columns)
             if "turns" in table.column_names:
                 turns.update(_turns(table.filter(pa.array(person.rows(table), pa.bool_()))))
     alone = Alone(turns, set().union(*map(_lines, turns)), set().union(*map(_words, turns)))
-    latest = {one.dataset: one for one in catalog.versions if one.kind == "dataset" and one.zone == "clean"}
-    for one in latest.values():
-        if one.gone or "turns" not in store.schema(one.zone, one.dataset, one.delta_version).names:
+    latest = {each.dataset: each for each in catalog.versions if each.kind == "dataset" and each.zone == "clean"}
+    for version in latest.values():
+        place = (version.zone, version.dataset, version.delta_version)
+        if version.gone or "turns" not in store.schema(*place).names:
             continue
-        columns = ["row_id", "conversation_id", "parent_id", "customer_keys", "turns", "intent"]
-        for batch in store.batches(one.zone, one.dataset, one.delta_version, columns):
-            left = batch.filter(pa.array([not theirs for theirs in person.rows(batch)], pa.bool_()))
-            alone.words.difference_update(intent.casefold() for intent in left["intent"].to_pylist() if intent)
-            for text in _turns(left):
+        for batch in store.batches(*place, [*columns, "intent"]):
+            others = batch.filter(pa.array([not theirs for theirs in person.rows(batch)], pa.bool_()))
+            alone.words.difference_update(intent.casefold() for intent in others["intent"].to_pylist() if intent)
+            for text in _turns(others):
                 alone.turns.discard(text)
                 alone.lines -= _lines(text)
                 alone.words -= _words(text)
     return alone
 
 
-def learned(store: Store, alone: Alone) -> tuple[dict[str, str], int]:
-    """Artifacts that hold a word or a line which only the person wrote.
+def artifacts_with(store: Store, alone: Alone) -> tuple[dict[str, str], int]:
+    """Find the artifacts that contain a word or line that only the person wrote.
 
-    A step learns what several people write, so that this happens only where an option lets it learn from one. A
-    tokenizer is the exception: it may hold any word that was written twice, and is part of every model.
+    Steps are fitted on texts of several people unless an option permits texts of a single one. Tokenizers are the
+    exception: they may contain any word that occurs twice, and are part of every model.
 
     Returns:
-        (hash -> step of the artifacts other than tokenizers, such words in tokenizers).
+        (hash -> step of such artifacts except tokenizers, number of such words in tokenizers).
     """
     ledger = Ledger(store.root / "ledger")
     theirs = alone.words | alone.lines
-    found, pieces = {}, set[str]()
+    stale, pieces = {}, set[str]()
     for digest, step in ledger.artifacts().items():
         files = ledger.files(digest)
         if TOKENIZER in files:
@@ -117,12 +116,12 @@ def learned(store: Store, alone: Alone) -> tuple[dict[str, str], int]:
         else:
             documents = (orjson.loads(content) for name, content in files.items() if _has_words(name))
             if any(text in theirs for document in documents for text in _strings(document)):
-                found[digest] = step
-    return found, len(pieces)
+                stale[digest] = step
+    return stale, len(pieces)
 
 
 def clean_reports(store: Store, person: Person) -> int:
-    """Take the ids of the person's conversations out of the reports (errors name some); how many files had any."""
+    """Replace the ids of the person's conversations in reports, whose errors name ids; return the number of files."""
     names = sorted(person.conversations, key=lambda name: (-len(name), name))
     if not names:
         return 0
@@ -139,24 +138,19 @@ def clean_reports(store: Store, person: Person) -> int:
 
 
 def clean_access(store: Store, person: Person) -> int:
-    """Take the ids of the person's rows out of the notes on who looked at raw rows; how many notes had one."""
+    """Replace the ids of the person's rows in the records of access to raw rows; return the number of records."""
     path = store.root / "ledger" / ACCESS
-    notes = [orjson.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
-    theirs = [note for note in notes if head(note["row_id"]) in person.conversations]
-    for note in theirs:
-        note["row_id"] = ERASED
+    accesses = [orjson.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+    theirs = [access for access in accesses if head(access["row_id"]) in person.conversations]
+    for access in theirs:
+        access["row_id"] = ERASED
     if theirs:
-        temporary = path.with_name(f".{ACCESS}")
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.writelines(orjson.dumps(note) + b"\n" for note in notes)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        replace_file(path, b"".join(orjson.dumps(access) + b"\n" for access in accesses))
     return len(theirs)
 
 
 def remove_checkpoints(store: Store) -> None:
-    """The training state of a run that was killed holds what it has read; the next run starts that training anew."""
+    """Delete the training state of a killed run, which may depend on the person; the next run trains again."""
     shutil.rmtree(store.root / "models" / ".work", ignore_errors=True)
 
 
@@ -178,13 +172,13 @@ def _has_words(name: str) -> bool:
 
 
 def _strings(document: Any) -> Iterator[str]:
-    """Every key and string of a JSON document, case folded; a tokenizer's pieces without their mark of a space."""
+    """Yield every key and string of a JSON document, case folded; a tokenizer's tokens without their space mark."""
     stack = [document]
     while stack:
-        one = stack.pop()
-        if isinstance(one, dict):
-            stack += [*one.keys(), *one.values()]
-        elif isinstance(one, list):
-            stack += one
-        elif isinstance(one, str):
-            yield one.removeprefix("\u0120").casefold()
+        node = stack.pop()
+        if isinstance(node, dict):
+            stack += [*node.keys(), *node.values()]
+        elif isinstance(node, list):
+            stack += node
+        elif isinstance(node, str):
+            yield node.removeprefix("\u0120").casefold()

@@ -1,13 +1,13 @@
-"""Records of the quarantine that are a person's, though nothing could read them.
+"""Search for a person's records in the quarantine of unreadable records.
 
-A record counts as theirs by a whole identifier alone, never by a word that happens to stand in it:
+A record is theirs only if it contains a complete identifier, never because of a single word:
 
-    a field    the complete value of a field that the source declares (`customer`, `conversation_id`, `known`), as far
-               as the record can be followed as JSON: `{"customer": {"id": "C-17", "tur`
-    a token    an e-mail address; a phone number; and, if the store has read it as the person's elsewhere, an id that
-               cannot be a word (digits and some length). A short one counts only as a whole cell of a line.
+    a field    the complete value of a field that the source declares (`customer`, `conversation_id`, `known`), if the
+               record up to it is valid JSON: `{"customer": {"id": "C-17", "tur`
+    a token    an e-mail address; a phone number; or an id that the store has read as the person's elsewhere and that
+               cannot be a word (digits and a minimum length). A shorter id counts only as a complete cell of a line.
 
-An id that the store has never read, and a name, count as the value of a declared field only.
+Names, and ids that the store has never read, count only as the value of a declared field.
 """
 
 import json
@@ -21,7 +21,7 @@ from deskloop.erase.search import CUSTOMER_TYPES, QUARANTINE, Asked, Person, par
 from deskloop.store.store import Store
 
 KINDS = {"id": "customer id", "email": "e-mail", "phone": "phone", "conversation": "conversation id"}
-PHONE_DIGITS = 9  # of a number that can be a phone wherever it stands
+PHONE_DIGITS = 9  # of a number that counts as a phone in any context
 SHORTEST_CELL = 4
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
 _EMAIL = re.compile(r"(?<![\w.+-])[.+-]*([\w.+-]+@[\w-]+(?:\.[\w-]+)+)")  # starts once in a run of letters
@@ -31,11 +31,11 @@ _CELL = re.compile(r'[",;\t|\r\n]+')
 
 @dataclass(frozen=True)
 class Match:
-    """A record of the quarantine that holds an identifier of the person.
+    """A record of the quarantine that contains an identifier of the person.
 
     Attributes:
         row_id: `file:line`, as in the rejects of the source.
-        why: kind of the identifier and where it stands; none of the record's text.
+        why: kind and location of the identifier, without text of the record.
     """
 
     row_id: str
@@ -43,35 +43,35 @@ class Match:
     raw: bytes
 
     def as_dict(self) -> dict[str, str]:
-        """For the user."""
+        """Return row id and reason for the user."""
         return {"row_id": self.row_id, "why": self.why}
 
 
 def unreadable(store: Store, person: Person, asked: Asked) -> list[Match]:
-    """The records of the quarantine that are the person's, each with its reason."""
+    """Find the person's records in the quarantine, each with its reason."""
     if not store.exists("raw", QUARANTINE):
         return []
-    judge = _judge(person, asked)
-    found: dict[tuple[str, bytes], str] = {}
+    reason_of = _matcher(person, asked)
+    reasons: dict[tuple[str, bytes], str] = {}
     for path in parts(store, "raw", QUARANTINE):
         rows = read_part(path, ["row_id", "raw"])
         for row_id, raw in zip(rows["row_id"].to_pylist(), rows["raw"].to_pylist(), strict=True):
-            if raw is not None and (row_id, raw) not in found and (why := judge(raw)):
-                found[row_id, raw] = why
-    return [Match(row_id, why, raw) for (row_id, raw), why in sorted(found.items())]
+            if raw is not None and (row_id, raw) not in reasons and (why := reason_of(raw)):
+                reasons[row_id, raw] = why
+    return [Match(row_id, why, raw) for (row_id, raw), why in sorted(reasons.items())]
 
 
 def fields(text: str) -> Iterator[tuple[str, str]]:
-    """(dotted path, value) of every complete string and number of a text, read as JSON as far as it goes.
+    """Yield (dotted path, value) of every complete string and number of a text that begins as JSON.
 
-    What is cut off at the end is no value: `"customer_id": 12` may have been 1234.
+    A truncated value at the end is skipped: `"customer_id": 12` may have been 1234.
     """
     path: list[str | None] = []  # the key at each level of objects; None in a list, and before the first key
     key: str | None = None
     tokens = list(_TOKEN.finditer(text))
-    for place, found in enumerate(tokens):
-        token = found[0]
-        following = tokens[place + 1][0] if place + 1 < len(tokens) else ""
+    for position, match in enumerate(tokens):
+        token = match[0]
+        following = tokens[position + 1][0] if position + 1 < len(tokens) else ""
         if token in "{[":
             path.append(key)
             key = None
@@ -88,18 +88,18 @@ def fields(text: str) -> Iterator[tuple[str, str]]:
         elif key is not None or path:
             value = _string(token) if token.startswith('"') else _number(token) if following else None
             if value is not None:
-                yield ".".join(one for one in (*path, key) if one is not None), value
+                yield ".".join(name for name in (*path, key) if name is not None), value
 
 
-def _judge(person: Person, asked: Asked) -> Callable[[bytes], str]:
-    """A function that gives the reason why a record is the person's; empty: it is not."""
+def _matcher(person: Person, asked: Asked) -> Callable[[bytes], str]:
+    """Return a function that gives the reason why a record is the person's, or "" if it is not."""
     theirs = person.customers | person.own
     names = person.conversations | asked.conversations
     known = {
         _folded(value): kind
         for kind, values in person.values.items()
         for value in values
-        if kind in CUSTOMER_TYPES or _points(value)
+        if kind in CUSTOMER_TYPES or _is_personal(value)
     }
     texts = _tokens(person, asked)
     phones, cells = _phones(person, asked), {text: kind for text, kind in texts.items() if len(text) >= SHORTEST_CELL}
@@ -118,8 +118,8 @@ def _judge(person: Person, asked: Asked) -> Callable[[bytes], str]:
         return ""
 
     def by_token(text: str) -> str:
-        for found in _EMAIL.finditer(text):
-            if not theirs.isdisjoint(asked.identify("email", found[1])):
+        for match in _EMAIL.finditer(text):
+            if not theirs.isdisjoint(asked.identify("email", match[1])):
                 return KINDS["email"]
         folded = _folded(text)
         if phones is not None and phones.search(folded):
@@ -127,51 +127,48 @@ def _judge(person: Person, asked: Asked) -> Callable[[bytes], str]:
         if whole is not None and (token := whole.search(folded)):
             return texts[token[0]]
         if not folded.lstrip().startswith(("{", "[")):
-            return next((cells[cell] for one in _CELL.split(folded) if (cell := one.strip()) in cells), "")
+            return next((cells[cell] for cell in map(str.strip, _CELL.split(folded)) if cell in cells), "")
         return ""
 
-    def judge(raw: bytes) -> str:
-        return next((why for text in _readings(raw) if (why := by_field(text) or by_token(text))), "")
-
-    return judge
+    return lambda raw: next((why for text in _readings(raw) if (why := by_field(text) or by_token(text))), "")
 
 
 def _declared(asked: Asked, path: str) -> frozenset[str]:
-    """What the sources declare to stand in a field, or in one that it is inside of."""
+    """Return the kinds of identifier that the sources declare for a field or the closest field that contains it."""
     names = path.split(".")
-    found = (asked.declared.get(".".join(names[:end])) for end in range(len(names), 0, -1))
-    return next(filter(None, found), frozenset())
+    kinds = (asked.declared.get(".".join(names[:end])) for end in range(len(names), 0, -1))
+    return next(filter(None, kinds), frozenset())
 
 
-def _points(value: str) -> bool:
-    """Whether a value of any type points to one person: several words, or a number of some length."""
+def _is_personal(value: str) -> bool:
+    """Return whether a value of any type identifies one person: several words, or a longer text with digits."""
     return len(value.split()) > 1 or (len(value) >= 6 and any(map(str.isdecimal, value)))
 
 
 def _tokens(person: Person, asked: Asked) -> dict[str, str]:
-    """Ids that the store has read as the person's, folded -> kind; nothing that could be a word or a name."""
-    found = {_folded(name): KINDS["conversation"] for name in person.conversations}
+    """Return folded id -> kind, of ids that the store has read as the person's, without possible words or names."""
+    ids = {_folded(name): KINDS["conversation"] for name in person.conversations}
     for kind, values in person.values.items():
         if kind not in ("EMAIL_ADDRESS", "PHONE_NUMBER"):
-            found |= {_folded(value): KINDS.get(CUSTOMER_TYPES.get(kind, ""), kind) for value in values}
+            ids |= {_folded(value): KINDS.get(CUSTOMER_TYPES.get(kind, ""), kind) for value in values}
     for text in asked.values:
         if not person.seen.isdisjoint(asked.identify("id", text)):
-            found[_folded(text)] = KINDS["id"]
-    return {text: kind for text, kind in found.items() if _has_digit(text) and len(text.split()) == 1}
+            ids[_folded(text)] = KINDS["id"]
+    return {text: kind for text, kind in ids.items() if _has_digit(text) and len(text.split()) == 1}
 
 
 def _phones(person: Person, asked: Asked) -> re.Pattern[str] | None:
-    """A pattern for numbers that are the person's phone, with any separators.
+    """Return a pattern that matches the person's phone numbers with any separators.
 
-    One that was asked for and that the store has not read must have its country code: +1 415 555 0100.
+    A requested number that the store has not read must include its country code: +1 415 555 0100.
     """
-    told = [
+    requested = [
         text
         for text in asked.values
         if text.startswith("+") or not person.seen.isdisjoint(asked.identify("phone", text))
     ]
     numbers = set()
-    for text in (*told, *person.values.get("PHONE_NUMBER", ())):
+    for text in (*requested, *person.values.get("PHONE_NUMBER", ())):
         digits = "".join(re.findall("[0-9]", text))
         if len(digits) >= PHONE_DIGITS and not any(map(str.isalpha, text)):
             numbers.add(digits[-10:])
@@ -184,13 +181,13 @@ def _phones(person: Person, asked: Asked) -> re.Pattern[str] | None:
 def _pattern(texts: Sequence[str]) -> re.Pattern[str] | None:
     if not texts:
         return None
-    edge = r"[\w.@-]"  # an id goes on after a hyphen, so HD-10 is not in HD-10-7
+    edge = r"[\w.@-]"  # an id may continue after a hyphen, so HD-10 does not match HD-10-7
     bodies = "|".join(re.escape(text) for text in sorted(texts, key=lambda text: (-len(text), text)))
     return re.compile(rf"(?<!{edge})(?:{bodies})(?!\w|[.@-]\w)")
 
 
 def _is_distinctive(text: str) -> bool:
-    """Whether an id cannot be a word, a product or a date: digits and some length."""
+    """Return whether an id cannot be a word, a product or a date: it has digits and a minimum length."""
     digits = sum(map(str.isdecimal, text))
     if re.match(r"(19|20)[0-9]{2}[-/.]?[01][0-9]", text):
         return False
@@ -212,7 +209,7 @@ def _string(token: str) -> str | None:
 
 
 def _number(token: str) -> str | None:
-    """A number as an id: 17.0 is 17, since exports make floats of ids."""
+    """Return a number as an id: 17.0 gives 17, since exports convert ids to floats."""
     try:
         value = float(token)
     except ValueError:
@@ -221,7 +218,7 @@ def _number(token: str) -> str | None:
 
 
 def _readings(raw: bytes) -> Iterator[str]:
-    """A record's bytes as text: as they are, with JSON's escapes resolved, and in the encoding that fits anything."""
+    """Yield a record's bytes as text: as UTF-8, with JSON's escapes resolved, and as Latin-1 if it is not UTF-8."""
     text = raw.decode("utf-8", "replace")
     yield text
     if "\\u" in text:

@@ -1,8 +1,8 @@
-"""What the catalog says afterwards: which versions are kept, which are gone, and the current ones published again.
+"""The catalog's records after an erasure: which versions are kept, which are gone, and which are published again.
 
-A version is kept if it is its dataset's latest, or if a model whose folder is there was made from it, directly or not.
-The latest are published again under new numbers, with the digest and the fingerprint that a run without the person
-comes to, so that the next run reuses them. Kept older ones go on under their own names, without the person.
+A version is kept if it is its dataset's latest, or if an existing model was trained on it, directly or indirectly.
+The latest versions are published again under new numbers, with the digest and the fingerprint that a run without the
+person would give, so that the next run reuses them. Older versions that are kept retain their names.
 """
 
 from collections import Counter
@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from deskloop.engine.decide import fingerprint_of
 from deskloop.erase.rewrite import Rewritten
+from deskloop.models.folder import folder_of
 from deskloop.store.catalog import Catalog, Parent, Version
 from deskloop.store.store import Store
 
@@ -19,62 +20,55 @@ WHY = "a person was erased"
 
 
 def kept_versions(store: Store, catalog: Catalog) -> set[str]:
-    """Names of the versions that stay readable."""
-    latest = {one.dataset: one for one in catalog.versions}  # ascending, so the last one stands
-    models = {one.name for one in catalog.versions if one.kind == "model" and model_folder(store, one)}
-    judged = [one for one in catalog.versions if one.kind == "evaluation" and _parents(one) & models]
-    return ancestors(catalog, [*(one.name for one in latest.values()), *models, *(one.name for one in judged)])
+    """Return the names of the versions that stay readable."""
+    latest = {version.dataset: version.name for version in catalog.versions}  # in ascending order
+    models = {v.name for v in catalog.versions if v.kind == "model" and folder_of(store.root, v).is_dir()}
+    scores = [each.name for each in catalog.versions if each.kind == "evaluation" and _parents(each) & models]
+    return ancestors(catalog, [*latest.values(), *models, *scores])
 
 
 def models_of(catalog: Catalog, kept: Collection[str]) -> list[str]:
-    """Names of the kept models and evaluations."""
-    return [one.name for one in catalog.versions if one.kind != "dataset" and one.name in kept]
-
-
-def model_folder(store: Store, version: Version) -> str:
-    """Where a model lies, empty if it was removed."""
-    folder = store.root / "models" / version.dataset / version.fingerprint[:16]
-    return str(folder) if folder.is_dir() else ""
+    """Return the names of the kept models and evaluations."""
+    return [version.name for version in catalog.versions if version.kind != "dataset" and version.name in kept]
 
 
 def rejects_of(version: Version) -> tuple[str, str]:
-    """The table of the rows that a version's step took out."""
+    """Return (zone, name) of the table of rows that a version's step rejected."""
     return "clean", f"{version.step}.rejects"
 
 
 def superseded(
     catalog: Catalog, tables: Tables, kept: Collection[str], erasures: str, at: str, run_id: str
 ) -> tuple[list[Version], list[Version]]:
-    """(records that take the place of earlier ones, versions to publish), in the order of publication.
+    """Return (records that replace earlier ones, versions to publish), in the order of publication.
 
     Args:
-        tables: what became of the Delta versions of tables that held the person.
-        erasures: digest of all erasures, this one included: part of what a source is read under.
-        at: when, ISO 8601.
+        tables: the rewritten Delta versions of tables with rows of the person.
+        erasures: digest of all erasures including this one, which is part of a source's fingerprint.
+        at: time of the erasure, ISO 8601.
     """
-    latest = {one.dataset: one.name for one in catalog.versions}
-    current = set(latest.values())
+    current = set({version.dataset: version.name for version in catalog.versions}.values())
     modelled = ancestors(catalog, models_of(catalog, kept))
-    found: dict[str, Parent] = {}  # a version's name -> what a child of it names as its parent now
+    parents: dict[str, Parent] = {}  # a version's name -> the parent that its children record from now on
     replaced, published = [], []
-    for one in _parents_first(catalog.versions):
-        if one.kind != "dataset" or one.gone:
+    for version in _parents_first(catalog.versions):
+        if version.kind != "dataset" or version.gone:
             continue
-        touched = (one.zone, one.dataset) in tables
-        if touched and one.name not in kept:
-            replaced.append(_gone(one, at))
+        touched = (version.zone, version.dataset) in tables
+        if touched and version.name not in kept:
+            replaced.append(_gone(version, at))
             continue
-        new = _without(one, tables, found, erasures)
-        found[one.name] = new.as_parent()
-        if one.name in current and new != one:
-            number = one.version + 1
+        new = _without(version, tables, parents, erasures)
+        parents[version.name] = new.as_parent()
+        if version.name in current and new != version:
+            number = version.version + 1
             published.append(
                 replace(new, version=number, why=WHY, erased_at=at, published_at=at, run_id=run_id, touched=0)
             )
-            found[one.name] = replace(new.as_parent(), version=number)
-        if touched and one.name in current - modelled:  # it makes way for its heir
-            replaced.append(_gone(one, at))
-        elif new != one:
+            parents[version.name] = replace(new.as_parent(), version=number)
+        if touched and version.name in current - modelled:  # the version just published replaces it
+            replaced.append(_gone(version, at))
+        elif new != version:
             replaced.append(replace(new, erased_at=at) if touched else new)
     return replaced, published
 
@@ -83,42 +77,42 @@ def _gone(version: Version, at: str) -> Version:
     return replace(version, gone=True, delta_version=-1, rejects_version=-1, fingerprint="", erased_at=at)
 
 
-def _without(one: Version, tables: Tables, found: Mapping[str, Parent], erasures: str) -> Version:
-    """A version as it is without the person: place, rows, digest, counts, parents and fingerprint."""
-    new = one
-    made = tables.get((one.zone, one.dataset), {}).get(one.delta_version)
-    if made is not None:
-        new = replace(new, delta_version=made.delta_version, rows=made.rows, digest=made.digest)
-    parents = [found.get(parent.name, parent) for parent in one.parents]
-    fingerprint = fingerprint_of(one.recipe, one.artifact, [two for _, two in one.inputs], parents, erasures)
+def _without(version: Version, tables: Tables, replaced: Mapping[str, Parent], erasures: str) -> Version:
+    """Return a version's record without the person: Delta version, rows, digest, parents and fingerprint."""
+    new = version
+    rows = tables.get((version.zone, version.dataset), {}).get(version.delta_version)
+    if rows is not None:
+        new = replace(new, delta_version=rows.delta_version, rows=rows.rows, digest=rows.digest)
+    parents = [replaced.get(parent.name, parent) for parent in version.parents]
+    inputs = [digest for _, digest in version.inputs]
+    fingerprint = fingerprint_of(version.recipe, version.artifact, inputs, parents, erasures)
     new = replace(new, parents=parents, fingerprint=fingerprint)
-    rejects = tables.get(rejects_of(one))
-    if rejects is not None:
-        left = rejects.get(one.rejects_version)
-        new = replace(new, rejects_version=left.delta_version if left else -1)
+    if rejects_of(version) in tables:
+        rejects = tables[rejects_of(version)].get(version.rejects_version)
+        new = replace(new, rejects_version=rejects.delta_version if rejects else -1)
     return new
 
 
 def counted(store: Store, catalog: Catalog, versions: Sequence[Version]) -> list[Version]:
-    """Versions that are about to be published, with the counts of their steps as they are now."""
-    rows_of = {one.name: one.rows for one in (*catalog.versions, *versions)}
+    """Recompute the row counts of versions that are about to be published."""
+    rows_of = {version.name: version.rows for version in (*catalog.versions, *versions)}
     result = []
-    for one in versions:
-        rejects = store.read(*rejects_of(one), one.rejects_version, ["reason"])["reason"].to_pylist()
-        out, rejected = sum(two.rows for two in versions if two.step == one.step), len(rejects)
-        rows_in = sum(rows_of[parent.name] for parent in one.parents) if one.parents else out + rejected
+    for version in versions:
+        rejects = store.read(*rejects_of(version), version.rejects_version, ["reason"])["reason"].to_pylist()
+        out, rejected = sum(each.rows for each in versions if each.step == version.step), len(rejects)
+        rows_in = sum(rows_of[parent.name] for parent in version.parents) if version.parents else out + rejected
         reasons = dict(Counter(rejects).most_common())
         added = out + rejected - rows_in
-        result.append(replace(one, rows_in=rows_in, rows_out=out, added=added, rejected=rejected, reasons=reasons))
+        result.append(replace(version, rows_in=rows_in, rows_out=out, added=added, rejected=rejected, reasons=reasons))
     return result
 
 
 def _parents_first(versions: Sequence[Version]) -> list[Version]:
-    """The versions in an order in which each comes after those it was made from."""
-    by_name = {one.name: one for one in versions}
+    """Sort versions so that each comes after its parents."""
+    by_name = {version.name: version for version in versions}
     ordered: dict[str, Version] = {}
-    for one in versions:
-        stack = [one.name]
+    for version in versions:
+        stack = [version.name]
         while stack:
             missing = sorted(name for name in _parents(by_name[stack[-1]]) if name in by_name and name not in ordered)
             if missing:
@@ -130,15 +124,15 @@ def _parents_first(versions: Sequence[Version]) -> list[Version]:
 
 
 def ancestors(catalog: Catalog, names: Sequence[str]) -> set[str]:
-    """These versions and all that they were made from, as far as it is there."""
-    by_name = {one.name: one for one in catalog.versions}
-    found, queue = set[str](), list(names)
+    """Return the names of these versions and of their readable ancestors."""
+    by_name = {version.name: version for version in catalog.versions}
+    readable, queue = set[str](), list(names)
     while queue:
         name = queue.pop()
-        if name in by_name and name not in found and not by_name[name].gone:
-            found.add(name)
+        if name in by_name and name not in readable and not by_name[name].gone:
+            readable.add(name)
             queue += _parents(by_name[name])
-    return found
+    return readable
 
 
 def _parents(version: Version) -> set[str]:

@@ -1,6 +1,6 @@
-"""Which models there are, which one is in use, and the way back (P12).
+"""The model registry: registered versions, the champion, promotion and rollback (P12).
 
-MLflow keeps the record: in `<store>/mlflow.db`, or on a tracking server. See docs/models.md.
+The registry is MLflow's, in `<store>/mlflow.db` or on a tracking server. See docs/models.md.
 """
 
 from deskloop.models.registered import CHALLENGER, CHAMPION, Model

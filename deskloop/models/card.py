@@ -1,4 +1,4 @@
-"""A model's card: what it was trained on, how, how it compares and what it is not for. Figures only.
+"""A model's card: training data, training, evaluation and limits, in figures only.
 
 The format is Hugging Face's (https://huggingface.co/docs/hub/model-cards): YAML that the hub reads, then Markdown.
 """
@@ -24,7 +24,7 @@ SETTINGS = (
 ROLES = {
     "base": "before fine-tuning",
     "candidate": "this model",
-    "champion": "the model in use when this one was judged",
+    "champion": "the champion when this model was evaluated",
     "unigram": "word frequencies alone",
     "bigram": "word pairs alone",
 }
@@ -41,13 +41,13 @@ def card(
     intents: Mapping[str, int] | None = None,
     origins: Mapping[str, int] | None = None,
 ) -> str:
-    """The card of a published model.
+    """Write the card of a published model.
 
     Args:
-        version: the model; its `config`, `details` and `libraries` tell how it was trained.
+        version: the model; its `config`, `details` and `libraries` describe its training.
         evaluation: `metrics` {model: figures}, `comparisons`, `confidence`; its `replies` are not shown.
         gates: [{gate, passed, value, threshold}].
-        datasets: versions that it was trained and judged on.
+        datasets: versions that it was trained and evaluated on.
         base: `tiny`, a model id or a folder.
         languages, intents, origins: training rows by language, intent and origin.
     Returns:
@@ -59,7 +59,7 @@ def card(
     parts = [
         f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n",
         f"# {version.dataset} {version.version}\n",
-        f"Writes the agent's next turn in a support conversation. Fine-tuned from {_told(base)} by the deskloop "
+        f"Writes the agent's next turn in a support conversation. Fine-tuned from {_base_name(base)} by the deskloop "
         f"pipeline `{version.dataset}`; in its catalog this is `{version.name}`.\n",
         _data(version, datasets, languages or {}, intents or {}, origins or {}),
         _training(version),
@@ -73,10 +73,10 @@ def card(
 
 
 def write_card(folder: Path, text: str) -> None:
-    """Put a card into a model's folder, whole or not at all; the model's digests do not cover it."""
+    """Write a card to a model's folder atomically; the model's digests do not cover it."""
     temporary = folder / f".card-{uuid.uuid4().hex}"
     try:
-        temporary.write_text(text, encoding="utf-8")  # unlike `tempfile`, this leaves the permissions to the umask
+        temporary.write_text(text, encoding="utf-8")  # unlike `tempfile`, this respects the umask
         temporary.replace(folder / FILE)
     finally:
         temporary.unlink(missing_ok=True)
@@ -88,16 +88,15 @@ def _metadata(
     head: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "text-generation"}
     if languages:
         head["language"] = list(languages)
-    # A name that the hub does not know would be taken for somebody else's model.
+    # The hub would take any other name for another user's model.
     if base != "tiny" and HUB_ID.fullmatch(base) and not Path(base).is_dir():
         head["base_model"] = base
     head["tags"] = ["deskloop", "customer-support", "conversational"]
-    own = figures.get("candidate", {})
-    found = [name for name in MEASURES if name in own]
-    if found:
-        head["metrics"] = found
-        test = next((one for one in datasets if one.dataset.startswith("test")), None)
-        name = test.name if test else "test split"
+    scores = figures.get("candidate", {})
+    measures = [name for name in MEASURES if name in scores]
+    if measures:
+        head["metrics"] = measures
+        name = next((version.name for version in datasets if version.dataset.startswith("test")), "test split")
         head["model-index"] = [
             {
                 "name": version.dataset,
@@ -106,7 +105,8 @@ def _metadata(
                         "task": {"type": "text-generation", "name": "the agent's next turn"},
                         "dataset": {"type": "private", "name": name},
                         "metrics": [
-                            {"type": one, "name": one.replace("_", " "), "value": round(own[one], 4)} for one in found
+                            {"type": measure, "name": measure.replace("_", " "), "value": round(scores[measure], 4)}
+                            for measure in measures
                         ],
                     }
                 ],
@@ -115,9 +115,9 @@ def _metadata(
     return head
 
 
-def _told(base: str) -> str:
+def _base_name(base: str) -> str:
     if base == "tiny":
-        return "`tiny`, a small GPT-2 made from scratch with a tokenizer of its own"
+        return "`tiny`, a small GPT-2 trained from scratch with its own tokenizer"
     return f"`{Path(base).name if Path(base).is_absolute() else base}`"
 
 
@@ -130,19 +130,18 @@ def _data(
 ) -> str:
     lines = [
         "## Training data\n",
-        "Support conversations from a private log, personal data replaced by placeholders.\n",
+        "Support conversations from a private log, with personal data replaced by placeholders.\n",
     ]
-    rows = {one.name: f"{one.rows:,}" for one in datasets if one.kind == "dataset"}
-    known = {one.name: one.digest for one in datasets if one.kind == "dataset"}
-    known |= {parent.name: parent.digest for parent in version.parents}
-    if known:
-        cells = [(f"`{name}`", rows.get(name, ""), f"`{digest[:16]}`") for name, digest in known.items()]
+    rows = {each.name: f"{each.rows:,}" for each in datasets if each.kind == "dataset"}
+    digests = {each.name: each.digest for each in datasets if each.kind == "dataset"}
+    digests |= {parent.name: parent.digest for parent in version.parents}
+    if digests:
+        cells = [(f"`{name}`", rows.get(name, ""), f"`{digest[:16]}`") for name, digest in digests.items()]
         lines.append(_table(("version", "rows", "digest"), cells))
-    total, made = sum(origins.values()), _made(origins)
+    total, generated = sum(origins.values()), _generated(origins)
     if total:
-        lines.append(
-            f"Of {total:,} training rows {made:,} ({made / total:.1%}) are generated copies: {_counts(origins)}.\n"
-        )
+        share = f"{generated:,} ({generated / total:.1%})"
+        lines.append(f"Of {total:,} training rows, {share} are generated copies: {_counts(origins)}.\n")
     if languages:
         lines.append(f"Languages, by rows: {_counts(languages)}.\n")
     if intents:
@@ -151,42 +150,42 @@ def _data(
 
 
 def _training(version: Version) -> str:
-    found = version.details
+    details = version.details
     cells = [
-        (label, f"{found[key]:,}" if isinstance(found[key], int) else str(found[key]))
+        (label, f"{details[key]:,}" if isinstance(details[key], int) else str(details[key]))
         for key, label in (("parameters", "parameters"), ("steps", "optimizer steps"), ("tokens", "tokens trained on"),
                            ("seconds", "seconds"), ("device", "device"), ("precision", "precision"),
-                           ("best_validation_loss", "best validation loss, nats a token"))
-        if found.get(key) is not None
+                           ("best_validation_loss", "best validation loss, nats per token"))
+        if details.get(key) is not None
     ]  # fmt: skip
     cells += [
         (key.replace("_", " "), str(version.config[key])) for key in SETTINGS if version.config.get(key) is not None
     ]
-    cells += [(name, one) for name, one in version.libraries.items()]
+    cells += list(version.libraries.items())
     return "\n".join(["## Training\n", _table(("", "value"), cells)]) if cells else ""
 
 
 def _figures(figures: Mapping[str, Any], confidence: float | None) -> str:
     if not figures:
-        return "## Evaluation\n\nNot judged yet.\n"
+        return "## Evaluation\n\nNot evaluated yet.\n"
     cells = []
-    for name, one in figures.items():
-        spread = one.get("bits_per_byte_low") is not None and one.get("bits_per_byte_high") is not None
-        interval = f" ({one['bits_per_byte_low']:.3f} to {one['bits_per_byte_high']:.3f})" if spread else ""
+    for name, scores in figures.items():
+        spread = scores.get("bits_per_byte_low") is not None and scores.get("bits_per_byte_high") is not None
+        interval = f" ({scores['bits_per_byte_low']:.3f} to {scores['bits_per_byte_high']:.3f})" if spread else ""
         cells.append(
             (
                 f"{name}: {ROLES[name]}" if name in ROLES else name,
-                f"{one['bits_per_byte']:.3f}{interval}",
-                f"{one['perplexity']:.2f}" if "perplexity" in one else "",
-                f"{one['token_accuracy']:.1%}" if "token_accuracy" in one else "",
+                f"{scores['bits_per_byte']:.3f}{interval}",
+                f"{scores['perplexity']:.2f}" if "perplexity" in scores else "",
+                f"{scores['token_accuracy']:.1%}" if "token_accuracy" in scores else "",
             )
         )
     text = (
         "Bits per byte of the agents' text in the test split: lower is better, and models with different tokenizers "
-        "compare."
+        "are comparable."
     )
     if confidence:
-        text += f" In brackets: the {confidence:.0%} interval over families of conversations."
+        text += f" In parentheses: the {confidence:.0%} interval over families of conversations."
     return "\n".join(
         ["## Evaluation\n", text + "\n", _table(("model", "bits per byte", "perplexity", "token accuracy"), cells)]
     )
@@ -194,35 +193,34 @@ def _figures(figures: Mapping[str, Any], confidence: float | None) -> str:
 
 def _comparisons(comparisons: Iterable[Mapping[str, Any]]) -> str:
     cells = [
-        (one["against"], f"{one['difference']:+.3f}", _range(one),
-         f"{one['conversations']:,} conversations in {one['families']:,} families")
-        for one in comparisons
+        (figures["against"], f"{figures['difference']:+.3f}", _range(figures),
+         f"{figures['conversations']:,} conversations in {figures['families']:,} families")
+        for figures in comparisons
     ]  # fmt: skip
     if not cells:
         return ""
-    heading = "This model's bits per byte less the other's, on the same families; below 0 is better.\n"
+    heading = "This model's bits per byte minus the other's, on the same families; below 0 is better.\n"
     return "\n".join([heading, _table(("against", "difference", "interval", "measured on"), cells)])
 
 
 def _gates(gates: Sequence[Mapping[str, Any]]) -> str:
-    cells = [
-        (one["gate"], "passed" if one["passed"] else "failed", _number(one.get("value")), _number(one.get("threshold")))
-        for one in gates
-    ]
+    figures = [(_number(gate.get("value")), _number(gate.get("threshold"))) for gate in gates]
+    passed = ["passed" if gate["passed"] else "failed" for gate in gates]
+    cells = [(gate["gate"], word, *pair) for gate, word, pair in zip(gates, passed, figures, strict=True)]
     return "\n".join(["## Gates\n", _table(("gate", "", "value", "threshold"), cells)]) if cells else ""
 
 
 def _limits(origins: Mapping[str, int]) -> str:
     lines = [
         "## Limits\n",
-        "* It has read placeholders such as `<PERSON_1>` where people wrote names, addresses and numbers, and writes "
-        "placeholders itself: whatever uses it puts the values back. Scrub what customers write before it gets it. "
-        "No detection finds everything, so rare personal values may have been in the training text.",
-        "* It was judged by how likely it finds what agents wrote, not by whether its replies are right. It makes up "
-        "facts; let a person or a knowledge base check what customers get to read.",
-        "* It knows the products, the policies and the languages of its log, as they were then.",
+        "* Its training text has placeholders such as `<PERSON_1>` in place of names, addresses and numbers, and it "
+        "writes placeholders itself, which the application must replace by values. Scrub customers' messages before "
+        "you pass them to the model. Detection is not perfect, so the training text may contain rare personal values.",
+        "* Its evaluation measures the likelihood of agents' replies, not whether its own replies are correct. It "
+        "invents facts; have a person or a knowledge base check replies before customers read them.",
+        "* It covers the products, policies and languages of its log at the time of training.",
     ]
-    if _made(origins):
+    if _generated(origins):
         lines.append("* Generated copies are in the training split only; validation and test are logged conversations.")
     return "\n".join(lines) + "\n"
 
@@ -246,7 +244,7 @@ Or `deskloop chat`. vLLM and `transformers serve` load the folder as it is.
 """
 
 
-def _made(origins: Mapping[str, int]) -> int:
+def _generated(origins: Mapping[str, int]) -> int:
     return sum(count for origin, count in origins.items() if origin not in LOGGED)
 
 
@@ -255,8 +253,9 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def _range(interval: Mapping[str, Any]) -> str:
-    known = interval["low"] is not None and interval["high"] is not None
-    return f"{interval['low']:+.3f} to {interval['high']:+.3f}" if known else "too few families"
+    if interval["low"] is None or interval["high"] is None:
+        return "too few families"
+    return f"{interval['low']:+.3f} to {interval['high']:+.3f}"
 
 
 def _number(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""An evaluation's figures, which may be of several candidates, as one candidate sees them."""
+"""The part of an evaluation's figures that concerns one of several candidates."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,12 +7,12 @@ OTHERS = ("base", "champion", "unigram", "bigram")  # models that a candidate is
 
 
 def candidates_of(figures: Mapping[str, Any]) -> dict[str, str]:
-    """Candidate's step -> the version that was evaluated; empty for figures of another kind."""
+    """Return candidate's step -> the version that was evaluated; empty for figures of another kind."""
     return dict(figures.get("candidates", {}))
 
 
 def figures_for(figures: Mapping[str, Any], candidate: str) -> dict[str, Any]:
-    """The figures with one candidate under the name `candidate`, and its own comparisons; the others keep their names.
+    """Return the figures with one candidate named `candidate`, and only its comparisons; others keep their names.
 
     Args:
         candidate: its step.
@@ -22,11 +22,11 @@ def figures_for(figures: Mapping[str, Any], candidate: str) -> dict[str, Any]:
     return {
         **figures,
         "metrics": {names.get(name, name): value for name, value in figures.get("metrics", {}).items()},
-        "comparisons": [one for one in figures.get("comparisons", ()) if one.get("of", candidate) == candidate],
+        "comparisons": [each for each in figures.get("comparisons", ()) if each.get("of", candidate) == candidate],
         "replies": replies,
     }
 
 
 def evaluated_as(figures: Mapping[str, Any], version: str) -> str | None:
-    """The candidate's name under which an evaluation has a version; None where it has not."""
-    return next((name for name, one in candidates_of(figures).items() if one == version), None)
+    """Return the candidate's name in an evaluation that includes this version; None if it does not."""
+    return next((name for name, evaluated in candidates_of(figures).items() if evaluated == version), None)

@@ -1,8 +1,8 @@
-"""One registered version, read from MLflow's tags.
+"""A registered version, read from MLflow's tags.
 
-What a model is made of hangs on its version as tags that are written with it, in one transaction, and never change.
-Six tags may change, each in one write: what last judged it, what was decided, its promotion, the mark of a rollback,
-how many of the rows it was trained on have been erased since, and which failed gates a message has gone out about.
+The lineage of a model is recorded in tags that are written together with its version, in one transaction, and never
+change. Six tags may change, each in one write: its last evaluation, the last decision, its promotion, its rollback,
+the number of its training rows that have been erased since, and the failed gates that have been announced.
 """
 
 import hashlib
@@ -30,23 +30,24 @@ DECISION, ANNOUNCED = "deskloop.decision", "deskloop.announced"
 
 @dataclass(frozen=True)
 class Model:
-    """One registered version.
+    """A registered version of a model.
 
     Attributes:
-        version: its number in the registry; `catalog` is its name in the catalog, `support@3`.
-        aliases: `champion`, `challenger` or none; a champion is nobody's challenger.
-        evaluation: the version that it was judged by, `evaluation@3`; empty if none.
+        version: its number in the registry.
+        aliases: `champion`, `challenger` or none; the champion is never the challenger as well.
+        catalog: its name in the catalog, `support@3`.
+        evaluation: the version of its evaluation, `evaluation@3`; empty if there is none.
         report: run id of its report.
-        data: dataset -> the version it was trained or judged on, `train@3`.
-        promoted_at: when it last came into use; None if it never did.
-        previous: the version that it took over from, or would go back to; None if there was none.
+        data: dataset -> the version it was trained or evaluated on, `train@3`.
+        promoted_at: when it was last promoted; None if never.
+        previous: the champion that it replaced, and to which a rollback would return; None if there was none.
         rolled_back: when and why it was rolled back; empty if it was not, or is the champion again.
-        erased: `rows` that it was trained on and that have been erased since, `at` when, and how many by erasure;
-            empty if none.
+        erased: `rows` of its training data that have been erased since, `at` when, and the rows per erasure; empty if
+            none.
         reason: why it was last promoted; empty if it never was.
-        decision: what the last run decided about it, and why; empty if no run has judged it.
-        announced: sets of failed gates that a message has gone out about.
-        weights, settings: digests of its weights and tokenizer, and of its settings, when it was registered.
+        decision: the decision of the last run about it, with its reason; empty if no run has evaluated it.
+        announced: sets of failed gates that have been announced.
+        weights, settings: digests of its weights and tokenizer, and of its settings, at registration.
     """
 
     name: str
@@ -75,48 +76,48 @@ class Model:
         return f"model {self.name} {self.version} ({self.catalog})"
 
     def damage(self) -> str:
-        """How the folder differs from what was registered, or empty; reads all of it, about a second per gigabyte."""
+        """Return how the folder differs from what was registered, or ""; reads all files (1 s per gigabyte)."""
         if not (self.folder / "config.json").is_file():
             return f"its folder {self.folder} is missing or incomplete"
         try:
             same = weights_digest(self.folder) == self.weights and settings_digest(self.folder) == self.settings
         except OSError as error:
             return f"the files in {self.folder} cannot be read ({error.strerror})"
-        return "" if same else f"the files in {self.folder} are not those that were registered"
+        return "" if same else f"the files in {self.folder} differ from those that were registered"
 
-    def check(self, purpose: str = "be put in use") -> None:
-        """Refuse a model whose folder is no longer what was registered.
+    def check(self, purpose: str = "be promoted") -> None:
+        """Refuse a model whose folder differs from what was registered.
 
         Args:
-            purpose: what the model cannot do then, for the message.
+            purpose: completes "the model cannot ..." in the message.
         Raises:
-            DataError: it is missing, or its weights, tokenizer or settings are others.
+            DataError: the folder is missing, or the weights, tokenizer or settings have changed.
         """
         if damage := self.damage():
             raise DataError(
-                f"{self.title} cannot {purpose}: {damage}. Restore it from a backup, or choose another version of "
+                f"{self.title} cannot {purpose}: {damage}. Restore it from a backup, or choose another version from "
                 "`deskloop models list`."
             )
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """What a version knows of the time it came into use; `before` are the champions before it, the last one first.
+    """The record of a promotion, with the champions before it, the last one first.
 
-    All of it stands on the champion itself, so that noting a promotion that then does not happen changes nothing.
+    It is a tag of the promoted version, so that the record of a promotion that is interrupted has no effect.
     """
 
     at: str
     reason: str
-    before: tuple[tuple[int, str], ...]  # (version, when it had come into use)
+    before: tuple[tuple[int, str], ...]  # (version, when it was promoted)
 
     def as_tag(self) -> str:
-        """As it is kept."""
+        """Return the record as JSON."""
         return orjson.dumps({"at": self.at, "reason": self.reason, "before": self.before}).decode()
 
 
 def promotion(tags: Mapping[str, str]) -> Promotion | None:
-    """The promotion that a version's tags tell of, whether or not it came about."""
+    """Read the promotion from a version's tags; it may have been interrupted."""
     if PROMOTION not in tags:
         return None
     content = orjson.loads(tags[PROMOTION])
@@ -124,7 +125,10 @@ def promotion(tags: Mapping[str, str]) -> Promotion | None:
 
 
 def settings_digest(folder: Path) -> str:
-    """Digest of a model's small files, which also decide its replies (template, generation): 32 hexadecimal digits."""
+    """Return the digest of a model's small files, such as its template and generation settings: 32 hexadecimal digits.
+
+    Like the weights, they determine the model's replies.
+    """
     digest = hashlib.blake2b(digest_size=16)
     for path in sorted((*folder.glob("*.json"), *folder.glob("*.jinja"))):
         if path.name not in ("tokenizer.json", RECORD):
@@ -134,7 +138,7 @@ def settings_digest(folder: Path) -> str:
 
 
 def lineage(version: Version, data: Mapping[str, str], libraries: Mapping[str, str]) -> dict[str, str]:
-    """What a model comes from, as tags of its run and of its registered version."""
+    """Return a model's lineage as tags of its run and of its registered version."""
     digests = {parent.name: parent.digest for parent in version.parents}
     return {
         CATALOG: version.name,
@@ -142,15 +146,15 @@ def lineage(version: Version, data: Mapping[str, str], libraries: Mapping[str, s
         WEIGHTS: version.digest,
         **{f"{DATA}{dataset}": name for dataset, name in data.items()},
         **{f"{DIGEST}{dataset}": digests[name] for dataset, name in data.items() if name in digests},
-        **{f"{LIBRARY}{name}": one for name, one in libraries.items()},
+        **{f"{LIBRARY}{name}": installed for name, installed in libraries.items()},
     }
 
 
 def models_of(name: str, root: Path, records: Sequence[Any], aliases: Mapping[str, int]) -> list[Model]:
-    """Registered versions, newest first.
+    """Return registered versions, newest first.
 
     Args:
-        root: the store's, where relative folders start.
+        root: the store's folder, to which relative folders refer.
         records: MLflow's ModelVersions of one name.
         aliases: alias -> version.
     """
@@ -159,48 +163,48 @@ def models_of(name: str, root: Path, records: Sequence[Any], aliases: Mapping[st
     current = promotion(tags.get(champion, {})) if champion is not None else None
     earlier = _earlier(current)
     result = []
-    for record in sorted(records, key=lambda one: int(one.version), reverse=True):
+    for record in sorted(records, key=lambda record: int(record.version), reverse=True):
         number = int(record.version)
-        own = tags[number]
-        mark = own.get(ROLLED_BACK, "") if number != champion else ""
-        # A promotion that is noted on another version than the champion may never have come about.
-        told = promotion(own) if number == champion or mark else earlier.get(number)
-        judged = orjson.loads(own[JUDGED])
+        values = tags[number]
+        mark = values.get(ROLLED_BACK, "") if number != champion else ""
+        # A promotion that is recorded on another version than the champion may have been interrupted.
+        promoted = promotion(values) if number == champion or mark else earlier.get(number)
+        evaluation = orjson.loads(values[JUDGED])
         result.append(
             Model(
                 name=name,
                 version=number,
-                folder=root / own[FOLDER],
+                folder=root / values[FOLDER],
                 aliases=_aliases(number, aliases),
-                catalog=own[CATALOG],
-                evaluation=judged["evaluation"],
-                report=judged["report"],
-                data={key.removeprefix(DATA): value for key, value in own.items() if key.startswith(DATA)},
-                fingerprint=own[FINGERPRINT],
+                catalog=values[CATALOG],
+                evaluation=evaluation["evaluation"],
+                report=evaluation["report"],
+                data={key.removeprefix(DATA): value for key, value in values.items() if key.startswith(DATA)},
+                fingerprint=values[FINGERPRINT],
                 registered_at=datetime.fromtimestamp(record.creation_timestamp / 1000, UTC),
-                promoted_at=datetime.fromisoformat(told.at) if told else None,
-                previous=told.before[0][0] if told and told.before else None,
+                promoted_at=datetime.fromisoformat(promoted.at) if promoted else None,
+                previous=promoted.before[0][0] if promoted and promoted.before else None,
                 rolled_back=mark,
-                erased=orjson.loads(own.get(ERASED, "{}")),
-                reason=told.reason if told else "",
-                decision=own.get(DECISION, ""),
-                announced=tuple(tuple(gates) for gates in orjson.loads(own.get(ANNOUNCED, "[]"))),
-                weights=own[WEIGHTS],
-                settings=own[SETTINGS],
+                erased=orjson.loads(values.get(ERASED, "{}")),
+                reason=promoted.reason if promoted else "",
+                decision=values.get(DECISION, ""),
+                announced=tuple(tuple(gates) for gates in orjson.loads(values.get(ANNOUNCED, "[]"))),
+                weights=values[WEIGHTS],
+                settings=values[SETTINGS],
             )
         )
     return result
 
 
 def _earlier(current: Promotion | None) -> dict[int, Promotion]:
-    """The champions before the present one, as far as it tells; of one that was champion twice, the last time."""
+    """Return the recorded promotions of the previous champions; of repeated promotions, the last one."""
     before = current.before if current else ()
-    found: dict[int, Promotion] = {}
-    for place, (number, at) in enumerate(before):
-        found.setdefault(number, Promotion(at, "", before[place + 1 :]))
-    return found
+    promotions: dict[int, Promotion] = {}
+    for position, (number, at) in enumerate(before):
+        promotions.setdefault(number, Promotion(at, "", before[position + 1 :]))
+    return promotions
 
 
 def _aliases(number: int, aliases: Mapping[str, int]) -> tuple[str, ...]:
-    held = [alias for alias in (CHAMPION, CHALLENGER) if aliases.get(alias) == number]
-    return tuple(held[:1])
+    names = [alias for alias in (CHAMPION, CHALLENGER) if aliases.get(alias) == number]
+    return tuple(names[:1])

@@ -1,7 +1,7 @@
-"""The registry: a promotion and a rollback are one write, the alias `champion`; all else hangs on the version.
+"""The registry of models: a promotion or rollback is a single write, which moves the alias `champion`.
 
-What has to be known afterwards is noted first, on the version that is to come into use or to go: killed in between,
-the champion is as it was, and the next attempt works.
+Records of a promotion or rollback are written first, as tags of the versions concerned: if the process is killed
+before the alias moves, the champion is unchanged, and the next attempt works.
 """
 
 import fcntl
@@ -20,40 +20,31 @@ from deskloop.contract.errors import ConfigError, DataError, DeskloopError
 from deskloop.contract.hub import weights_digest
 from deskloop.models import registered as tags
 from deskloop.models.ownership import check_owner, mark
-from deskloop.models.registered import (
-    CHALLENGER,
-    CHAMPION,
-    Model,
-    Promotion,
-    lineage,
-    models_of,
-    promotion,
-    settings_digest,
-)
+from deskloop.models.registered import CHALLENGER, CHAMPION, Model, Promotion, lineage, models_of, promotion
 from deskloop.models.tracking import is_server, log_figures, open_client, registered, start_run, talking
 from deskloop.pipeline.samples import is_sample
 from deskloop.store.catalog import Version
 
-PATIENCE = 60.0  # seconds for another promotion to end
-KEPT = 200  # champions before the present one that a rollback can still find
+PATIENCE = 60.0  # seconds to wait for another promotion
+KEPT = 200  # number of previous champions that are recorded for rollbacks
 
 
 class Registry:
-    """Models of one store; opened when it is first used."""
+    """Models of one store; the registry is opened on first use."""
 
     def __init__(self, store_root: Path) -> None:
-        """Choose the registry: the one that MLFLOW_TRACKING_URI names, else `mlflow.db` in the store.
+        """Choose the registry: the server in MLFLOW_TRACKING_URI, or `mlflow.db` in the store.
 
-        A sample always keeps its own, so that it neither reads nor changes what others decide by.
+        A sample always uses its own database, so that it cannot affect promotions elsewhere.
 
         Args:
             store_root: the store's folder.
         """
         self.root = store_root.absolute()
         self.database = self.root / "mlflow.db"
-        own = f"sqlite:///{self.database}"
-        self.uri = own if is_sample(self.root) else os.environ.get("MLFLOW_TRACKING_URI") or own
-        self._own = self.uri == own
+        embedded = f"sqlite:///{self.database}"
+        self.uri = embedded if is_sample(self.root) else os.environ.get("MLFLOW_TRACKING_URI") or embedded
+        self._embedded = self.uri == embedded
 
     @cached_property
     def _client(self) -> Any:
@@ -61,16 +52,16 @@ class Registry:
         return open_client(self.uri)
 
     def check_name(self, name: str) -> None:
-        """Refuse early a model name that another store holds on the tracking server; quick without a server.
+        """Refuse a model name that another store has registered on the tracking server; immediate without a server.
 
         Raises:
-            ConfigError: says whose name it is not, and what to do.
+            ConfigError: the name belongs to another store.
         """
-        if not self._own:
+        if not self._embedded:
             self._records(name)
 
     def models(self, name: str) -> list[Model]:
-        """All versions of a model, newest first.
+        """Return all versions of a model, newest first.
 
         Raises:
             ConfigError: the name belongs to another store on the tracking server.
@@ -78,11 +69,11 @@ class Registry:
         return models_of(name, self.root, *self._records(name))
 
     def champion(self, name: str) -> Model | None:
-        """The version in use, if there is one."""
+        """Return the champion, if there is one."""
         return self._with(name, CHAMPION)
 
     def challenger(self, name: str) -> Model | None:
-        """The version registered last, unless it came into use."""
+        """Return the version registered last, unless it was promoted."""
         return self._with(name, CHALLENGER)
 
     def register(
@@ -98,37 +89,38 @@ class Registry:
         evaluation: str,
         report: str,
     ) -> Model:
-        """Record a published model as a run and a version, the new challenger.
+        """Register a published model as a run and a version, which becomes the challenger.
 
-        The same model again is the same version; what judged it and its report are then the new ones.
+        A model that is registered already keeps its version; its evaluation and report are updated.
 
         Args:
             name: of the registered model.
-            version: as the catalog published it.
-            folder: where it lies; stays where it is.
+            version: the model's version in the catalog.
+            folder: the model's folder, which is not moved.
             metrics, parameters, history: see `log_figures`; figures and settings only.
             data: dataset -> version, `{"train": "train@3"}`.
             evaluation: the evaluation's version, or empty.
             report: the run id of the report, or empty.
         Raises:
-            DataError: the folder is not what the catalog published.
+            DataError: the folder differs from what the catalog published.
         """
         if weights_digest(folder) != version.digest:
             raise DataError(f"{version.name} cannot be registered: the weights in {folder} are not those published")
         judged = orjson.dumps({"evaluation": evaluation, "report": report}).decode()
         with self._locked(), talking(self.uri):
-            found = next((one for one in self.models(name) if _same(one, version)), None)
-            if found is None:
+            identity = (version.fingerprint, version.digest)
+            existing = next((each for each in self.models(name) if (each.fingerprint, each.weights) == identity), None)
+            if existing is None:
                 number = self._create(name, version, folder, judged, metrics, parameters, history, data)
             else:
-                number = found.version
-                self._refresh(found, judged, metrics)
-            if found is None or CHAMPION not in found.aliases:
+                number = existing.version
+                self._refresh(existing, judged, metrics)
+            if existing is None or CHAMPION not in existing.aliases:
                 self._client.set_registered_model_alias(name, CHALLENGER, str(number))
             return self._get(name, number)
 
     def promote(self, name: str, version: int, reason: str) -> Model:
-        """Put a version in use, at once; the champion itself stays what it is.
+        """Make a version the champion; for the current champion, only clear the mark of an interrupted rollback.
 
         Raises:
             ConfigError: there is no such version.
@@ -149,24 +141,24 @@ class Registry:
             return self._get(name, version)
 
     def rollback(self, name: str, reason: str = "") -> tuple[Model, Model]:
-        """Put the version in use again that was before the champion; the champion is marked as rolled back.
+        """Promote the previous champion again, and mark the current one as rolled back.
 
         Returns:
-            (the version that was in use, the one that is).
+            (the version that was rolled back, the new champion).
         Raises:
-            ConfigError: there is no champion, or none before it.
-            DataError: the folder of the version before is missing or damaged.
+            ConfigError: there is no champion, or no previous one.
+            DataError: the folder of the previous champion is missing or damaged.
         """
         with self._locked(), talking(self.uri):
             champion = self.champion(name)
             if champion is None:
                 raise ConfigError(f"model {name!r} has no champion, so there is nothing to roll back", "the request")
-            versions = {one.version: one for one in self.models(name)}
+            versions = {model.version: model for model in self.models(name)}
             present = versions.keys() - {champion.version}
             before = [pair for pair in self._before(champion)[1:] if pair[0] in present]
             if not before:
                 raise ConfigError(
-                    f"model {name!r} has no version that was in use before {champion.version}; put another in use with "
+                    f"model {name!r} has no champion before {champion.version}; choose a version with "
                     "`deskloop models promote`",
                     "the request",
                 )
@@ -178,26 +170,26 @@ class Registry:
             return self._get(name, champion.version), self._get(name, target.version)
 
     def note_erasure(self, catalog: str, erasure: str, rows: int, at: str) -> Model | None:
-        """Mark the version of a published model: so many rows that it was trained on were erased.
+        """Record on a registered model how many of its training rows were erased.
 
         Args:
             catalog: its name in the catalog, `support@3`.
-            erasure: id; the same again changes nothing.
+            erasure: id of the erasure, which is counted once.
         Returns:
-            The version, if the model was registered.
+            The model, if it is registered.
         """
         name = catalog.partition("@")[0]
         with self._locked(), talking(self.uri):
-            found = next((one for one in self.models(name) if one.catalog == catalog), None)
-            if found is None:
+            model = next((each for each in self.models(name) if each.catalog == catalog), None)
+            if model is None:
                 return None
-            counts = {**found.erased.get("erasures", {}), erasure: rows}
+            counts = {**model.erased.get("erasures", {}), erasure: rows}
             mark = {"rows": sum(counts.values()), "at": at, "erasures": counts}
-            self._tag(found, tags.ERASED, orjson.dumps(mark).decode())
-            return self._get(name, found.version)
+            self._tag(model, tags.ERASED, orjson.dumps(mark).decode())
+            return self._get(name, model.version)
 
     def note_decision(self, model: Model, why: str) -> Model:
-        """Keep what the last run decided about a model, and why."""
+        """Record the decision of the last run about a model, and its reason."""
         if model.decision == why:
             return model
         with self._locked(), talking(self.uri):
@@ -205,21 +197,21 @@ class Registry:
             return self._get(model.name, model.version)
 
     def note_announced(self, model: Model, gates: Sequence[str]) -> None:
-        """Remember that a message about these failed gates of a candidate has gone out."""
+        """Record that these failed gates of a candidate have been announced."""
         announced = sorted({*model.announced, tuple(sorted(gates))})
         with self._locked(), talking(self.uri):
             self._tag(model, tags.ANNOUNCED, orjson.dumps(announced).decode())
 
-    def _take_over(self, chosen: Model, noted: Promotion) -> None:
-        self._tag(chosen, tags.PROMOTION, noted.as_tag())
+    def _take_over(self, chosen: Model, record: Promotion) -> None:
+        self._tag(chosen, tags.PROMOTION, record.as_tag())
         self._client.set_registered_model_alias(chosen.name, CHAMPION, str(chosen.version))
 
     def _before(self, champion: Model) -> tuple[tuple[int, str], ...]:
-        """The champion and those before it, the last one first."""
+        """Return (version, time of promotion) of the champion and its predecessors, the last one first."""
         records, _ = self._records(champion.name)
-        noted = promotion(next(dict(one.tags) for one in records if int(one.version) == champion.version))
-        own = (champion.version, noted.at if noted else champion.registered_at.isoformat())
-        return (own, *(noted.before if noted else ()))[:KEPT]
+        recorded = promotion(next(dict(each.tags) for each in records if int(each.version) == champion.version))
+        promoted_at = recorded.at if recorded else champion.registered_at.isoformat()
+        return ((champion.version, promoted_at), *(recorded.before if recorded else ()))[:KEPT]
 
     def _create(
         self,
@@ -233,54 +225,54 @@ class Registry:
         data: Mapping[str, str],
     ) -> int:
         client = self._client
-        known = lineage(version, data, version.libraries)
+        origin = lineage(version, data, version.libraries)
         if not client.search_registered_models(f"name = '{name}'"):
-            # MLflow creates a name once: of two stores that try, one gets it and the other is refused.
-            client.create_registered_model(name, tags={} if self._own else mark(self.root))
-        run_id = start_run(client, name, version.name, known, tags.FINGERPRINT, self.root / "models" / name)
+            # MLflow creates a name only once: of two stores that try, one is refused.
+            client.create_registered_model(name, tags={} if self._embedded else mark(self.root))
+        run_id = start_run(client, name, version.name, origin, tags.FINGERPRINT, self.root / "models" / name)
         log_figures(client, run_id, metrics, parameters, history)
         client.set_terminated(run_id)
         folder = folder.absolute()
-        place = folder.relative_to(self.root) if folder.is_relative_to(self.root) else folder
-        # A server takes no path of its clients' disks.
+        path = folder.relative_to(self.root) if folder.is_relative_to(self.root) else folder
+        # A server rejects paths on its clients' disks.
         source = f"runs:/{run_id}/model" if is_server(self.uri) else folder.as_uri()
-        own = {tags.FOLDER: str(place), tags.SETTINGS: settings_digest(folder), tags.JUDGED: judged}
-        created = client.create_model_version(name, source, run_id, tags=known | own, await_creation_for=0)
+        details = {tags.FOLDER: str(path), tags.SETTINGS: tags.settings_digest(folder), tags.JUDGED: judged}
+        created = client.create_model_version(name, source, run_id, tags=origin | details, await_creation_for=0)
         return int(created.version)
 
-    def _refresh(self, found: Model, judged: str, metrics: Mapping[str, Any]) -> None:
-        record = self._client.get_model_version(found.name, str(found.version))
+    def _refresh(self, model: Model, judged: str, metrics: Mapping[str, Any]) -> None:
+        record = self._client.get_model_version(model.name, str(model.version))
         if record.tags[tags.JUDGED] != judged:
             log_figures(self._client, record.run_id, metrics, {}, ())
-            self._tag(found, tags.JUDGED, judged)
+            self._tag(model, tags.JUDGED, judged)
 
     def _records(self, name: str) -> tuple[list[Any], dict[str, int]]:
-        """MLflow's versions of a model, and alias -> version."""
-        if self._own and not self.database.exists():
+        """Return MLflow's versions of a model, and alias -> version."""
+        if self._embedded and not self.database.exists():
             return [], {}
         with talking(self.uri):
             owner, records, aliases = registered(self._client, name, tags.FINGERPRINT)
-        if owner is not None and not self._own:
+        if owner is not None and not self._embedded:
             check_owner(name, owner, self.root, self.uri)
         return records, aliases
 
     def _get(self, name: str, version: int) -> Model:
         models = self.models(name)
-        for one in models:
-            if one.version == version:
-                return one
-        there = f"there are {', '.join(str(one.version) for one in reversed(models))}" if models else "there are none"
-        raise ConfigError(f"model {name!r} has no version {version}; {there}", "the request")
+        for model in models:
+            if model.version == version:
+                return model
+        available = ", ".join(str(model.version) for model in reversed(models)) or "none"
+        raise ConfigError(f"model {name!r} has no version {version}; available versions: {available}", "the request")
 
     def _with(self, name: str, alias: str) -> Model | None:
-        return next((one for one in self.models(name) if alias in one.aliases), None)
+        return next((model for model in self.models(name) if alias in model.aliases), None)
 
     def _tag(self, model: Model, key: str, value: str) -> None:
         self._client.set_model_version_tag(model.name, str(model.version), key, value)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """One promotion or rollback at a time; the lock goes with the process, however that ends."""
+        """Allow one promotion or rollback at a time; the lock ends with the process, also if that is killed."""
         self.root.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + PATIENCE
         with (self.root / ".registry.lock").open("w") as handle:
@@ -291,15 +283,11 @@ class Registry:
                 except BlockingIOError:
                     if time.monotonic() > deadline:
                         raise DeskloopError(
-                            f"another promotion has been working on {self.root} for {PATIENCE:.0f} s; try again when "
-                            "it has ended"
+                            f"another promotion has been running on {self.root} for {PATIENCE:.0f} s; try again when "
+                            "it has finished"
                         ) from None
                     time.sleep(0.05)
             yield
-
-
-def _same(model: Model, version: Version) -> bool:
-    return model.fingerprint == version.fingerprint and model.weights == version.digest
 
 
 def _now() -> str:

@@ -1,4 +1,4 @@
-"""MLflow, used through its client alone: nothing global is set, nothing logged by itself, nothing sent anywhere."""
+"""Access to MLflow through its client only, without global state, autologging or telemetry."""
 
 import logging
 import os
@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 
 from deskloop.contract.errors import ConfigError, DeskloopError
 
-BATCH = 500  # metrics in one request; MLflow takes 1,000 of everything
+BATCH = 500  # metrics per request; MLflow accepts 1,000 entities in total
 LOGGERS = ("mlflow", "alembic", "sqlalchemy")
 _CREDENTIALS = re.compile(r"//[^/\s@]*@")
 
 
 def open_client(uri: str) -> Any:
-    """A client of a database or a server; makes the database's tables where there are none."""
-    # Read when MLflow is imported. Without the second, a server that is down is asked for two minutes.
+    """Open a client of a database or a server; a database without tables is initialized."""
+    # MLflow reads these when it is imported. Without the second, it retries for two minutes if a server is down.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     with talking(uri):
@@ -31,10 +31,10 @@ def open_client(uri: str) -> Any:
 
 @contextmanager
 def talking(uri: str) -> Iterator[None]:
-    """No log lines or warnings of MLflow inside; its errors become ours.
+    """Suppress MLflow's log lines and warnings inside this block, and convert its errors.
 
     Raises:
-        DeskloopError: MLflow refused, or cannot be reached.
+        DeskloopError: MLflow reported an error, or cannot be reached.
     """
     loggers = [logging.getLogger(name) for name in LOGGERS]
     levels = [logger.level for logger in loggers]
@@ -48,10 +48,10 @@ def talking(uri: str) -> Iterator[None]:
         try:
             yield
         except MlflowException as error:
-            told = _CREDENTIALS.sub("//", str(error.message).strip().partition("\n")[0][:200])
+            message = _CREDENTIALS.sub("//", str(error.message).strip().partition("\n")[0][:200])
             raise DeskloopError(
-                f"the model registry at {shown(uri)} answered {error.error_code}: {told}. Check that it is there and "
-                "of this MLflow's version, then try again; the champion is as it was."
+                f"the model registry at {shown(uri)} answered {error.error_code}: {message}. Check that it is running "
+                "and has the installed version of MLflow, then try again; the champion is unchanged."
             ) from None
         finally:
             for logger, level in zip(loggers, levels, strict=True):
@@ -59,38 +59,41 @@ def talking(uri: str) -> Iterator[None]:
 
 
 def shown(uri: str) -> str:
-    """An address without the password that may be in it."""
+    """Return an address without credentials."""
     return _CREDENTIALS.sub("//", uri)
 
 
 def is_server(uri: str) -> bool:
-    """Whether another process keeps the registry."""
+    """Return whether the registry is a tracking server."""
     return urlsplit(uri).scheme in ("http", "https")
 
 
 def start_run(client: Any, experiment: str, title: str, tags: Mapping[str, str], same: str, location: Path) -> str:
-    """A new run's id; what an earlier attempt left half is set aside.
+    """Create a run and return its id; incomplete runs of earlier attempts are deleted.
 
     Args:
-        experiment: made if it is not there.
-        same: the tag that tells attempts at the same model.
-        location: where MLflow is to put artifacts, of which there are none: the model stays in its folder.
+        experiment: created if it does not exist.
+        same: the tag that identifies attempts to register the same model.
+        location: MLflow's folder for artifacts, which stays empty, since the model is not moved from its own.
     """
-    found = client.get_experiment_by_name(experiment)
-    if found is not None and found.lifecycle_stage == "deleted":
+    existing = client.get_experiment_by_name(experiment)
+    if existing is not None and existing.lifecycle_stage == "deleted":
         raise ConfigError(
             f"experiment {experiment!r} was deleted; restore it with `mlflow experiments restore`", "MLflow"
         )
     artifacts = {} if is_server(client.tracking_uri) else {"artifact_location": location.as_uri()}
-    identity = client.create_experiment(experiment, **artifacts) if found is None else found.experiment_id
-    for left in client.search_runs([identity], f"tags.`{same}` = '{tags[same]}'"):
-        client.delete_run(left.info.run_id)
+    identity = client.create_experiment(experiment, **artifacts) if existing is None else existing.experiment_id
+    for incomplete in client.search_runs([identity], f"tags.`{same}` = '{tags[same]}'"):
+        client.delete_run(incomplete.info.run_id)
     run_id: str = client.create_run(identity, run_name=title, tags=dict(tags)).info.run_id
     return run_id
 
 
 def registered(client: Any, name: str, ours: str) -> tuple[dict[str, str] | None, list[Any], dict[str, int]]:
-    """A registered model's tags (None: there is no such name), its versions with the tag `ours`, alias -> version."""
+    """Return a registered model's tags (None if it does not exist), its versions with the tag `ours`, and its aliases.
+
+    Aliases are a mapping of alias -> version.
+    """
     names = client.search_registered_models(f"name = '{name}'")
     records: list[Any] = []
     token = None
@@ -99,8 +102,8 @@ def registered(client: Any, name: str, ours: str) -> tuple[dict[str, str] | None
         records += page
         if not (token := page.token):
             break
-    aliases = {alias: int(number) for one in names for alias, number in one.aliases.items()}
-    return dict(names[0].tags) if names else None, [one for one in records if ours in one.tags], aliases
+    aliases = {alias: int(number) for model in names for alias, number in model.aliases.items()}
+    return dict(names[0].tags) if names else None, [record for record in records if ours in record.tags], aliases
 
 
 def log_figures(
@@ -110,14 +113,14 @@ def log_figures(
     parameters: Mapping[str, Any],
     history: Sequence[Mapping[str, float | None]],
 ) -> None:
-    """Figures and settings of a run.
+    """Log the figures and settings of a run.
 
     Args:
-        metrics: numbers, perhaps nested by model: `candidate/bits_per_byte`; null where not measured.
-        parameters: settings, perhaps nested: `finetune.epochs`.
-        history: the training curve; each entry has `step`, the rest becomes `training/<name>` at that step.
+        metrics: numbers, optionally nested by model (`candidate/bits_per_byte`); None if not measured.
+        parameters: settings, optionally nested (`finetune.epochs`).
+        history: the training curve; each entry has `step`, and its other values become `training/<name>` at that step.
     Raises:
-        TypeError: a metric is no number.
+        TypeError: a metric is not a number.
     """
     from mlflow.entities import Metric, Param
 
@@ -137,10 +140,10 @@ def log_figures(
 
 
 def flat(content: Mapping[str, Any], separator: str) -> Iterator[tuple[str, Any]]:
-    """(path, value) of everything in a nested mapping."""
+    """Yield (path, value) of every leaf of a nested mapping."""
     for name, value in content.items():
         if isinstance(value, Mapping):
-            yield from ((f"{name}{separator}{path}", one) for path, one in flat(value, separator))
+            yield from ((f"{name}{separator}{path}", leaf) for path, leaf in flat(value, separator))
         else:
             yield name, value
 

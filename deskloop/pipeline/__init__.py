@@ -1,1 +1,1 @@
-"""The pipeline file: read, checked as a whole, and refused with every problem at once."""
+"""The pipeline file: parsing, validation that reports all problems at once, and the graph of its steps."""

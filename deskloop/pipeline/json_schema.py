@@ -1,4 +1,4 @@
-"""The JSON Schema of the pipeline file, so that an editor completes and checks it while it is written."""
+"""The JSON Schema of the pipeline file, with which editors complete and check it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ INPUTS: dict[str, Any] = {"anyOf": [*NAMES["anyOf"], {"type": "object", "additio
 
 
 def pipeline_schema(stages: Mapping[str, Stage]) -> dict[str, Any]:
-    """JSON Schema (2020-12) of keys and types; what a step needs of those before it only `load_pipeline` checks."""
+    """Return the JSON Schema (2020-12) of keys and types; dependencies of steps are checked by `load_pipeline`."""
     definitions: dict[str, Any] = {}
 
     def options(model: type[StageConfig]) -> dict[str, Any]:

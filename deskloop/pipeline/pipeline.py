@@ -1,4 +1,4 @@
-"""A pipeline that was accepted: its settings, and its steps with their inputs resolved."""
+"""A valid pipeline: its settings, and its steps with their inputs resolved."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,24 +16,24 @@ from deskloop.pipeline.samples import sample_root
 
 
 class Settings(StageConfig):
-    """The top level of a pipeline file, steps aside."""
+    """The top level of a pipeline file without its steps."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$", description="names the pipeline and its model")
     store: str = Field(
         "", description="local folder of all versions, relative to this file; no URL; default .deskloop/<name>"
     )
-    seed: int = Field(0, ge=0, description="every random choice is keyed by it")
+    seed: int = Field(0, ge=0, description="seed of all random choices")
     base: str = Field("tiny", min_length=1, description="base model: `tiny`, a model id, or a folder")
-    workers: int = Field(2, ge=1, le=256, description="processes that work on partitions")
-    partition_rows: int = Field(1000, ge=1, description="rows in a partition")
+    workers: int = Field(2, ge=1, le=256, description="number of worker processes")
+    partition_rows: int = Field(1000, ge=1, description="rows per partition")
     measured_rows: int = Field(
         400,
         ge=1,
-        description="rows of a version that the recall of scrub is measured on; more of them cost time and narrow its "
-        "intervals",
+        description="rows of a version on which the recall of scrub is measured; more rows take longer and narrow the "
+        "interval",
     )
     raw_days: int | None = Field(
-        None, ge=1, description="days after its arrival until a raw row is deleted; default: raw rows are kept"
+        None, ge=1, description="days after which a raw row is deleted, from its arrival; default: raw rows are kept"
     )
 
     _local = field_validator("store")(check_local)
@@ -66,7 +66,7 @@ class Step:
 
     @property
     def datasets(self) -> dict[str | None, str]:
-        """Split (None where rows are not routed) -> the dataset this step leaves behind."""
+        """Split (None if rows are not routed) -> the dataset that the step publishes."""
         if not (isinstance(self.stage, DataStage) and self.stage.by_split):
             return {None: self.output}
         prefix = "" if self.name == self.stage.name else f"{self.name}_"
@@ -74,18 +74,18 @@ class Step:
 
     @property
     def rejects(self) -> str:
-        """The table of the rows it rejected; always in the clean zone, as it holds ids and reasons only."""
+        """The table of rejected rows; always in the clean zone, since it has ids and reasons only."""
         return f"{self.name}.rejects"
 
     @property
     def data(self) -> DataStage:
-        """Its stage, of a step whose output is a table.
+        """The stage of a step whose output is a table.
 
         Raises:
-            TypeError: of any other.
+            TypeError: the output is not a table.
         """
         if not isinstance(self.stage, DataStage):
-            raise TypeError(f"the output of step {self.name!r} is no table")
+            raise TypeError(f"the output of step {self.name!r} is not a table")
         return self.stage
 
     @property
@@ -95,13 +95,13 @@ class Step:
 
     @property
     def references(self) -> Iterator[Reference]:
-        """Every output that it reads, port after port."""
+        """Every output that it reads, by port."""
         return (reference for references in self.inputs.values() for reference in references)
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A pipeline file that was accepted."""
+    """A valid pipeline file."""
 
     file: Path
     settings: Settings
@@ -110,18 +110,18 @@ class Pipeline:
 
     @property
     def folder(self) -> Path:
-        """The file's folder, where relative paths start."""
+        """The file's folder, to which relative paths refer."""
         return self.file.parent
 
     @property
     def store(self) -> Path:
-        """The store's root; a sample has one of its own, so that it decides nothing for the whole."""
+        """The store's root; a sample has its own store, so that it does not affect the pipeline's."""
         root = self.own_store
         return root if self.sample is None else sample_root(root, self.sample)
 
     @property
     def own_store(self) -> Path:
-        """The root of the pipeline's own store, sample or not."""
+        """The root of the pipeline's own store, also for a sample."""
         return self.folder / (self.settings.store or f".deskloop/{self.settings.name}")
 
     @property
@@ -136,14 +136,14 @@ class Pipeline:
         return [name for step in raw for name in step.datasets.values()]
 
     def configs_of(self, stage: str) -> list[StageConfig]:
-        """The configs of the steps of a stage, in order."""
+        """Return the configs of the steps of a stage, in order."""
         return [step.config for step in self.steps if step.stage.name == stage]
 
     def step(self, name: str) -> Step:
-        """A step by name.
+        """Return a step by name.
 
         Raises:
-            ConfigError: there is none.
+            ConfigError: there is no such step.
         """
         for step in self.steps:
             if step.name == name:
@@ -151,7 +151,7 @@ class Pipeline:
         raise ConfigError(f"no step {name!r}{nearest(name, [step.name for step in self.steps])}", "the command")
 
     def selected(self, begin: str | None = None, until: str | None = None) -> list[Step]:
-        """The steps from `begin` to `until`, both included; None: the first and the last.
+        """Return the steps from `begin` to `until` inclusive, by default from the first to the last.
 
         Raises:
             ConfigError: there is no such step, or they are in the wrong order.

@@ -1,6 +1,6 @@
-"""Why options were refused, in words: what was expected, what kind of thing came, and the nearest right name.
+"""Messages about invalid options: the expected kind of value, the kind that was found, and the nearest valid name.
 
-A value never shows, only its kind: a pipeline file may hold names and addresses that are to be scrubbed.
+Messages never show a value, only its kind, since a pipeline file may contain personal data that is to be scrubbed.
 """
 
 import difflib
@@ -27,7 +27,7 @@ EXPECTED = {
     "model_type": "options",
     "model_attributes_type": "options",
 }
-TAGS = ("union_tag_invalid", "union_tag_not_found")  # an option that says which of several kinds its neighbours are of
+TAGS = ("union_tag_invalid", "union_tag_not_found")  # errors of an option that selects one of several configs
 KINDS = {
     dict: "a mapping",
     list: "a list",
@@ -43,52 +43,52 @@ Place = tuple[str | int, ...]
 def refusals(
     error: ValidationError, model: type[StageConfig], options: Mapping[str, Any], where: str, known: Sequence[str] = ()
 ) -> list[str]:
-    """One line for each wrong place in `options`, with its path.
+    """Return one message for each invalid place in `options`, with its path.
 
     Args:
-        model: the config that refused them.
+        model: the config that rejected them.
         where: path of `options` in the file; empty for the top.
-        known: right names at the top level of `options`, where they are more than the config's.
+        known: valid names at the top level of `options`, if there are more than the config's.
     """
-    found: dict[Place, list[ErrorDetails]] = {}
-    for one in error.errors(include_url=False):
-        found.setdefault(_place(one["loc"], options, one["type"]), []).append(one)
-    deeper = {place[:length] for place in found for length in range(len(place))}
+    errors_at: dict[Place, list[ErrorDetails]] = {}
+    for each in error.errors(include_url=False):
+        errors_at.setdefault(_place(each["loc"], options, each["type"]), []).append(each)
+    deeper = {place[:length] for place in errors_at for length in range(len(place))}
     problems = []
-    for place, errors in found.items():
+    for place, errors in errors_at.items():
         path = ".".join(map(str, filter(lambda part: part != "", (where, *place))))
-        if all(one["type"] in EXPECTED or one["type"] == "too_short" for one in errors) and place in deeper:
-            continue  # of an alternative that was not meant, or a list that is too short without its wrong items
+        if all(each["type"] in EXPECTED or each["type"] == "too_short" for each in errors) and place in deeper:
+            continue  # of an alternative that was not intended, or a list that is too short without its invalid items
         if errors[0]["type"] in TAGS:
             problems.append(_mistagged(path, errors[0]))
         elif errors[0]["type"] == "extra_forbidden":
             names = known if known and len(place) == 1 else _names_at(model, place[:-1], options)
             problems.append(f"{path}: unknown key{nearest(str(place[-1]), names)}")
         else:
-            problems.append(f"{path}: {_told(errors)}")
+            problems.append(f"{path}: {_message(errors)}")
     return problems
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or all names there are if none is near."""
-    there = sorted(names)
-    near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; there are: {', '.join(there)}" if there else ""
+    """Return `; did you mean 'x'?`, or all available names if none is similar."""
+    available = sorted(names)
+    similar = difflib.get_close_matches(name, available, n=1, cutoff=0.5)
+    if similar:
+        return f"; did you mean {similar[0]!r}?"
+    return f"; available: {', '.join(available)}" if available else ""
 
 
 def kind(value: object) -> str:
-    """What a value of a YAML file is, without the value."""
+    """Return the kind of a value in a YAML file, without the value."""
     return KINDS.get(type(value), f"a {type(value).__name__}")
 
 
-def _told(errors: Sequence[ErrorDetails]) -> str:
-    """What is wrong at one place; several errors are those of alternatives."""
+def _message(errors: Sequence[ErrorDetails]) -> str:
+    """Return the message about one place; several errors are those of alternatives."""
     first = errors[0]
     if first["type"] == "missing":
-        return "is needed and not there"
-    expected = dict.fromkeys(EXPECTED[one["type"]] for one in errors if one["type"] in EXPECTED)
+        return "is required"
+    expected = dict.fromkeys(EXPECTED[each["type"]] for each in errors if each["type"] in EXPECTED)
     if expected:
         return f"expected {' or '.join(expected)}, found {kind(first['input'])}"
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
@@ -96,17 +96,17 @@ def _told(errors: Sequence[ErrorDetails]) -> str:
 
 
 def _mistagged(path: str, error: ErrorDetails) -> str:
-    """Of a mapping whose `kind` is missing or wrong; Pydantic's own message would quote it."""
+    """Return the message about a mapping whose `kind` is missing or invalid; Pydantic's own would quote it."""
     context = error["ctx"]
     tags = [tag.strip("'") for tag in context.get("expected_tags", "").split(", ")]
     name = context["discriminator"].strip("'")
     if error["type"] == "union_tag_not_found":
-        return f"{path}.{name}: is needed and not there"
+        return f"{path}.{name}: is required"
     return f"{path}.{name}: unknown {name}{nearest(context['tag'], tags)}"
 
 
 def _place(location: Place, options: Any, kind_of_error: str) -> Place:
-    """A location without the names that Pydantic gives to the alternatives of a union."""
+    """Return a location without the names that Pydantic adds for the alternatives of a union."""
     place: list[str | int] = []
     node: Any = options
     for part in location:
@@ -121,7 +121,7 @@ def _place(location: Place, options: Any, kind_of_error: str) -> Place:
 
 
 def _names_at(model: type[StageConfig], place: Place, options: Any) -> list[str]:
-    """Right names of the options that `place` leads to."""
+    """Return the valid names of the options at `place`."""
     schema = model.model_json_schema()
     nodes = _expanded([schema], schema, options)
     for part in place:
@@ -138,8 +138,8 @@ _ANY = "additionalProperties"
 
 
 def _expanded(nodes: Sequence[dict[str, Any]], schema: dict[str, Any], options: Any) -> list[dict[str, Any]]:
-    """Nodes of a JSON Schema with references followed and alternatives side by side, or the one that is meant."""
-    found: list[dict[str, Any]] = []
+    """Return nodes of a JSON Schema with references resolved, and all alternatives or the selected one."""
+    expanded: list[dict[str, Any]] = []
     for node in nodes:
         inner = [*node.get("anyOf", []), *node.get("allOf", []), *node.get("oneOf", [])]
         if "discriminator" in node and isinstance(options, Mapping):
@@ -147,5 +147,5 @@ def _expanded(nodes: Sequence[dict[str, Any]], schema: dict[str, Any], options: 
             inner = [{"$ref": reference} for name, reference in tags.items() if name == tag]
         if "$ref" in node:
             inner.append(schema["$defs"][node["$ref"].rpartition("/")[2]])
-        found += [node, *_expanded(inner, schema, options)]
-    return found
+        expanded += [node, *_expanded(inner, schema, options)]
+    return expanded

@@ -1,14 +1,14 @@
-"""The catalog: the one Delta table that says which versions are published, from what, by what.
+"""The catalog: the Delta table that lists the published versions with their lineage.
 
-Everything else of a version is on disk before its row is appended here, in one commit for all datasets of a step.
-Readers resolve `name@version` through it, and through nothing else.
+All files of a version are on disk before its row is appended here, in one commit for all datasets of a step.
+Readers resolve `name@version` only through this table.
 
-Records are ordered by commit and, within a commit, by row, never by the clock: a clock that was set back must not
-bring an earlier record back. Each record carries the number of its commit, since Delta cleans up its log in time.
+Records are ordered by commit and, within a commit, by row, and not by time: if the clock is set back, an earlier
+record must not replace a later one. Each record holds the number of its commit, since Delta deletes old log entries.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Parent:
-    """A version that another was made from."""
+    """A version that another version was computed from."""
 
     dataset: str
     version: int
@@ -50,18 +50,18 @@ class Parent:
 
 @dataclass(frozen=True)
 class Version:
-    """One published version: its place, its lineage and its counts.
+    """One published version: its location, its lineage and its counts.
 
     Attributes:
         kind: `dataset` (a Delta table), `model` (a folder), `evaluation` (figures in `details`).
-        delta_version, rejects_version: Delta commits of the rows and of the rejects; -1 where there is no table.
-        rows_in, rows_out, added, rejected, reasons: of the whole step, not of this run's difference.
-        touched: rows that the step's function was given in the run that made this version.
+        delta_version, rejects_version: Delta commits of the rows and of the rejects; -1 if there is no table.
+        rows_in, rows_out, added, rejected, reasons: totals of the step, not of this run's difference.
+        touched: rows that the step's function processed in the run that published this version.
         mode: `full` or `extended`.
-        why: why it was not reused.
-        erased_at: when a person's rows were last taken out of it, or when retention made it `gone`; empty if never.
-        gone: it cannot be read any more: an erasure went over it and nothing needed it, or its raw rows have expired
-            (`details["expired"]`), or its files were damaged (`details["damaged"]`).
+        why: why no earlier version was reused.
+        erased_at: when a person's rows were last erased from it, or when it was `gone` for another reason; else empty.
+        gone: it can no longer be read, because it was not referenced at the time of an erasure, its raw rows have
+            expired (`details["expired"]`), or its files were damaged (`details["damaged"]`).
     """
 
     dataset: str
@@ -104,7 +104,7 @@ class Version:
         return f"{self.dataset}@{self.version}"
 
     def as_parent(self) -> Parent:
-        """This version as another's parent."""
+        """Return this version as a parent of another."""
         return Parent(self.dataset, self.version, self.digest)
 
 
@@ -119,126 +119,118 @@ class Catalog:
             latest: dict[str, Version] = {}
             for commit, content in _in_order(folder):
                 version = _build(content)
-                # An erasure appends another record of a version, which takes the place of the first.
+                # An erasure appends another record of a version, which replaces the first.
                 latest[version.name] = version
                 self.commits.setdefault(version.name, commit)
             self.versions = sorted(latest.values(), key=lambda version: version.version)
 
     def find(self, step: str, fingerprint: str) -> list[Version]:
-        """The readable versions that a step published last under this fingerprint, in one commit; empty if none."""
-        found = [one for one in self.versions if (one.step, one.fingerprint, one.gone) == (step, fingerprint, False)]
-        latest = max((self.commits[one.name] for one in found), default=-1)
-        return [one for one in found if self.commits[one.name] == latest]
+        """Return the readable versions of a step's latest commit with this fingerprint; empty if there are none."""
+        matching = [v for v in self.versions if (v.step, v.fingerprint, v.gone) == (step, fingerprint, False)]
+        latest = max((self.commits[version.name] for version in matching), default=-1)
+        return [version for version in matching if self.commits[version.name] == latest]
 
     def in_order(self) -> list[Version]:
-        """All versions in the order of their publication, those of one commit by name."""
-        return sorted(self.versions, key=lambda one: (self.commits[one.name], one.dataset, one.version))
+        """Return all versions in the order of publication, those of one commit by name."""
+        return sorted(self.versions, key=lambda version: (self.commits[version.name], version.dataset, version.version))
 
     def latest(self, dataset: str) -> Version | None:
-        """The newest version of a dataset, if any was published."""
-        return max((one for one in self.versions if one.dataset == dataset), key=lambda one: one.version, default=None)
+        """Return the newest version of a dataset, if any was published."""
+        return max(
+            (v for v in self.versions if v.dataset == dataset), key=lambda version: version.version, default=None
+        )
 
     def find_name(self, name: str) -> Version | None:
-        """The version of this name, whether or not it can still be read."""
-        return next((one for one in self.versions if one.name == name), None)
+        """Return the version of this name, including one that can no longer be read."""
+        return next((version for version in self.versions if version.name == name), None)
 
     def get(self, name: str) -> Version:
         """Resolve `dataset` (its latest version) or `dataset@version`.
 
         Raises:
-            ConfigError: there is none; names those there are.
+            ConfigError: there is no such version; the message lists the available ones.
         """
         dataset, _, number = name.partition("@")
-        known = sorted({one.dataset for one in self.versions})
-        if dataset not in known:
+        published = sorted({version.dataset for version in self.versions})
+        if dataset not in published:
             raise ConfigError(
-                f"no dataset {dataset!r}{nearest(dataset, known) or '; none is published yet'}", "the request"
+                f"no dataset {dataset!r}{nearest(dataset, published) or '; none is published yet'}", "the request"
             )
-        matching = [one for one in self.versions if one.dataset == dataset]
+        matching = [version for version in self.versions if version.dataset == dataset]
         if not number:
-            return max(matching, key=lambda one: one.version)
-        for one in matching:
-            if str(one.version) == number:
-                if one.gone:
-                    raise ConfigError(_told_gone(one, matching), "the request")
-                return one
+            return max(matching, key=lambda version: version.version)
+        for version in matching:
+            if str(version.version) == number:
+                if version.gone:
+                    raise ConfigError(_why_gone(version, matching), "the request")
+                return version
         raise ConfigError(f"{dataset} has no version {number!r}; it has 1 to {len(matching)}", "the request")
 
     def publish(self, versions: Sequence[Version]) -> list[Version]:
-        """Number and append versions in one commit; from here on readers see them."""
+        """Number and append versions in one commit, which makes them visible to readers."""
         now = datetime.now(UTC)
         numbered = []
-        for one in versions:
-            previous = self.latest(one.dataset)
-            content = asdict(one) | {
-                "version": previous.version + 1 if previous else 1,
-                "published_at": now.isoformat(),
-            }
-            numbered.append(_build(content))
+        for version in versions:
+            previous = self.latest(version.dataset)
+            number = previous.version + 1 if previous else 1
+            numbered.append(replace(version, version=number, published_at=now.isoformat()))
         self._append(numbered, now)
         self.versions.extend(numbered)
         return numbered
 
     def supersede(self, versions: Sequence[Version]) -> None:
-        """Put records in the place of earlier ones of the same name, and add those that are new, in one commit."""
+        """Replace records of the same name and add new ones, in one commit."""
         self._append(versions, datetime.now(UTC))
-        self.versions = list({one.name: one for one in (*self.versions, *versions)}.values())
+        self.versions = list({version.name: version for version in (*self.versions, *versions)}.values())
         self.versions.sort(key=lambda version: version.version)
 
     def _append(self, versions: Sequence[Version], now: datetime) -> None:
         from deltalake import write_deltalake
 
-        # The store's lock keeps other writers off, so that the next commit is ours.
+        # The store's lock excludes other writers, so that the next commit is this one.
         commit = opened(self.folder).version() + 1 if has_commits(self.folder) else 0
         rows = {
-            "dataset": [one.dataset for one in versions],
-            "version": [one.version for one in versions],
-            "step": [one.step for one in versions],
-            "fingerprint": [one.fingerprint for one in versions],
+            "dataset": [version.dataset for version in versions],
+            "version": [version.version for version in versions],
+            "step": [version.step for version in versions],
+            "fingerprint": [version.fingerprint for version in versions],
             "published_at": [now] * len(versions),
             "record": [
-                orjson.dumps(_numbered(one, commit), option=orjson.OPT_SERIALIZE_NUMPY).decode() for one in versions
+                orjson.dumps(asdict(version) | {"commit": commit}, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+                for version in versions
             ],
         }
         with committing(self.folder):
             table = pa.table(rows, schema=_SCHEMA)
             write_deltalake(str(self.folder), table, mode="append", commit_properties=marked())
-        for one in versions:
-            self.commits.setdefault(one.name, commit)
+        for version in versions:
+            self.commits.setdefault(version.name, commit)
 
 
-def _told_gone(version: Version, all_of_it: Sequence[Version]) -> str:
-    left = ", ".join(str(one.version) for one in all_of_it if not one.gone) or "none"
-    when = version.erased_at[:10]
+def _why_gone(version: Version, versions: Sequence[Version]) -> str:
+    """The message for a version of the dataset `versions` that can no longer be read."""
+    available = ", ".join(str(other.version) for other in versions if not other.gone) or "none"
     if version.details.get("expired"):
-        return (
-            f"{version.name} went on {when}: it held raw rows that became older than `raw_days`, and only the version "
-            f"without them is kept; there are {left}"
+        reason = "it held raw rows that became older than `raw_days`, and only the version without them is kept"
+    elif version.details.get("damaged"):
+        reason = (
+            "its files were damaged, and the versions to rebuild it from no longer exist; restore it from a backup "
+            "(`deskloop data restore`), or use another version"
         )
-    if version.details.get("damaged"):
-        return (
-            f"{version.name} went on {when}: its files were damaged, and nothing is left to rebuild it from; restore "
-            f"it from a backup (`deskloop data restore`), or use another version; there are {left}"
-        )
-    return (
-        f"{version.name} went with an erasure on {when}: only versions in use and those that a model "
-        f"was made from are kept without the person; there are {left}"
-    )
-
-
-def _numbered(version: Version, commit: int) -> dict[str, Any]:
-    return asdict(version) | {"commit": commit}
+    else:
+        reason = "an erasure keeps only current versions and those that a model was trained on"
+    return f"{version.name} was deleted on {version.erased_at[:10]}: {reason}; available versions: {available}"
 
 
 def _in_order(folder: Path) -> list[tuple[int, dict[str, Any]]]:
-    """(commit, content of the record) of every row, the earliest commit first, rows of one commit in their order."""
+    """Return (commit, record) of every row, the earliest commit first, rows of one commit in their order."""
     rows = state_rows(folder, pa.schema([_SCHEMA.field("record")]))
     contents: list[dict[str, Any]] = [orjson.loads(record) for record in rows["record"].to_pylist()]
     return sorted(((content["commit"], content) for content in contents), key=lambda pair: pair[0])
 
 
 def _build(content: dict[str, Any]) -> Version:
-    known = {one.name for one in fields(Version)}
-    values = {name: value for name, value in content.items() if name in known}
+    names = {attribute.name for attribute in fields(Version)}
+    values = {name: value for name, value in content.items() if name in names}
     values["parents"] = [Parent(**parent) for parent in values.get("parents", [])]
     return Version(**values)

@@ -1,4 +1,4 @@
-"""What happened to a table between two of its commits, from its change data feed."""
+"""Changes of a table between two of its commits, from its change data feed."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import pyarrow as pa
 
 @dataclass(frozen=True)
 class Changes:
-    """What happened to a table between two of its commits: whole rows that are new or changed, ids that are gone."""
+    """New and changed rows (all columns) of a table between two of its commits, and the ids of deleted ones."""
 
     upserts: pa.Table
     deleted: list[str]
@@ -15,11 +15,11 @@ class Changes:
 
 
 def net_changes(feed: pa.Table, schema: pa.Schema) -> Changes:
-    """The last thing that happened to each row; one that was changed and changed back counts as changed.
+    """Return the last change of each row; a row that was changed and changed back counts as changed.
 
     Args:
         feed: in the order of commits, with `_change_type` and `_commit_version`.
-        schema: of the rows to return.
+        schema: of the returned rows.
     """
     last: dict[str, tuple[int, bool]] = {}
     kinds = feed.column("_change_type").to_pylist()
@@ -27,10 +27,10 @@ def net_changes(feed: pa.Table, schema: pa.Schema) -> Changes:
         # Within a commit a row may appear as delete and insert; the insert is what remains.
         if kind != "update_preimage" and not (kind == "delete" and _same_commit(feed, last.get(row_id), position)):
             last[row_id] = (position, kind == "delete")
-    kept = sorted(position for position, gone in last.values() if not gone)
-    gone = sorted(row_id for row_id, (_, is_gone) in last.items() if is_gone)
-    upserts = feed.take(pa.array(kept, pa.int64())).select(schema.names).cast(schema)
-    return Changes(upserts, gone, all(kind == "insert" for kind in kinds))
+    positions = sorted(position for position, is_deleted in last.values() if not is_deleted)
+    deleted = sorted(row_id for row_id, (_, is_deleted) in last.items() if is_deleted)
+    upserts = feed.take(pa.array(positions, pa.int64())).select(schema.names).cast(schema)
+    return Changes(upserts, deleted, all(kind == "insert" for kind in kinds))
 
 
 def _same_commit(feed: pa.Table, earlier: tuple[int, bool] | None, position: int) -> bool:

@@ -1,7 +1,7 @@
 """Row hashes, and digests of whole tables.
 
-A row's hash is BLAKE2b-128 over its canonical JSON. `batch` is left out: it says when a conversation arrived, not
-what it is. A table's digest is the sum of its row hashes modulo 2**128, so that it ignores the order of rows.
+A row's hash is BLAKE2b-128 over its canonical JSON. It excludes `batch`, which says when a conversation arrived and is
+not part of its content. A table's digest is the sum of its row hashes modulo 2**128, so that row order does not matter.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ NOT_HASHED = ("batch", "_hash")
 
 
 def row_hashes(table: pa.Table) -> pa.Array:
-    """One hash a row.
+    """Return one hash per row.
 
     Args:
         table: (n, any columns).
@@ -30,7 +30,7 @@ def row_hashes(table: pa.Table) -> pa.Array:
 
 
 def table_digest(hashes: pa.ChunkedArray) -> str:
-    """The digest of a table from its `_hash` column: 32 hexadecimal digits."""
+    """Return the digest of a table from its `_hash` column: 32 hexadecimal digits."""
     total = 0
     for chunk in hashes.chunks:
         words = np.frombuffer(b"".join(chunk.to_pylist()), dtype=">u4").reshape(-1, 4)
@@ -40,6 +40,6 @@ def table_digest(hashes: pa.ChunkedArray) -> str:
 
 
 def text_digest(*parts: object) -> str:
-    """BLAKE2b-128 of a few values as JSON: 32 hexadecimal digits. For recipes and fingerprints."""
+    """Return the BLAKE2b-128 hash of values as JSON, for recipes and fingerprints: 32 hexadecimal digits."""
     payload = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
     return hashlib.blake2b(payload, digest_size=16).hexdigest()

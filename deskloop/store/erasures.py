@@ -1,11 +1,10 @@
-"""The ledger's table `erasures`, and the journal of one that is under way.
+"""The ledger's table `erasures`, and the journal of an erasure in progress.
 
-The journal is a file in the ledger, there from the moment that an erasure is certain until its last trace is gone.
-While it is there, runs refuse to work on the store, and the next `deskloop data erase` finishes what was begun.
-Both hold keyed hashes, counts and names of versions; no id, no value.
+The journal is a file in the ledger that exists from the moment an erasure is committed until it is complete.
+While it exists, runs refuse to work on the store, and the next `deskloop data erase` completes the erasure.
+Both hold keyed hashes, counts and names of versions, and neither ids nor values.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -18,6 +17,7 @@ import pyarrow as pa
 from deskloop.contract.erased import Erased, Erasure
 from deskloop.store.commit import write_state
 from deskloop.store.digest import text_digest
+from deskloop.store.durable import replace_file
 from deskloop.store.snapshot import state_rows
 
 JOURNAL = "erasure.json"
@@ -41,16 +41,16 @@ ERASURES = pa.schema(
 
 @dataclass
 class Journal:
-    """An erasure that is under way.
+    """An erasure in progress.
 
     Attributes:
         erased_at, until: ISO 8601; see `Erasure.until`.
         customers, own, conversations, records: keyed hashes, as in `Erasure`.
-        rows: dataset -> rows of its latest version that go.
+        rows: dataset -> rows of its latest version that are erased.
         models: name@version -> rows of the person that it was trained on.
-        phase: `rewrite`: nothing is in its place yet; `swap`: everything that is to be put in its place is written.
+        phase: `rewrite`: the new files are being written; `swap`: they are complete and replace the old ones.
         kept: versions that stay readable.
-        tables: `zone/dataset` -> what `rewrite` made of it, by Delta version.
+        tables: `zone/dataset` -> results of `rewrite`, by Delta version.
         told: counts for the user.
     """
 
@@ -71,64 +71,59 @@ class Journal:
     told: dict[str, Any] = field(default_factory=dict)
 
     def save(self, ledger: Path, name: str = JOURNAL) -> None:
-        """Write it, whole or not at all, and durably."""
+        """Write the journal atomically."""
         ledger.mkdir(parents=True, exist_ok=True)
-        temporary = ledger / f".{name}"
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(orjson.dumps(asdict(self)))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(ledger / name)
+        replace_file(ledger / name, orjson.dumps(asdict(self)))
 
     def remove(self, ledger: Path) -> None:
-        """The erasure is done."""
+        """Delete the journal of a completed erasure."""
         (ledger / JOURNAL).unlink(missing_ok=True)
 
     def erasure(self) -> Erasure:
-        """What the ledger will hold of it."""
-        sets = (frozenset(one) for one in (self.customers, self.own, self.conversations, self.records))
+        """Return the erasure as the ledger will record it."""
+        sets = (frozenset(hashes) for hashes in (self.customers, self.own, self.conversations, self.records))
         return Erasure(self.id, datetime.fromisoformat(self.until), *sets)
 
 
 def prepared(ledger: Path) -> bool:
-    """Whether a journal waits to become certain together with those of the other stores."""
+    """Return whether a prepared journal waits to be committed together with those of the other stores."""
     return (ledger / PREPARED).exists()
 
 
-def make_certain(ledger: Path) -> None:
-    """From here on the erasure that was prepared will be brought to its end."""
+def commit_prepared(ledger: Path) -> None:
+    """Commit the prepared erasure: from here on it is completed, also after a crash."""
     (ledger / PREPARED).rename(ledger / JOURNAL)
 
 
 def drop_prepared(ledger: Path) -> None:
-    """Forget an erasure that never became certain: its process ended first, and nothing was changed."""
+    """Delete the journal of an erasure that was never committed: its process ended before it changed any data."""
     (ledger / PREPARED).unlink(missing_ok=True)
 
 
 def pending(ledger: Path) -> Journal | None:
-    """The erasure that is under way, or was when its process ended."""
+    """Return the erasure that is in progress or was interrupted, if there is one."""
     path = ledger / JOURNAL
     return Journal(**orjson.loads(path.read_bytes())) if path.exists() else None
 
 
 def erasures(ledger: Path) -> list[dict[str, Any]]:
-    """All erasures, the oldest first, as rows of ERASURES with `rows` and `models` as dicts."""
+    """Return all erasures, the oldest first, as rows of ERASURES with `rows` and `models` as dicts."""
     table = state_rows(ledger / "erasures", ERASURES)
     rows: list[dict[str, Any]] = table.sort_by([("erased_at", "ascending"), ("id", "ascending")]).to_pylist()
     return [row | {"rows": dict(row["rows"]), "models": dict(row["models"])} for row in rows]
 
 
 def erased(ledger: Path, keys: tuple[bytes, ...]) -> Erased:
-    """What later reads of the sources must refuse."""
-    found = []
+    """Return the erasures by which later reads of the sources reject records."""
+    recorded = []
     for row in erasures(ledger):
         sets = (frozenset(row[name]) for name in ("customers", "own", "conversations", "records"))
-        found.append(Erasure(row["id"], row["until"], *sets))
-    return Erased(tuple(found), keys)
+        recorded.append(Erasure(row["id"], row["until"], *sets))
+    return Erased(tuple(recorded), keys)
 
 
 def record(ledger: Path, journal: Journal) -> None:
-    """Add an erasure to the ledger, once."""
+    """Add an erasure to the ledger unless it is recorded already."""
     if any(row["id"] == journal.id for row in erasures(ledger)):
         return
     columns = asdict(journal)
@@ -142,12 +137,12 @@ def record(ledger: Path, journal: Journal) -> None:
 
 
 def erasures_digest(erasures: Sequence[Erasure]) -> str:
-    """Digest of everything that decides what is refused; empty where nothing was erased."""
+    """Return a digest of everything that decides which records are rejected; empty if there are no erasures."""
     if not erasures:
         return ""
     return text_digest(
         sorted(
-            (one.id, one.until.isoformat(), *(sorted(part) for part in (one.customers, one.own, one.conversations)))
-            for one in erasures
+            (each.id, each.until.isoformat(), *map(sorted, (each.customers, each.own, each.conversations)))
+            for each in erasures
         )
     )

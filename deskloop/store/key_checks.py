@@ -1,15 +1,14 @@
-"""Whether the keys of a store are the ones that its data was made under.
+"""Check values that verify that a store's keys are the ones its data was created with.
 
     ledger/keys.json       for each key that the store has had, a check value: an HMAC of a constant under that key
-    catalog/_keys.json     the same; one of the two is enough to notice a foreign key
+    catalog/_keys.json     the same; one of the two is enough to detect a foreign key
 
-Under another key nobody who was erased would be recognised, and every customer would get another name. So a key that
-does not match its check value, or that the store has never had, is refused, and so is a store without a key that an
-erasure needs. A check value tells nothing about its key.
+With another key, erased people would not be recognized and every customer would get another pseudonym. So a key that
+does not match its check value, or that the store has never had, is refused, and so is a store that lacks a key that
+erasures depend on. A check value does not reveal its key.
 """
 
 import hmac
-import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,23 +16,25 @@ from pathlib import Path
 import orjson
 
 from deskloop.contract.errors import ConfigError
+from deskloop.store.durable import replace_file
 from deskloop.store.keys import Key
 
 PLACES = (("ledger", "keys.json"), ("catalog", "_keys.json"))
 REMEDY = (
-    "Restore the folder `keys` from a backup of this store (`deskloop data restore`, or copy the files); nothing was "
+    "Restore the folder `keys` from a backup of this store (`deskloop data restore`, or copy the files); no data was "
     "changed"
 )
 
 
 @dataclass(frozen=True)
 class Checks:
-    """What a store knows of its keys.
+    """The check values of a store's keys.
 
     Attributes:
-        current: id of the key in use; `next` is the one that a rotation is about to put in its place, or empty.
+        current: id of the current key.
+        next: id of the key that a rotation is about to make the current one, or empty.
         values: key id -> its check value.
-        given_up: ids of keys that were lost and whose erasures the user gave up.
+        given_up: ids of lost keys whose erasures the user has agreed to lose.
     """
 
     current: str = ""
@@ -43,37 +44,37 @@ class Checks:
 
 
 def check_value(key: Key) -> str:
-    """HMAC-SHA256 of a constant: 64 hexadecimal digits."""
+    """Return the HMAC-SHA256 of a constant: 64 hexadecimal digits."""
     return hmac.digest(key.secret, b"deskloop key check\x1f" + key.id.encode(), "sha256").hex()
 
 
 def verify(root: Path, keys: Iterable[Key]) -> None:
-    """Refuse keys that are not the store's; a store of an earlier version of deskloop has nothing to hold them against.
+    """Refuse keys of another store; a store of an earlier version of deskloop has no check values to compare with.
 
     Args:
         root: the store's folder.
-        keys: the key in use first.
+        keys: the current key first.
     Raises:
-        ConfigError: a key does not match its check value, or the one in use has never been the store's.
+        ConfigError: a key does not match its check value, or the current one has never belonged to this store.
     """
-    found = list(keys)
+    keys = list(keys)
     for checks in filter(None, (_read(root.joinpath(*place)) for place in PLACES)):
-        for key in found:
+        for key in keys:
             if key.id in checks.values and not hmac.compare_digest(checks.values[key.id], check_value(key)):
-                raise ConfigError(f"key {key.id} is not the one that the data was made under. {REMEDY}", "the store")
-        if found[0].id not in (checks.current, checks.next):
+                raise ConfigError(f"key {key.id} is not the one the data was created with. {REMEDY}", "the store")
+        if keys[0].id not in (checks.current, checks.next):
             raise ConfigError(
-                f"{root / 'keys' / 'hmac.json'} holds key {found[0].id}, but the data was made under {checks.current}. "
-                f"{REMEDY}",
+                f"{root / 'keys' / 'hmac.json'} holds key {keys[0].id}, but the data was created with "
+                f"{checks.current}. {REMEDY}",
                 "the store",
             )
 
 
 def needed(root: Path) -> dict[str, int]:
-    """Key id -> how many erasures can be recognised by that key alone; keys that were given up aside."""
+    """Return key id -> number of erasures that depend on that key, without the keys that were given up."""
     from deskloop.store.erasures import erasures
 
-    given_up = {name for checks in _present(root) for name in checks.given_up}
+    given_up = {name for checks in _recorded(root) for name in checks.given_up}
     counts: dict[str, int] = {}
     for row in erasures(root / "ledger"):
         if row["key_id"] not in given_up:
@@ -82,48 +83,51 @@ def needed(root: Path) -> dict[str, int]:
 
 
 def verify_erasures(root: Path, keys: Collection[Key]) -> None:
-    """Refuse a store whose ledger has erasures under a key that is missing: these people would come back.
+    """Refuse a store with erasures whose key is missing: the data of these people would return.
 
     Raises:
-        ConfigError: names the keys.
+        ConfigError: keys are missing; the message names them.
     """
-    there = {key.id for key in keys}
-    missing = {name: count for name, count in needed(root).items() if name not in there}
+    available = {key.id for key in keys}
+    missing = {name: count for name, count in needed(root).items() if name not in available}
     if missing:
-        told = ", ".join(f"{name} ({count:,} erasures)" for name, count in sorted(missing.items()))
+        counts = ", ".join(f"{name} ({count:,} erasures)" for name, count in sorted(missing.items()))
         files = ", ".join(f"keys/hmac-{name}.json" for name in sorted(missing))
         raise ConfigError(
-            f"keys are missing by which erased people are recognised: {told}. Restore {files} from a backup of this "
-            "store; nothing was changed",
+            f"keys are missing that are required to recognize erased people: {counts}. Restore {files} from a backup "
+            "of this store; no data was changed",
             "the store",
         )
 
 
 def record(root: Path, keys: Collection[Key]) -> None:
-    """Note the check values of keys that were verified; the store is locked by the caller."""
+    """Write the check values of verified keys, the current one first; the caller holds the store's lock."""
     (first, *_) = keys
-    known = _present(root)
-    values = {name: value for checks in known for name, value in checks.values.items()}
-    values |= {key.id: check_value(key) for key in keys}
-    given_up = tuple(sorted({name for checks in known for name in checks.given_up}))
-    _write(root, Checks(first.id, "", values, given_up))
+    _write(root, _extended(_recorded(root), first.id, "", keys))
 
 
 def announce(root: Path, key: Key, given_up: Iterable[str] = ()) -> None:
-    """Note that a rotation is about to put a key in use; killed before it does, the present one stays valid.
+    """Record that a rotation is about to make a key the current one; if it is killed first, the old one stays valid.
 
     Args:
-        given_up: ids of lost keys whose erasures cannot be recognised any more.
+        given_up: ids of lost keys whose erasures can no longer be recognized.
     """
-    known = _present(root)
-    if not known:
-        return
-    values = {name: value for checks in known for name, value in checks.values.items()}
-    lost = sorted({*given_up, *(name for checks in known for name in checks.given_up)})
-    _write(root, Checks(known[0].current, key.id, values | {key.id: check_value(key)}, tuple(lost)))
+    recorded = _recorded(root)
+    if recorded:
+        _write(root, _extended(recorded, recorded[0].current, key.id, [key], given_up))
 
 
-def _present(root: Path) -> list[Checks]:
+def _extended(
+    recorded: list[Checks], current: str, following: str, keys: Iterable[Key], given_up: Iterable[str] = ()
+) -> Checks:
+    """Return the recorded check values together with those of `keys`."""
+    values = {name: value for checks in recorded for name, value in checks.values.items()}
+    values |= {key.id: check_value(key) for key in keys}
+    lost = sorted({*given_up, *(name for checks in recorded for name in checks.given_up)})
+    return Checks(current, following, values, tuple(lost))
+
+
+def _recorded(root: Path) -> list[Checks]:
     return [checks for place in PLACES if (checks := _read(root.joinpath(*place))) is not None]
 
 
@@ -131,7 +135,8 @@ def _read(path: Path) -> Checks | None:
     try:
         content = orjson.loads(path.read_bytes())
         values = content["values"]
-        if not all(isinstance(one, str) for one in (content["current"], content["next"], *values, *values.values())):
+        texts = (content["current"], content["next"], *values, *values.values())
+        if not all(isinstance(text, str) for text in texts):
             raise ValueError
         return Checks(content["current"], content["next"], values, tuple(content["given_up"]))
     except (FileNotFoundError, NotADirectoryError):
@@ -143,16 +148,10 @@ def _read(path: Path) -> Checks | None:
 
 
 def _write(root: Path, checks: Checks) -> None:
-    """Write both places, each whole or not at all; what is there already is left."""
+    """Write both files atomically, except those with the same content."""
     content = orjson.dumps(asdict(checks), option=orjson.OPT_SORT_KEYS)
     for folder, name in PLACES:
         path = root / folder / name
-        if path.exists() and path.read_bytes() == content:
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{name}")
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        if not path.exists() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, content)

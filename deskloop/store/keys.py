@@ -1,17 +1,16 @@
-"""The secret keys behind customer keys, pseudonyms and hashes: the one in use, and those before it.
+"""The secret keys of customer keys, pseudonyms and hashes: the current one and its predecessors.
 
-    keys/hmac.json         the key in use
-    keys/hmac-<id>.json    a retired key: entries that were made under it, as erasures, are found by it
+    keys/hmac.json         the current key
+    keys/hmac-<id>.json    a retired key, which still recognizes entries that were hashed with it, such as erasures
 
-Whoever has a key can tell whether a guess at a name or a number is right, so that the files are for their owner alone
-(mode 0600). A backup must hold them: a new key gives every customer another name.
+A key makes it possible to verify a guess at a name or a number, so only the owner can read the files (mode 0600).
+A backup must include them: a new key would change every customer's pseudonym.
 """
 
 import fcntl
 import os
 import re
 import secrets
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from typing import Any
 import orjson
 
 from deskloop.contract.errors import ConfigError
+from deskloop.store.durable import replace_file, sync_folder
 
 CURRENT = "hmac.json"
 ID_BYTES, KEY_BYTES = 4, 32
@@ -30,13 +30,13 @@ _ID, _KEY = re.compile(rf"[0-9a-f]{{{2 * ID_BYTES}}}"), re.compile(rf"[0-9a-f]{{
 
 @dataclass(frozen=True)
 class Key:
-    """A key.
+    """A secret HMAC key.
 
     Attributes:
-        id: what recipes and ledger entries name it by; tells nothing about the secret.
+        id: its name in recipes and ledger entries; random, and not derived from the secret.
         secret: 32 random bytes.
         made_at: UTC; None for a key of an earlier version of deskloop.
-        retired_at: UTC; None for the key in use.
+        retired_at: UTC; None for the current key.
     """
 
     id: str
@@ -46,13 +46,12 @@ class Key:
 
 
 def current(folder: Path, new: bool = True) -> Key:
-    """The key in use; made where there is none yet.
+    """Return the current key, creating it if the store has none yet.
 
     Args:
-        new: nothing was published under an earlier key.
-
+        new: the store has no published versions, so that a key can be created.
     Raises:
-        ConfigError: its file is damaged, or is missing where there was one.
+        ConfigError: the key's file is damaged or lost.
     """
     path = folder / CURRENT
     if not path.exists():
@@ -60,8 +59,9 @@ def current(folder: Path, new: bool = True) -> Key:
             if not path.exists():  # another process may have been first
                 if not new or _retired(folder):
                     raise ConfigError(
-                        f"{path} is missing, and what is there was made under it: restore it from a backup. Without "
-                        "one, `deskloop data keys rotate` makes a new key, and every customer gets another name",
+                        f"{path} is missing, but the store's data was created with it: restore it from a backup. "
+                        "Without a backup, `deskloop data keys rotate` creates a new key, and every customer gets "
+                        "another pseudonym",
                         "the store",
                     )
                 _write(path, _made())
@@ -69,7 +69,7 @@ def current(folder: Path, new: bool = True) -> Key:
 
 
 def all_keys(folder: Path) -> list[Key]:
-    """Every key, the one in use first, then the retired ones, the latest first.
+    """Return every key: the current one, then the retired ones, the latest first.
 
     Raises:
         ConfigError: a file is damaged or missing.
@@ -80,12 +80,12 @@ def all_keys(folder: Path) -> list[Key]:
 
 
 def rotate(folder: Path, announce: Callable[[Key], None] = lambda key: None) -> Key:
-    """Retire the key in use, if there is one, and make a new one; killed in between, the old one stays in use.
+    """Retire the current key, if there is one, and create a new one; if the process is killed, the old one stays.
 
     Args:
-        announce: called with the new key before it is put in use; what it notes must not depend on whether it will be.
+        announce: called with the new key before it becomes the current one; it must allow for both outcomes.
     Raises:
-        ConfigError: the file of the key in use is damaged.
+        ConfigError: the file of the current key is damaged.
     """
     with _locked(folder):
         if (folder / CURRENT).exists():
@@ -106,7 +106,7 @@ def _retired(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> Key:
-    """The key of a file, which becomes its owner's alone if it was not."""
+    """Read the key in a file, whose mode is set to 0600 if it is not."""
     try:
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
@@ -116,8 +116,8 @@ def _read(path: Path) -> Key:
             raise ValueError
         return Key(identity, bytes.fromhex(secret), _time(content, "made_at"), _time(content, "retired_at"))
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read, or not be made its owner's alone: {error.strerror}", "the store"
-                          ) from None  # fmt: skip
+        problem = f"{path} cannot be read, or its mode cannot be set to 0600: {error.strerror}"
+        raise ConfigError(problem, "the store") from None
     except (ValueError, KeyError, TypeError):
         raise ConfigError(f"{path} is damaged; restore it from a backup", "the store") from None
 
@@ -127,23 +127,11 @@ def _time(content: dict[str, Any], name: str) -> datetime | None:
 
 
 def _write(path: Path, key: Key) -> None:
-    """Put a key's file in place whole, and on the disk, or not at all."""
+    """Write a key's file atomically and durably."""
     times = {"made_at": key.made_at, "retired_at": key.retired_at}
     content = {"id": key.id, "key": key.secret.hex(), **{name: time for name, time in times.items() if time}}
-    temporary = path.with_suffix(f".{uuid.uuid4().hex}")
-    try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(orjson.dumps(content))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    replace_file(path, orjson.dumps(content))
+    sync_folder(path.parent)
 
 
 @contextmanager

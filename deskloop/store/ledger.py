@@ -1,10 +1,10 @@
-"""The ledger: decisions that cannot be derived again from the data.
+"""The ledger: decisions that cannot be derived from the data again.
 
     families   conversation_id -> family, split, held     (written by the step that assigns splits)
-    artifacts  step, recipe -> hash of what was fitted, on how many rows, why
+    artifacts  step, recipe -> hash of the fitted artifact, the number of rows it was fitted on, and the reason
     blobs/     the artifacts' files, by hash
 
-A rebuild from raw and the ledger gives the same digests; so both are what a backup must hold.
+A rebuild from the raw zone and the ledger gives the same digests, so a backup must include both.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ class Ledger:
         self.folder = folder
 
     def families(self) -> pd.DataFrame:
-        """All families: (n, [conversation_id, family, split, held]); empty before the first split."""
+        """Return all families: (n, [conversation_id, family, split, held]); empty before the first split."""
         return self._read("families", FAMILIES).to_pandas()
 
     def remember_families(self, families: pd.DataFrame) -> None:
@@ -61,14 +61,14 @@ class Ledger:
             merger.when_matched_update_all(changed).when_not_matched_insert_all().execute()
 
     def artifact(self, step: str, recipe: str) -> tuple[str, int] | None:
-        """(hash, rows it was fitted on) of the latest artifact of a step under a recipe."""
+        """Return (hash, rows it was fitted on) of the latest artifact of a step with this recipe."""
         rows = self._read("artifacts", _ARTIFACTS).to_pylist()
-        found = [row for row in rows if row["step"] == step and row["recipe"] == recipe]
-        latest = max(found, key=lambda row: row["fitted_at"], default=None)
+        matching = [row for row in rows if row["step"] == step and row["recipe"] == recipe]
+        latest = max(matching, key=lambda row: row["fitted_at"], default=None)
         return (latest["hash"], latest["rows"]) if latest else None
 
     def record_artifact(self, step: str, recipe: str, files: Mapping[str, bytes], rows: int, reason: str) -> str:
-        """Keep an artifact's files and note it; returns its hash."""
+        """Store an artifact's files and record it; return its hash."""
         digest = artifact_hash(files)
         target = self.folder / "blobs" / digest
         if not target.exists():
@@ -81,9 +81,9 @@ class Ledger:
             except OSError:
                 # Another writer was first with the same content.
                 shutil.rmtree(temporary)
-        # Later than all that is there, also by a clock that was set back: the latest artifact is the last one recorded.
+        # Later than all recorded artifacts even if the clock was set back: the last one recorded must be the latest.
         times = self._read("artifacts", _ARTIFACTS)["fitted_at"].to_pylist()
-        note = {
+        row = {
             "step": step,
             "recipe": recipe,
             "hash": digest,
@@ -91,14 +91,14 @@ class Ledger:
             "reason": reason,
             "fitted_at": max([datetime.now(UTC), *(at + timedelta(microseconds=1) for at in times)]),
         }
-        write_state(self.folder / "artifacts", pa.Table.from_pylist([note], schema=_ARTIFACTS))
+        write_state(self.folder / "artifacts", pa.Table.from_pylist([row], schema=_ARTIFACTS))
         return digest
 
     def files(self, digest: str) -> dict[str, bytes]:
-        """The files of an artifact: name -> bytes.
+        """Read the files of an artifact: name -> bytes.
 
         Raises:
-            DamageError: they are missing, or are not those that the hash was made of.
+            DamageError: files are missing, or do not match the hash.
         """
         folder = self.folder / "blobs" / digest
         files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())} if folder.is_dir() else {}
@@ -107,11 +107,11 @@ class Ledger:
         return files
 
     def artifacts(self) -> dict[str, str]:
-        """Every artifact that there is: hash -> the step that learned it."""
+        """Return every artifact: hash -> the step that fitted it."""
         return {row["hash"]: row["step"] for row in self._read("artifacts", _ARTIFACTS).to_pylist()}
 
     def forget_artifact(self, digest: str) -> None:
-        """Delete an artifact; its step learns anew in the next run."""
+        """Delete an artifact; the next run refits it."""
         with committing(self.folder / "artifacts", reads=True) as table:
             table.delete(f"hash = '{digest}'", commit_properties=marked())
         shutil.rmtree(self.folder / "blobs" / digest, ignore_errors=True)
@@ -121,7 +121,7 @@ class Ledger:
 
 
 def artifact_hash(files: Mapping[str, bytes]) -> str:
-    """Digest of an artifact's files, names included: 32 hexadecimal digits."""
+    """Return the digest of an artifact's files, including their names: 32 hexadecimal digits."""
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(files):
         digest.update(f"{name}\x1f{len(files[name])}\x1f".encode())

@@ -1,4 +1,4 @@
-"""Parts: Parquet files that workers stage, which only the checksum of the bytes in memory vouches for."""
+"""Parts: Parquet files that workers stage, verified by the checksum of their bytes in memory."""
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from deskloop.store.checksums import checksum
 
 @dataclass(frozen=True)
 class Part:
-    """A Parquet file that a worker wrote, not yet visible to anyone."""
+    """A Parquet file that a worker wrote and that no commit includes yet."""
 
     path: str
     rows: int
@@ -22,7 +22,7 @@ class Part:
 
 
 def write_rows(folder: Path, table: pa.Table) -> Part:
-    """Write rows that have their hashes as one Parquet file; its checksum is that of the bytes in memory."""
+    """Write rows, including their hashes, as one Parquet file; its checksum is computed from the bytes in memory."""
     import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
@@ -36,10 +36,10 @@ def write_rows(folder: Path, table: pa.Table) -> Part:
 
 
 def read_part(part: Part, columns: Sequence[str]) -> pa.Table:
-    """Rows of a staged part.
+    """Read the rows of a staged part.
 
     Raises:
-        DataError: the file is not what the worker wrote.
+        DataError: the file differs from what the worker wrote.
     """
     import pyarrow.parquet as pq
 
@@ -47,22 +47,22 @@ def read_part(part: Part, columns: Sequence[str]) -> pa.Table:
     content = path.read_bytes() if path.is_file() else b""
     if checksum(content) != part.checksum:
         raise DataError(
-            f"{path} is not what was written there a moment ago: the disk or its memory is failing. Nothing was "
-            "published; check the disk and run again"
+            f"{path} differs from what was just written: the disk or its memory is failing. No version was published; "
+            "check the disk and run again"
         )
     return pq.read_table(pa.BufferReader(content), columns=list(columns), use_threads=False)
 
 
 def as_stream(parts: Sequence[Part], schema: pa.Schema, deleted: Sequence[str]) -> pa.RecordBatchReader:
-    """Staged rows and deletions as one stream with the column `_gone`.
+    """Return staged rows and deletions as one stream with the column `_gone`.
 
     Raises:
-        DataError: a staged file is not what was written; before anything is committed.
+        DataError: a staged file differs from what was written; raised before the commit.
     """
     full = schema.append(pa.field("_gone", pa.bool_()))
     staged = [part for part in parts if part.rows]
     for part in staged:
-        read_part(part, ["row_id"])  # an error inside of the stream would come out as the library's own
+        read_part(part, ["row_id"])  # an error inside the stream would surface as one of the library's own
 
     def batches() -> Iterator[pa.RecordBatch]:
         for part in staged:
@@ -74,7 +74,7 @@ def as_stream(parts: Sequence[Part], schema: pa.Schema, deleted: Sequence[str]) 
             arrays = [columns.get(field.name, pa.nulls(len(deleted), field.type)) for field in full]
             yield pa.RecordBatch.from_arrays(arrays, schema=full)
 
-    # Delta asks for batches in a thread of its own, where the permission to open the raw zone has to hold too.
+    # Delta requests batches in its own thread, where the permission to open the raw zone must hold too.
     context, rest = copy_context(), batches()
 
     def stream() -> Iterator[pa.RecordBatch]:

@@ -1,10 +1,10 @@
-"""Where a backup is unpacked, and how it takes the place of a store: at once, or not at all.
+"""Replacement of a store by an unpacked backup, in one atomic step.
 
-    .NAME.restoring    beside the store: the unpacked backup; after the exchange what was there before
-    .NAME.replaced     what was there before, on a file system that cannot exchange two folders
+    .NAME.restoring    beside the store: the unpacked backup; after the exchange, the previous store
+    .NAME.replaced     the previous store, on a file system that cannot exchange two folders
 
-Both hold raw rows. A process that is killed leaves them, for their owner alone; whatever locks the store next removes
-them, if no restore is going on.
+Both hold raw rows and are readable by their owner only. They remain if the process is killed; the next process that
+locks the store removes them, unless a restore is running.
 """
 
 import ctypes
@@ -22,16 +22,16 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 def restoring(root: Path) -> Path:
-    """Where a backup of this store is unpacked."""
+    """Return the folder in which a backup of this store is unpacked."""
     return root.with_name(f".{root.name}.restoring")
 
 
 @contextmanager
 def unpacking(root: Path) -> Iterator[Path]:
-    """An empty folder beside the store, removed at the end with whatever is in it then.
+    """Create an empty folder beside the store; it is deleted with its contents when the block ends.
 
     Raises:
-        ConfigError: another restore is going on, or the folder cannot be made.
+        ConfigError: another restore is running, or the folder cannot be created.
     """
     root.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(root)
@@ -41,7 +41,7 @@ def unpacking(root: Path) -> Iterator[Path]:
     except FileExistsError:
         raise ConfigError(f"another restore is working on {root}; wait for it to end", "the store") from None
     except OSError as error:
-        raise ConfigError(f"{folder} cannot be made: {error.strerror}", "the store") from None
+        raise ConfigError(f"{folder} cannot be created: {error.strerror}", "the store") from None
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,7 +52,7 @@ def unpacking(root: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(root: Path) -> None:
-    """Remove what a restore that was killed has left, unless one is going on."""
+    """Remove the folders of a restore that was killed, unless one is running."""
     replaced = root.with_name(f".{root.name}.replaced")
     if replaced.exists():
         if root.exists():
@@ -72,31 +72,13 @@ def remove_leftovers(root: Path) -> None:
         os.close(handle)
 
 
-@contextmanager
-def held(root: Path) -> Iterator[None]:
-    """The lock of a store that may be damaged, if there is a store.
-
-    Raises:
-        ConfigError: a run is working on it.
-    """
-    if not root.is_dir():
-        yield
-        return
-    with (root / ".lock").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(f"another run is working on {root}; wait for it to end", "the store") from None
-        yield
-
-
 def is_empty(root: Path) -> bool:
-    """Whether a store's folder holds no file but its lock."""
+    """Return whether a store's folder holds no file except its lock."""
     return not any(path.name != ".lock" for path in root.rglob("*") if not path.is_dir() or path.is_symlink())
 
 
 def put(folder: Path, root: Path) -> None:
-    """Let a folder take the place of another, if there is one; killed anywhere, either of them is there, whole."""
+    """Put a folder in place of another, if there is one; if the process is killed, either of them is complete."""
     os.sync()
     if not root.exists():
         folder.rename(root)
@@ -107,13 +89,13 @@ def put(folder: Path, root: Path) -> None:
         shutil.rmtree(replaced, ignore_errors=True)
 
 
-def _exchange(one: Path, other: Path) -> bool:
-    """Swap two names in one step; False where the system or the file system cannot."""
+def _exchange(first: Path, second: Path) -> bool:
+    """Swap two names atomically; return False if the system or the file system does not support it."""
     try:
         function = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError):
         return False
-    if function(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+    if function(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) == 0:
         return True
     code = ctypes.get_errno()
     if code in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):

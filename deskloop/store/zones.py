@@ -1,12 +1,11 @@
-"""The boundary of the raw zone: ingest, scrub, erase, retention, backup, restore, `data verify` and `data trace --raw`
-open it, and nothing else does.
+"""The boundary of the raw zone, which only ingest, scrub, erase, retention, backup, restore, `data verify` and
+`data trace --raw` may open.
 
     with allow_raw("erase"):
         store.read("raw", "ingested", 3)
 
-Outside of such a block every method of the store that would open a raw table raises. The permission belongs to the
-running context, so that it ends with its block, and a worker process has it only while it works on a step that
-declares the zone.
+Outside such a block, every method of the store that would open a raw table raises an error. The permission is a context
+variable, so that it ends with its block; a worker process has it only while it works on a step that declares the zone.
 """
 
 import os
@@ -23,10 +22,10 @@ _who: ContextVar[str] = ContextVar("who may open the raw zone", default="")
 
 @contextmanager
 def allow_raw(who: str) -> Iterator[None]:
-    """Let what runs inside open the raw zone.
+    """Permit the code inside this block to open the raw zone.
 
     Args:
-        who: the step or command, for a person who debugs.
+        who: the step or command, for debugging.
     """
     token = _who.set(who)
     try:
@@ -36,31 +35,31 @@ def allow_raw(who: str) -> Iterator[None]:
 
 
 def for_step(zones: Collection[str], step: str) -> AbstractContextManager[None]:
-    """What a step may open: the raw zone, if its stage declares to read it or to write it."""
+    """Permit a step to open the raw zone if its stage declares to read or write it."""
     return allow_raw(step) if RAW in zones else nullcontext()
 
 
 def raw_is_open() -> bool:
-    """Whether what runs now may open the raw zone."""
+    """Return whether the current context may open the raw zone."""
     return bool(_who.get())
 
 
 def check(zone: str, dataset: str) -> None:
-    """Refuse the raw zone to whoever has no business in it.
+    """Refuse the raw zone outside `allow_raw`.
 
     Raises:
-        ZoneError: the zone is raw, and this is not inside of `allow_raw`.
+        ZoneError: the zone is raw, and the current context may not open it.
     """
     if zone == RAW and not raw_is_open():
         raise ZoneError(
             f"{dataset!r} is in the raw zone, which only ingest, scrub, erase, retention, backup, restore, "
-            f"`deskloop data verify` and `deskloop data trace --raw` open; read the dataset that scrub left instead"
+            f"`deskloop data verify` and `deskloop data trace --raw` may open; read the output of scrub instead"
         )
 
 
 @contextmanager
 def owner_only(zone: str) -> Iterator[None]:
-    """Files that are written inside, if they are raw, can be read by their owner alone, whatever the umask."""
+    """Make files that are written to the raw zone inside this block readable by their owner only."""
     if zone != RAW:
         yield
         return

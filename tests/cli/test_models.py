@@ -189,7 +189,7 @@ def test_what_is_not_there_is_refused_with_what_is(file: Path, deskloop: Call) -
     (file.parent / "store" / "models" / "desk" / f"{1:016d}" / "model.safetensors").write_bytes(b"damaged")
     for arguments in (("promote", "1"), ("rollback",)):
         refused = deskloop("models", *arguments, "-c", file)
-        assert (refused.code, "model desk 1 (desk@1) cannot be put in use" in refused.err) == (1, True)
+        assert (refused.code, "model desk 1 (desk@1) cannot be promoted" in refused.err) == (1, True)
     assert Registry(file.parent / "store").champion("desk").version == 2  # type: ignore[union-attr]
 
 
@@ -220,7 +220,7 @@ def test_a_model_whose_files_have_changed_is_listed_and_refused(file: Path, desk
     shutil.rmtree(folder / f"{1:016d}")
     listed = deskloop("models", "list", "-c", file).out
     assert listed.count("DAMAGED") == 2
-    assert f"DAMAGED: the files in {folder / f'{2:016d}'} are not those that were registered; restore it" in listed
+    assert f"DAMAGED: the files in {folder / f'{2:016d}'} differ from those that were registered; restore it" in listed
     assert f"DAMAGED: its folder {folder / f'{1:016d}'} is missing or incomplete; restore it" in listed
     rows = json.loads(deskloop("models", "list", "-c", file, "--json").out)
     assert [row["damage"] is None for row in rows] == [True, False, False]
@@ -228,7 +228,7 @@ def test_a_model_whose_files_have_changed_is_listed_and_refused(file: Path, desk
         refused = deskloop("chat", "-c", file, "--model", which)
         assert (refused.code, refused.out) == (1, "")
         assert "cannot answer: " in refused.err
-        assert "Restore it from a backup, or choose another version of `deskloop models list`." in refused.err
+        assert "Restore it from a backup, or choose another version from `deskloop models list`." in refused.err
     (base,) = (file.parent / "store" / "models" / "base").iterdir()
     (base / "tokenizer.json").write_text("{}")
     refused = deskloop("chat", "-c", file, "--model", "base")
@@ -250,5 +250,5 @@ def test_a_sample_is_looked_at_by_every_command(file: Path, deskloop: Call) -> N
     ):  # fmt: skip
         refused = deskloop(*arguments, "-c", file, "--sample", 7)
         assert (refused.code, refused.out) == (2, "")
-        assert "--sample 7: this sample has no store; there are samples of 20 records" in refused.err
+        assert "--sample 7: this sample has no store; available samples, in records: 20" in refused.err
     assert not (file.parent / "store-sample-7").exists()

@@ -106,7 +106,7 @@ def test_what_is_refused(tmp_path: Path, deskloop: Call) -> None:
     desk.prepare()
     cases = {
         "name whom to erase": (),
-        "no row of theirs is in the store": ("--customer", "C-nobody", "--yes"),
+        "the store has no row of theirs": ("--customer", "C-nobody", "--yes"),
         "one is empty, or a word for nobody": ("--customer", "guest"),
         "--reason: a word": ("--customer", "C-1", "--reason", "Ann Lee asked"),
     }

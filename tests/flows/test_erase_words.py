@@ -49,7 +49,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 def test_an_ordinary_word_touches_nothing(desk: Desk, deskloop: Call, option: str, word: str) -> None:
     before = snapshot(desk.folder)
     done = deskloop("data", "erase", "-c", desk.file, option, word, "-y")
-    assert (done.code, "no row of theirs is in the store" in done.err) == (2, True), done.out
+    assert (done.code, "the store has no row of theirs" in done.err) == (2, True), done.out
     assert snapshot(desk.folder) == before
 
 

@@ -1,4 +1,4 @@
-"""`deskloop data verify` finds what is damaged, in whatever part of the store, and says what to do."""
+"""`deskloop data verify` detects damage in every part of the store and names the remedy."""
 
 import json
 import shutil
@@ -117,7 +117,7 @@ def test_every_other_kind_of_file_is_found_too(pipeline: Toy) -> None:
 
 
 def test_a_row_that_was_wrong_before_its_checksum_is_found(pipeline: Toy) -> None:
-    """Checksums cover the bytes; the hash of each row covers what went into them."""
+    """Checksums cover the bytes of a file; row hashes cover the rows that were written to it."""
     store = Store(pipeline.folder / "store")
     rows = store.read("clean", "uppered", store.delta_version("clean", "uppered"), None)
     other = rows.set_column(rows.column_names.index("source"), "source", [["elsewhere"] * rows.num_rows])
@@ -147,7 +147,7 @@ def test_the_command_says_what_to_do_and_fails(pipeline: Toy, monkeypatch: pytes
 
 
 def test_what_verify_finds_is_rebuilt_by_the_next_run_that_would_reuse_it(pipeline: Toy) -> None:
-    """A flipped bit changes no size, so that the run would not notice by itself."""
+    """A flipped bit does not change the size, which is all that a run checks."""
     pipeline.run(longest=20)
     table = pipeline.folder / "store" / "clean" / "train_copied"
     flip(active(table)[0])
@@ -169,7 +169,7 @@ def test_a_damaged_memo_is_refused(pipeline: Toy) -> None:
 @pytest.mark.parametrize(
     "statement", ["UPDATE outputs SET output = 'other'", "DELETE FROM outputs WHERE output = 'output 7'"]
 )
-def test_an_output_that_changed_or_went_is_noticed(pipeline: Toy, statement: str) -> None:
+def test_a_changed_or_lost_output_is_detected(pipeline: Toy, statement: str) -> None:
     path = pipeline.folder / "store" / "memo" / "copy.sqlite"
     with sqlite3.connect(path) as database:
         database.execute(statement)
@@ -178,7 +178,7 @@ def test_an_output_that_changed_or_went_is_noticed(pipeline: Toy, statement: str
         memo.check()
 
 
-def test_a_damaged_base_is_made_again_if_it_comes_out_the_same(pipeline: Toy) -> None:
+def test_a_damaged_base_is_rebuilt_if_its_weights_are_the_same(pipeline: Toy) -> None:
     version, decision = model(pipeline)
     assert decision.action == "reuse"
     (base,) = (pipeline.folder / "store" / "models" / "base").iterdir()

@@ -1,4 +1,4 @@
-"""A store goes into one encrypted file and comes back as it was, or nothing changes."""
+"""A backup restores exactly the store that was backed up, or leaves the existing store unchanged."""
 
 import io
 import json
@@ -41,7 +41,7 @@ LOG = {"a": "one", "bb": "two!", "ccc": "three", "dddd": "four", "e": "broken"}
 
 @pytest.fixture(scope="module")
 def store_with_everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A toy's folder whose store has something of every part."""
+    """A toy's folder whose store has files of every part."""
     made = Toy(tmp_path_factory.mktemp("toy"))
     made.write(LOG)
     with pytest.MonkeyPatch.context() as patched:
@@ -89,7 +89,7 @@ def back(root: Path, source: Path, lock: Lock = FROM, **options: Any) -> dict[st
 
 
 def content(root: Path) -> dict[str, tuple[int, bytes]]:
-    """Every file with its mode; locks and checkpoints, which no backup holds, aside."""
+    """Return every file with its mode, except locks and checkpoints, which a backup leaves out."""
     return {
         path.relative_to(root).as_posix(): (stat.S_IMODE(path.stat().st_mode), path.read_bytes())
         for path in sorted(root.rglob("*"))
@@ -139,11 +139,11 @@ def test_by_default_it_holds_what_cannot_be_derived_and_the_rest_is_rebuilt(toy:
         (("all",), (*ALWAYS, "clean", "models", "registry", "reports")),
     ],
 )
-def test_a_part_brings_what_it_names(wanted: tuple[str, ...], parts: tuple[str, ...]) -> None:
+def test_a_part_includes_the_parts_that_it_depends_on(wanted: tuple[str, ...], parts: tuple[str, ...]) -> None:
     assert parts_of(wanted) == parts
 
 
-def test_what_is_closed_for_a_key_opens_with_it_alone(tmp_path: Path) -> None:
+def test_only_the_recipients_key_decrypts_a_backup(tmp_path: Path) -> None:
     file = io.BytesIO()
     with sealing(file, TO) as stream:
         for _ in range(50):
@@ -158,15 +158,15 @@ def test_another_key_does_not_open_it(toy: Toy, tmp_path: Path) -> None:
     root, target = root_of(toy), tmp_path / "copy.backup"
     save(toy, target)
     stranger = Lock(keys=str(x25519.Identity.generate()))
-    with pytest.raises(ConfigError, match="does not open with this key"):
+    with pytest.raises(ConfigError, match="cannot be decrypted with this key"):
         back(tmp_path / "new", target, stranger)
-    with pytest.raises(ConfigError, match="open it with --identity"):
+    with pytest.raises(ConfigError, match="add --identity"):
         back(tmp_path / "new", target, Lock("pass"))
     assert not (tmp_path / "new").exists()
     assert root.exists()
 
 
-def test_any_damage_is_noticed_and_nothing_is_put_in_place(toy: Toy, tmp_path: Path) -> None:
+def test_any_damage_is_detected_and_the_store_is_unchanged(toy: Toy, tmp_path: Path) -> None:
     target, new = tmp_path / "copy.backup", tmp_path / "new"
     save(toy, target, "models")
     whole = target.read_bytes()
@@ -191,8 +191,8 @@ def test_any_damage_is_noticed_and_nothing_is_put_in_place(toy: Toy, tmp_path: P
 @pytest.mark.parametrize(
     "names", [["store/../../evil"], ["/etc/evil"], ["store/raw/../../x"], ["store/elsewhere/x"], ["store/raw/a"] * 2]
 )
-def test_an_archive_leads_nowhere_else(tmp_path: Path, names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has the public key can make a backup: what is in it is not trusted."""
+def test_an_archive_stays_inside_the_store(tmp_path: Path, names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anyone with the public key can create a backup, so its contents are not trusted."""
     import tarfile
 
     target = tmp_path / "evil.backup"
@@ -208,7 +208,7 @@ def test_an_archive_leads_nowhere_else(tmp_path: Path, names: list[str], monkeyp
     assert [part_of(name) for name in ("raw", "mlflow.db/x/..", "raw//x", "", ".", "raw/..")] == [None] * 6
 
 
-def test_a_store_that_is_there_stays_unless_it_is_to_be_replaced(toy: Toy, tmp_path: Path) -> None:
+def test_an_existing_store_is_replaced_only_on_request(toy: Toy, tmp_path: Path) -> None:
     root, target = root_of(toy), tmp_path / "copy.backup"
     save(toy, target, "all")
     toy.write({**LOG, "f": "five"})
@@ -230,7 +230,7 @@ def test_a_store_that_is_there_stays_unless_it_is_to_be_replaced(toy: Toy, tmp_p
 def test_a_backup_replaces_no_file_and_lies_outside_of_the_store(toy: Toy, tmp_path: Path) -> None:
     target = tmp_path / "copy.backup"
     target.write_bytes(b"precious")
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="already exists"):
         save(toy, target)
     with pytest.raises(ConfigError, match="is inside the store"):
         save(toy, root_of(toy) / "copy.backup")
@@ -413,7 +413,7 @@ def test_the_commands(toy: Toy, tmp_path: Path, deskloop: Call, monkeypatch: pyt
     assert set(done["parts"]) == set(ALWAYS)
 
 
-def test_there_is_nothing_to_save_before_a_run(toy: Toy, tmp_path: Path, deskloop: Call) -> None:
+def test_before_a_run_there_is_no_store_to_back_up(toy: Toy, tmp_path: Path, deskloop: Call) -> None:
     shutil.rmtree(root_of(toy))
     refused = deskloop("data", "backup", "-c", toy.folder / "pipeline.yaml", "--dry-run")
     assert (refused.code, "there is no store at" in refused.err, root_of(toy).exists()) == (2, True, False)

@@ -1,4 +1,4 @@
-"""No text leaves by a crash, a temporary file or a cache."""
+"""No text leaks through a crash, a temporary file or a cache."""
 
 import gzip
 import json
@@ -26,7 +26,7 @@ def python(code: str, folder: Path, **environment: str) -> subprocess.CompletedP
 
 
 @pytest.mark.parametrize(
-    ("crash", "told"),
+    ("crash", "message"),
     [
         (
             "import threading\nt = threading.Thread(target=int, args=(secret,))\nt.start()\nt.join()",
@@ -36,9 +36,9 @@ def python(code: str, folder: Path, **environment: str) -> subprocess.CompletedP
         ("import faulthandler, os\nfaulthandler.enable()\nos.abort()", "Fatal Python error: Aborted"),
     ],
 )
-def test_a_crash_names_no_value(tmp_path: Path, crash: str, told: str) -> None:
+def test_a_crash_names_no_value(tmp_path: Path, crash: str, message: str) -> None:
     done = python(BEGIN + crash, tmp_path)
-    assert told in done.stderr
+    assert message in done.stderr
     assert SECRET not in done.stderr + done.stdout
     assert list(tmp_path.iterdir()) == []
 

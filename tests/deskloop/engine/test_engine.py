@@ -1,4 +1,4 @@
-"""The engine on a toy pipeline: reuse, extension, recomputation, rejects, and what is published."""
+"""The engine on a toy pipeline: reuse, extension, recomputation, rejects and publication."""
 
 import sys
 from pathlib import Path
@@ -45,8 +45,8 @@ def test_rows_are_counted_and_rejects_keep_their_reason(pipeline: Toy) -> None:
     assert (upper.rows_in, upper.rows_out, upper.rejected, upper.reasons) == (5, 3, 2, {"too_long": 2})
     store = pipeline.engine().store
     with allow_raw("test"):
-        held = store.read("raw", "quarantine", store.delta_version("raw", "quarantine"))
-    assert held.to_pylist() == [{"row_id": "x", "reason": "bad_turns", "raw": b"{", "batch": 1}]
+        quarantined = store.read("raw", "quarantine", store.delta_version("raw", "quarantine"))
+    assert quarantined.to_pylist() == [{"row_id": "x", "reason": "bad_turns", "raw": b"{", "batch": 1}]
     copied = result["copy"][1]
     assert [version.dataset for version in copied] == ["train_copied", "validation_copied", "test_copied"]
     assert copied[0].added == 2  # the second windows of bb and dddd
@@ -54,13 +54,13 @@ def test_rows_are_counted_and_rejects_keep_their_reason(pipeline: Toy) -> None:
 
 def test_a_changed_option_recomputes_from_there(pipeline: Toy) -> None:
     pipeline.run()
-    assert actions(pipeline.run(longest=99)) == ["reuse", "compute", "reuse", "reuse"]  # drops nothing: same digest
+    assert actions(pipeline.run(longest=99)) == ["reuse", "compute", "reuse", "reuse"]  # rejects no row: same digest
     assert actions(pipeline.run(longest=4))[:3] == ["reuse", "compute", "compute"]
     back = pipeline.run()
     assert actions(back) == ["reuse"] * 4
 
 
-def test_only_the_difference_is_worked_on(pipeline: Toy) -> None:
+def test_only_the_difference_is_processed(pipeline: Toy) -> None:
     pipeline.run()
     pipeline.write({**LOG, "a": "ONE", "bb": "changed", "new": "row", "x": "broken"} | {})
     grown = pipeline.run()
@@ -109,7 +109,7 @@ def test_an_unpublished_commit_is_no_version_and_is_overwritten(pipeline: Toy, m
 def test_lost_rows_are_an_error(pipeline: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     lossy = toy.UPPER.__class__(**{**toy.UPPER.__dict__, "run": lambda rows, config, context: rows.iloc[1:]})
     monkeypatch.setitem(toy.STAGES, "upper", lossy)
-    with pytest.raises(DataError, match=r"1 neither kept nor rejected \(a\)"):
+    with pytest.raises(DataError, match=r"1 neither returned nor rejected \(a\)"):
         pipeline.run()
     with pytest.raises(Exception, match="no dataset 'uppered'"):
         pipeline.engine().catalog.get("uppered")

@@ -1,4 +1,4 @@
-"""What a stage measures of itself: on a sample of its parents' rows, kept with the version, held against the suite."""
+"""Figures that a stage measures on a sample of its input: stored with the version and checked by the suite."""
 
 import sys
 from pathlib import Path
@@ -29,7 +29,7 @@ def measured_by(monkeypatch: pytest.MonkeyPatch, measure: Any) -> None:
     monkeypatch.setitem(toy.STAGES, "upper", stage)
 
 
-def test_figures_of_a_sample_are_kept_and_made_again_when_the_step_is_extended(
+def test_figures_of_a_sample_are_kept_and_measured_again_when_the_step_is_extended(
     pipeline: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     samples: list[list[str]] = []
@@ -54,7 +54,7 @@ def test_figures_of_a_sample_are_kept_and_made_again_when_the_step_is_extended(
     assert samples[0] != sorted(LOG)[:5]
 
 
-def test_a_failed_expectation_tells_what_was_measured(pipeline: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_expectation_reports_the_measured_figures(pipeline: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     from expectations.custom import ExpectRecallToBeAtLeast
 
     facts = {name: {"$PARAMETER": name} for name in ("planted", "found")}

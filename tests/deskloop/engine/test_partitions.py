@@ -1,4 +1,4 @@
-"""A partition's rows are all accounted for, its errors carry no text, and no worker outlives its run."""
+"""All rows of a partition are accounted for, errors contain no text, and workers end with their run."""
 
 import os
 import pickle
@@ -101,15 +101,15 @@ def test_outcomes_add_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "rejected", "expected"),
     [
-        (["a"], ["c"], "1 neither kept nor rejected (b)"),
-        (["a", "b", "c"], ["c"], "1 both kept and rejected (c)"),
-        (["a", "b", "c/copy"], ["c"], "1 both kept and rejected (c)"),
-        (["a", "b", "c", "d"], [], "1 out of nowhere (d)"),
-        (["a", "b", "c", "d/1"], [], "1 out of nowhere (d)"),
-        (["a", "b", "c"], ["d"], "1 out of nowhere (d)"),
-        (["a", "b", "c", "c"], [], "1 written twice (c)"),
+        (["a"], ["c"], "1 neither returned nor rejected (b)"),
+        (["a", "b", "c"], ["c"], "1 both returned and rejected (c)"),
+        (["a", "b", "c/copy"], ["c"], "1 both returned and rejected (c)"),
+        (["a", "b", "c", "d"], [], "1 not derived from an input row (d)"),
+        (["a", "b", "c", "d/1"], [], "1 not derived from an input row (d)"),
+        (["a", "b", "c"], ["d"], "1 not derived from an input row (d)"),
+        (["a", "b", "c", "c"], [], "1 returned twice (c)"),
         (["a", "b"], ["c", "c"], "1 rejected twice (c)"),
-        ([], [], "3 neither kept nor rejected (a, b, c)"),
+        ([], [], "3 neither returned nor rejected (a, b, c)"),
     ],
 )
 def test_every_row_is_accounted_for(written: list[str], rejected: list[str], expected: str) -> None:
@@ -130,19 +130,19 @@ def test_a_good_account_is_counted(ids: set[str], data: st.DataObject) -> None:
 
 
 def test_at_most_three_ids_of_many_are_named() -> None:
-    with pytest.raises(DataError, match=r"100 neither kept nor rejected \(0, 1, 10\)"):
+    with pytest.raises(DataError, match=r"100 neither returned nor rejected \(0, 1, 10\)"):
         check_conservation("odd", map(str, range(100)), [], [])
 
 
 def test_a_step_that_loses_rows_is_stopped(tmp_path: Path) -> None:
     table = to_table(rows("a", "b"), CONVERSATION)
-    with pytest.raises(DataError, match=r"1 neither kept nor rejected \(a\)"):
+    with pytest.raises(DataError, match=r"1 neither returned nor rejected \(a\)"):
         run_partition((job(tmp_path, losing), table, None))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_foreign_exception_leaves_its_message_behind(tmp_path: Path, workers: int) -> None:
+def test_a_foreign_exception_loses_its_message_in_a_worker(tmp_path: Path, workers: int) -> None:
     executor = Inline() if workers == 1 else ProcessPool(workers)
     table = to_table(rows("a", "b"), CONVERSATION)
     try:

@@ -1,4 +1,4 @@
-"""The plan says what a run then does, and changes nothing."""
+"""The plan predicts the decisions of a run and changes no data."""
 
 from datetime import UTC, datetime
 from pathlib import Path

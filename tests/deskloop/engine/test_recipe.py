@@ -1,4 +1,4 @@
-"""What counts as a change of code, and what does not."""
+"""Changes of code that change a recipe, and changes that do not."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""Retention: raw rows go from every version when their days are over; what was made from them stays."""
+"""Retention: raw rows are deleted from every version after `raw_days`; rows that derive from them stay."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -47,7 +47,7 @@ def raw_ids(pipeline: Toy) -> list[str]:
 
 
 def bytes_of(folder: Path) -> bytes:
-    """All that a folder's files say, Parquet decoded."""
+    """Return the bytes of a folder's files and the decoded contents of its Parquet files."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     decoded = [json.dumps(pq.read_table(path).to_pylist(), default=str) for path in files if path.suffix == ".parquet"]
     return b"".join(path.read_bytes() for path in files) + "".join(decoded).encode()
@@ -58,7 +58,7 @@ def actions(results: dict[str, Any]) -> list[str]:
 
 
 def arrivals(ledger: Path, *days: int) -> None:
-    """Batches that came so many days before LATER, by the clock of then."""
+    """Record batches that arrived these numbers of days before LATER, by a clock that may be wrong."""
     rows = [{"dataset": "logged", "batch": at + 1, "at": LATER - timedelta(days=one)} for at, one in enumerate(days)]
     table = retention.pa.Table.from_pylist(rows, schema=retention._ARRIVALS)
     write_state(ledger / "arrivals", table, "overwrite")
@@ -100,8 +100,10 @@ def test_expired_rows_are_gone_from_every_version_and_clean_rows_stay(pipeline: 
         name: one for name, one in digests(before).items() if name != "logged"
     }
     assert after["log"][1][0].rows == 0
-    told = "logged@1 went on .*: it held raw rows that became older than `raw_days`, .*; there are 3$"
-    with pytest.raises(ConfigError, match=told):
+    message = (
+        "logged@1 was deleted on .*: it held raw rows that became older than `raw_days`, .*; available versions: 3$"
+    )
+    with pytest.raises(ConfigError, match=message):
         Catalog(pipeline.folder / "store" / "catalog").get(first["log"][1][0].name)
 
 
@@ -152,7 +154,7 @@ def test_a_recompute_keeps_the_rows_and_says_so(pipeline: Toy) -> None:
     after = pipeline.run(longest=99)
     (upper,) = after["upper"][1]
     assert after["upper"][0] == "compute"
-    assert upper.why == ("its options have changed; 3 rows stay as they were made before, their raw rows have expired")
+    assert upper.why == ("its options have changed; 3 rows are kept unchanged, since their raw rows have expired")
     assert (upper.rows_in, upper.rows_out) == (4, 4)
     assert rows(pipeline, upper).slice(0, 3) == rows(pipeline, before["upper"][1][0])
     assert toy.seen == ["new"]
@@ -167,7 +169,7 @@ def test_rows_that_are_lost_are_named_by_their_number(pipeline: Toy) -> None:
     (store / "clean").rename(pipeline.folder / "lost")
     (store / "catalog").rename(pipeline.folder / "lost catalog")
     why = pipeline.run()["upper"][1][0].why
-    assert why == "first run; 3 rows cannot be made again, their raw rows have expired"
+    assert why == "first run; 3 rows cannot be recomputed, since their raw rows have expired"
 
 
 def test_a_new_schema_does_not_lose_rows_silently(pipeline: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +178,7 @@ def test_a_new_schema_does_not_lose_rows_silently(pipeline: Toy, monkeypatch: py
     pipeline.write({**LOG, "new": "row"})
     pipeline.run()
     monkeypatch.setattr(Store, "fits", lambda *one: False)
-    with pytest.raises(DataError, match="3 rows of uppered cannot be made in the new schema"):
+    with pytest.raises(DataError, match="3 rows of uppered cannot be computed in the new schema"):
         pipeline.run(longest=99)
 
 
@@ -188,7 +190,7 @@ def test_a_second_source_has_numbers_of_its_own_so_that_new_rows_do_not_expire_w
     assert retention._last_expired(tmp_path, now, now) == 3
 
 
-def test_rows_that_were_not_worked_on_are_not_deleted(pipeline: Toy) -> None:
+def test_rows_that_were_not_processed_are_not_deleted(pipeline: Toy) -> None:
     pipeline.run()
     pipeline.write({**LOG, "new": "row"})
     engine = pipeline.engine()
@@ -198,8 +200,8 @@ def test_rows_that_were_not_worked_on_are_not_deleted(pipeline: Toy) -> None:
     assert len(raw_ids(pipeline)) == 4
 
 
-@pytest.mark.parametrize("where", ["_remember", "_delete", "_publish", "_vacuum"])
-def test_killed_anywhere_it_is_made_good_by_the_next(
+@pytest.mark.parametrize("where", ["_record", "_delete", "_publish", "_vacuum"])
+def test_killed_anywhere_the_next_retention_completes_it(
     pipeline: Toy, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     before = pipeline.run()
@@ -222,7 +224,7 @@ def test_without_raw_days_everything_stays(pipeline: Toy) -> None:
     assert raw_ids(pipeline) == ["a", "bb", "ccc"]
 
 
-def test_an_erasure_takes_ids_off_the_list(pipeline: Toy) -> None:
+def test_an_erasure_removes_ids_from_the_expired_ones(pipeline: Toy) -> None:
     pipeline.run()
     collect(pipeline)
     ledger = pipeline.folder / "store" / "ledger"
@@ -286,8 +288,8 @@ def test_rejects_of_expired_rows_stay_and_those_of_others_follow_the_options(pip
     assert rejects(pipeline) == ["new", "old"]
     recomputed = pipeline.run(longest=40)
     assert recomputed["upper"][0] == "compute"
-    told = "its options have changed; 3 rows stay as they were made before, their raw rows have expired"
-    assert recomputed["upper"][1][0].why == told  # the rejected one is neither kept nor lost
+    message = "its options have changed; 3 rows are kept unchanged, since their raw rows have expired"
+    assert recomputed["upper"][1][0].why == message  # the rejected one is neither kept nor lost
     assert rejects(pipeline) == ["old"]
     (upper,) = recomputed["upper"][1]
     assert rows(pipeline, upper)["row_id"].to_pylist() == ["a", "bb", "ccc", "new", "short"]

@@ -1,4 +1,4 @@
-"""P11: a person is gone from every file of a store; everybody else's rows, and the next run, are as they were."""
+"""P11: a person is erased from every file of a store; other people's rows and the next run are unaffected."""
 
 import json
 import os
@@ -55,14 +55,14 @@ def records(lines: Lines) -> list[dict[str, Any]]:
 
 
 def whom(lines: Lines) -> tuple[str, list[dict[str, Any]]]:
-    """The customer with the most conversations, and these."""
+    """Return the customer with the most conversations, and these conversations."""
     counts = Counter(one["customer"]["id"] for one in records(lines) if not one.get("no_training"))
     customer = counts.most_common(1)[0][0]
     return customer, [one for one in records(lines) if one["customer"]["id"] == customer]
 
 
 def values_of(own: list[dict[str, Any]]) -> dict[str, str]:
-    """What must not be found: who they are, and each sentence of some length that they wrote."""
+    """Return texts that must not remain: identifiers, and every longer sentence that they wrote."""
     found = {f"customer {name}": str(value) for one in own for name, value in one["customer"].items() if value}
     for one in own:
         found[f"conversation {one['conversation_id']}"] = one["conversation_id"]
@@ -75,12 +75,12 @@ def values_of(own: list[dict[str, Any]]) -> dict[str, str]:
 
 def start(desk: Desk, *customers: str, conversations: tuple[str, ...] = ()) -> dict[str, Any]:
     found = stores.of_pipeline(desk.folder / "store")
-    with stores.locked(found) as held:
-        secrets = [[key.secret for key in keys] for keys in (store.keys() for store in held)]
+    with stores.locked(found) as opened:
+        secrets = [[key.secret for key in keys] for keys in (store.keys() for store in opened)]
         asked = [asked_for(customers, conversations, own) for own in secrets]
-        document, previews = stores.look(held, asked)
+        document, previews = stores.look(opened, asked)
         if document["status"] == "found":
-            stores.begin(held, asked, previews, "request")
+            stores.begin(opened, asked, previews, "request")
     return document
 
 
@@ -93,7 +93,7 @@ def end(desk: Desk) -> dict[str, Any]:
 
 
 def hashes(store: Path) -> dict[tuple[str, str], bytes]:
-    """(dataset, row id) -> hash, of all that is published and current."""
+    """Return (dataset, row id) -> hash of all current published rows."""
     found, own = {}, Store(store)
     latest = {one.dataset: one for one in Catalog(store / "catalog").versions if one.kind == "dataset"}
     with allow_raw("test"):
@@ -184,11 +184,11 @@ def test_old_rows_that_a_backup_brings_back_are_not_reused(desk: Desk, tmp_path:
 
 
 class Killed(BaseException):
-    """What a test kills an erasure with."""
+    """Raised to simulate a kill during an erasure."""
 
 
 def killer(real: Callable[..., Any], after: int) -> Callable[..., Any]:
-    """A function that ends the process, so to say, at its call number `after`."""
+    """Return a function that simulates a kill at its call number `after`."""
     calls = 0
 
     def function(*arguments: Any, **named: Any) -> Any:
@@ -257,7 +257,7 @@ def test_the_ledger_holds_hashes_and_counts_only(desk: Desk) -> None:
     assert len(row["conversations"]) == row["rows"]["ingested"]
     document = start(desk, customer)
     assert document["status"] == "already_erased"
-    with pytest.raises(ConfigError, match="no row of theirs is in the store"):
+    with pytest.raises(ConfigError, match="the store has no row of theirs"):
         start(desk, "C-nobody-has-this")
 
 
@@ -292,7 +292,7 @@ def test_versions_that_a_model_was_made_from_go_on_without_the_person(desk: Desk
     assert first.rows == train.rows - theirs["train_encoded@1"]
     assert _ids(root, first) == [one for one in trained if one.partition("/")[0] not in ids]
     assert not catalog.get("ingested@1").gone
-    with pytest.raises(ConfigError, match="train_encoded@2 went with an erasure"):
+    with pytest.raises(ConfigError, match=r"train_encoded@2 was deleted on .*: an erasure"):
         catalog.get("train_encoded@2")
     assert "train_encoded@3" in done["versions"]["published"]
     assert set(actions(desk.prepare()).values()) == {"reuse"}
@@ -340,7 +340,7 @@ WRITES = (
 
 
 def writes(patched: pytest.MonkeyPatch, allowed: int) -> list[str]:
-    """Let so many writes happen, then end the process, so to say; returns the names of those that did."""
+    """Allow a number of writes, then simulate a kill; return the names of the writes that happened."""
     happened: list[str] = []
 
     def counted(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -360,7 +360,7 @@ def writes(patched: pytest.MonkeyPatch, allowed: int) -> list[str]:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two steps, a pending note on a look at a raw row, a broken record of theirs."""
+    """Two steps, a recorded access to a raw row, and an unreadable record of the person."""
     desk = Desk(tmp_path_factory.mktemp("small") / "desk", broken_lines())
     desk.steps = desk.steps[:2]
     desk.prepare()
@@ -394,9 +394,9 @@ def test_killed_at_any_write_the_next_one_ends_as_an_undisturbed_one(
                 done[name] = end(desk)
             except Killed:
                 patched.undo()
-                held = stores.of_pipeline(desk.folder / "store")
-                stores.settle(held)
-                if not any(map(stores.is_pending, held)):  # it never began
+                opened = stores.of_pipeline(desk.folder / "store")
+                stores.settle(opened)
+                if not any(map(stores.is_pending, opened)):  # it never began
                     start(desk, customer)
                 done[name] = end(desk)
         rows.append(hashes(desk.folder / "store"))

@@ -1,4 +1,4 @@
-"""What is no table: unreadable records, generated texts, what steps learned, reports; and who is refused afterwards."""
+"""Erasure outside tables (unreadable records, generated texts, artifacts, reports), and rejection of later records."""
 
 import json
 import stat
@@ -21,10 +21,11 @@ from deskloop.erase import traces
 from deskloop.erase.search import Asked, Person, find, head, parts, read_part
 from deskloop.erase.unreadable import fields, unreadable
 from deskloop.store.catalog import Catalog, Version
+from deskloop.store.delta import QUARANTINE
 from deskloop.store.erasures import erasures_digest
 from deskloop.store.ledger import Ledger
 from deskloop.store.memo import Memo
-from deskloop.store.store import QUARANTINE, Store
+from deskloop.store.store import Store
 from deskloop.store.zones import allow_raw
 from tasks.ingest import IngestConfig, ingest
 from tasks.ingest.erased import asked_for
@@ -118,7 +119,7 @@ def test_a_number_may_be_an_id_or_a_phone() -> None:
     st.sets(st.sampled_from("abcdef"), min_size=1),
     st.sets(st.sampled_from("abcdef")),
 )
-def test_nobody_else_is_refused(keys: set[str], customers: set[str], own: set[str]) -> None:
+def test_records_of_other_people_are_accepted(keys: set[str], customers: set[str], own: set[str]) -> None:
     theirs = belongs(keys, customers, own - customers)
     assert theirs == bool(keys & customers or (keys and keys <= own - customers))
     whom = Erased((Erasure("1", NOON, frozenset(customers), frozenset(own - customers)),), (KEY,))
@@ -149,7 +150,7 @@ def raw(*rows: dict[str, Any]) -> pa.Table:
     return to_table(conversations([{"turns": TURNS, **row} for row in rows], RAW_CONVERSATION), RAW_CONVERSATION)
 
 
-def test_who_shares_a_key_is_somebody_else_unless_it_is_all_they_have(store: Store) -> None:
+def test_a_shared_key_identifies_a_person_only_if_they_have_no_other(store: Store) -> None:
     rows = {
         "HD-1": ["ann", "ann@"], "HD-2": ["ann", "phone", "kiosk"], "HD-3": ["ann@"], "HD-4": ["bob", "phone"],
         "HD-5": ["kiosk"], "HD-6": ["eve", "kiosk"], "HD-7": [],
@@ -186,7 +187,7 @@ def test_files_that_a_merge_wrote_are_read_like_any_other(store: Store) -> None:
     assert all(cell[0]["text"] == "hi" for table in left for cell in table["turns"].to_pylist())
 
 
-def test_copies_and_windows_are_told_by_the_conversation_they_name() -> None:
+def test_copies_and_windows_belong_to_the_conversation_in_their_id() -> None:
     person = Person(frozenset({"k"}), conversations=frozenset({"HD-1"}))
     table = pa.table({"row_id": ["HD-1", "HD-1/noise-1/w2", "HD-10", "x"], "parent_id": [None, "HD-1", None, "HD-1/a"]})
     assert person.rows(table) == [True, True, False, True]
@@ -260,7 +261,7 @@ WORDS = [
 @pytest.mark.parametrize(
     "word", ["order", "Monday", "iPhone15", "2024-05-01", "20240501", "2024050112", "12.50", "turns", "customer", "7"]
 )
-def test_an_ordinary_word_is_nobodys_identifier(store: Store, word: str) -> None:
+def test_an_ordinary_word_is_not_an_identifier(store: Store, word: str) -> None:
     keys = customer_keys([("id", "C-1"), ("id", "word")], KEY)
     put(store, "raw", "ingested", raw({"conversation_id": "HD-1", "customer_keys": keys}))
     quarantined(store, WORDS)
@@ -288,8 +289,8 @@ def test_a_declared_field_counts_even_if_nothing_could_ever_be_read(store: Store
         b'[}, "account": {"no": 4711.0}',
     ])  # fmt: skip
     declared = {"customer": {"id": "account.no", "email": "account.mail"}}
-    told = dict.fromkeys(["log:0", "log:2", "log:4"], "customer id in the field account.no")
-    assert why(store, "4711", **declared) == told
+    expected = dict.fromkeys(["log:0", "log:2", "log:4"], "customer id in the field account.no")
+    assert why(store, "4711", **declared) == expected
     assert why(store, "ann@x.org", **declared) == {"log:0": "e-mail in the field account.mail"}
     assert why(store, "4711") == {"log:3": "customer id in the field customer.id"}
 
@@ -341,7 +342,7 @@ def clean(store: Store, name: str, texts: dict[str, str]) -> None:
     put(store, "clean", name, to_table(conversations(rows), CONVERSATION))
 
 
-def test_generated_texts_and_learned_words_that_are_theirs_alone_are_forgotten(store: Store) -> None:
+def test_generated_texts_and_artifacts_with_words_of_the_person_alone_are_deleted(store: Store) -> None:
     clean(
         store, "scrubbed", {"HD-1": "my zeppelin leaks\nthanks", "HD-1/noise-1": "my zepelin leaks", "HD-2": "thanks"}
     )
@@ -361,7 +362,7 @@ def test_generated_texts_and_learned_words_that_are_theirs_alone_are_forgotten(s
     assert alone.turns == {"my zeppelin leaks\nthanks", "my zepelin leaks"}
     assert alone.lines == {"my zeppelin leaks", "my zepelin leaks"}
     assert alone.words == {"zeppelin", "zepelin", "leaks"}
-    found, pieces = traces.learned(store, alone)
+    found, pieces = traces.artifacts_with(store, alone)
     assert sorted(found.values()) == ["lines", "normalize"]
     assert pieces == 1
     assert traces.forget_texts(store, alone.turns) == 1

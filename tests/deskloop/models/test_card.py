@@ -1,4 +1,4 @@
-"""The model card: Hugging Face reads it, its example runs, and it holds figures only."""
+"""The model card: Hugging Face can read it, its example runs, and it contains figures only."""
 
 import re
 from pathlib import Path
@@ -75,12 +75,12 @@ def test_a_base_that_the_hub_does_not_know_is_not_named_there(base: str) -> None
     assert ("`tiny`, a small GPT-2" if base == "tiny" else "own`") in text
 
 
-def test_it_tells_data_training_comparison_and_gates() -> None:
+def test_it_shows_data_training_comparison_and_gates() -> None:
     text = whole()
     for line in (
         "| `train@3` | 1,200 | `traintraintraint` |",
         "| `base@1` |  | `bbbbbbbbbbbbbbbb` |",
-        "Of 1,200 training rows 300 (25.0%) are generated copies: log 900, back_translation 250, noise 50.",
+        "Of 1,200 training rows, 300 (25.0%) are generated copies: log 900, back_translation 250, noise 50.",
         "Languages, by rows: en 1,000, es 190, und 10.",
         "Intents, by rows: refund 700, a|b 500.",
         "| parameters | 1,300,000 |",
@@ -94,16 +94,16 @@ def test_it_tells_data_training_comparison_and_gates() -> None:
         "* Generated copies are in the training split only; validation and test are logged conversations.",
     ):
         assert line in text.splitlines(), line
-    assert "In brackets: the 95% interval over families" in text
+    assert "In parentheses: the 95% interval over families" in text
     assert "SECRET" not in text
     assert "learning rate" not in text  # the default, which the model's own record resolves
 
 
 def test_what_is_not_known_is_not_claimed() -> None:
     text = card(VERSION)
-    for word in ("model-index", "language:", "Gates", "generated copies", "Generated copies", "Intents", "brackets"):
+    for word in ("model-index", "language:", "Gates", "generated copies", "Generated copies", "Intents", "parentheses"):
         assert word not in text
-    assert "Not judged yet." in text
+    assert "Not evaluated yet." in text
 
 
 def test_its_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

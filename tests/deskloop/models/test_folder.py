@@ -1,4 +1,4 @@
-"""A model's folder: readable like its neighbours, whatever wrote the weights."""
+"""A model's folder: its files have the usual mode, regardless of the library that wrote them."""
 
 import os
 import stat

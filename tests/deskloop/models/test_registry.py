@@ -159,7 +159,7 @@ def test_a_model_that_is_not_what_was_published_is_not_registered(shop: Shop) ->
 def test_a_metric_that_is_text_is_refused_without_showing_it(shop: Shop) -> None:
     with pytest.raises(TypeError, match=r"^metric candidate/reply is a str, not a number$"):
         shop.register(1, metrics={"candidate": {"reply": "Dear Jane"}})
-    assert shop.register(1).version == 1  # what the failed attempt left does not stand in the way
+    assert shop.register(1).version == 1  # leftovers of the failed attempt do not interfere
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{shop.root / 'mlflow.db'}")
@@ -183,7 +183,7 @@ def test_rollback_goes_back_step_by_step_and_marks(three: Shop) -> None:
     assert three.state() == [(3, (), 2, "rude replies"), (2, ("champion",), 1, ""), (1, (), None, "")]
     three.registry.rollback(three.name)
     assert three.in_use() == 1
-    with pytest.raises(ConfigError, match="no version that was in use before 1; put another"):
+    with pytest.raises(ConfigError, match="no champion before 1; choose a version"):
         three.registry.rollback(three.name)
     assert three.in_use() == 1
     assert three.registry.models(three.name)[1].rolled_back
@@ -197,13 +197,11 @@ def test_by_hand_a_version_that_was_rolled_back_may_return(three: Shop) -> None:
     assert three.registry.rollback(three.name)[1].version == 2
 
 
-def test_an_old_version_put_in_use_again_is_left_the_same_way(three: Shop) -> None:
+def test_an_old_version_that_is_promoted_again_is_rolled_back_the_same_way(three: Shop) -> None:
     three.registry.promote(three.name, 1, "by hand")
     assert three.state()[2] == (1, ("champion",), 3, "")
     assert [three.registry.rollback(three.name)[1].version for _ in range(2)] == [3, 2]
-    with pytest.raises(
-        ConfigError, match="no version that was in use before 2"
-    ):  # 1 was taken out of use by the first of them
+    with pytest.raises(ConfigError, match="no champion before 2"):  # the first of them rolled back 1
         three.registry.rollback(three.name)
 
 
@@ -220,23 +218,23 @@ def test_a_damaged_model_does_not_come_into_use(shop: Shop) -> None:
     shop.register(2)
     for part in ("model.safetensors", "tokenizer.json", "config.json", None):
         damage(shop.root / "models" / shop.name / "f2", part)
-        with pytest.raises(DataError, match=rf"model {shop.name} 2 .* cannot be put in use: .* `deskloop models"):
+        with pytest.raises(DataError, match=rf"model {shop.name} 2 .* cannot be promoted: .* `deskloop models"):
             shop.registry.promote(shop.name, 2, "")
         assert shop.in_use() == 1
         shop.published(2)
     shop.registry.promote(shop.name, 2, "")
     damage(shop.root / "models" / shop.name / "f1", None)
-    with pytest.raises(DataError, match=rf"model {shop.name} 1 .* cannot be put in use: .* is missing or incomplete"):
+    with pytest.raises(DataError, match=rf"model {shop.name} 1 .* cannot be promoted: .* is missing or incomplete"):
         shop.registry.rollback(shop.name)
     assert shop.in_use() == 2
 
 
 def test_what_is_not_there_is_refused(shop: Shop) -> None:
-    with pytest.raises(ConfigError, match="has no version 1; there are none"):
+    with pytest.raises(ConfigError, match="has no version 1; available versions: none"):
         shop.registry.promote(shop.name, 1, "")
     shop.register(1)
     shop.register(2)
-    with pytest.raises(ConfigError, match="has no version 3; there are 1, 2"):
+    with pytest.raises(ConfigError, match="has no version 3; available versions: 1, 2"):
         shop.registry.promote(shop.name, 3, "")
     with pytest.raises(ConfigError, match="has no champion"):
         shop.registry.rollback(shop.name)
@@ -332,7 +330,7 @@ def test_a_process_that_is_really_killed(shop: Shop) -> None:
 
 
 def test_one_at_a_time(three: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rollback waits for the promotion that is under way, and then goes back from what that one put in use."""
+    """A rollback waits for a running promotion and then rolls back the version that it promoted."""
     noted, go_on = threading.Event(), threading.Event()
     real = Registry._take_over
     three.register(4)
@@ -359,9 +357,9 @@ def test_one_at_a_time(three: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     assert steps == [("p", 4), ("r", [4, 3])]
 
 
-def test_a_lock_that_stays_held_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_the_lock_ends_with_an_error(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "PATIENCE", 0.1)
-    with shop.registry._locked(), pytest.raises(DeskloopError, match="another promotion has been working"):
+    with shop.registry._locked(), pytest.raises(DeskloopError, match="another promotion has been running"):
         shop.registry.promote(shop.name, 1, "")
 
 
@@ -413,7 +411,7 @@ def test_a_server_is_given_no_path_of_this_disk(shop: Shop, monkeypatch: pytest.
     assert shop.registry.promote(shop.name, 1, "").folder == shop.root / "models" / shop.name / "f1"
 
 
-def test_a_server_that_is_not_there_is_told_without_its_password(
+def test_an_unreachable_server_is_reported_without_its_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")

@@ -1,4 +1,4 @@
-"""Which outputs each step reads: by default, as declared, and what is refused."""
+"""The inputs of steps: defaults, declared inputs, and invalid ones."""
 
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,7 @@ def test_two_candidates_and_a_dataset_by_its_name(tmp_path: Path) -> None:
         ),
         (
             [{"stage": "ingest", "with": INGEST["ingest"], "inputs": "x"}, "scrub"],
-            ["steps.ingest.inputs: a step that reads the outside world has no inputs"],
+            ["steps.ingest.inputs: a source step has no inputs"],
         ),
         (
             [INGEST, "scrub", MAILS, {"stage": "normalize", "inputs": ["scrub", "mails"]}],
@@ -108,7 +108,7 @@ def test_two_candidates_and_a_dataset_by_its_name(tmp_path: Path) -> None:
         (
             [*STEPS, "base", {"stage": "finetune", "inputs": {"base": "encode", "train": "split"}}],
             [
-                "steps.finetune.inputs: 'encode' is no model",
+                "steps.finetune.inputs: 'encode' is not a model",
                 "steps.finetune.inputs: 'split' does not provide 'input_ids'",
             ],
         ),
@@ -139,7 +139,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, steps: list[Any], expected
     assert [problem for problem in found if problem in expected] == expected, found
 
 
-def test_everything_that_is_wrong_with_the_inputs_is_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_of_the_inputs_are_reported_at_once(tmp_path: Path) -> None:
     steps = [
         INGEST,
         {"stage": "scrub", "inputs": "x"},

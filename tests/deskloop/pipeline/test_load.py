@@ -107,7 +107,7 @@ def test_an_unknown_key_is_named_with_the_nearest_right_one(tmp_path: Path, cont
 
 def test_a_name_like_no_other_is_told_all_there_are(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, {"name": "x", "steps": [*STEPS, "zzz"]})
-    assert problem == f"steps.6: unknown stage 'zzz'; there are: {', '.join(sorted(stages()))}"
+    assert problem == f"steps.6: unknown stage 'zzz'; available: {', '.join(sorted(stages()))}"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_name_like_no_other_is_told_all_there_are(tmp_path: Path) -> None:
         ({"name": "x", "steps": STEPS, "workers": []}, "workers: expected a whole number, found a list"),
         ({"name": "x", "steps": STEPS, "base": 5}, "base: expected text, found a number"),
         ({"name": "x", "steps": STEPS, "base": None}, "base: expected text, found nothing"),
-        ({"steps": STEPS}, "name: is needed and not there"),
+        ({"steps": STEPS}, "name: is required"),
         ({"name": "Not Good", "steps": STEPS}, "name: string should match pattern '^[a-z][a-z0-9_-]{0,39}$'"),
         ({"name": "x", "steps": [*STEPS, {"base": 0}]}, "steps.base: expected options, found a number"),
         (
@@ -150,7 +150,7 @@ def test_a_name_like_no_other_is_told_all_there_are(tmp_path: Path) -> None:
             {"name": "x", "steps": [{"ingest": {"sources": [7]}}, *STEPS[1:]]},
             "steps.ingest.sources.0: expected options, found a number",
         ),
-        ({"name": "x", "steps": ["ingest", *STEPS[1:]]}, "steps.ingest.sources: is needed and not there"),
+        ({"name": "x", "steps": ["ingest", *STEPS[1:]]}, "steps.ingest.sources: is required"),
     ],
 )
 def test_a_wrong_type_is_told_as_expected_and_found(tmp_path: Path, content: object, expected: str) -> None:

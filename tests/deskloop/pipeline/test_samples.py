@@ -1,4 +1,4 @@
-"""A sample decides nothing outside its own store; a store does not take another's models over (P12)."""
+"""A sample has no effect outside its own store; a store cannot take over another store's models (P12)."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.deskloop.pipeline.test_load import load, problems
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A registry outside of any store, as a tracking server is; a database is enough to share one."""
+    """A registry that stores share, like a tracking server; a database is sufficient for that."""
     return f"sqlite:///{tmp_path_factory.mktemp('server') / 'shared.db'}"
 
 
@@ -83,7 +83,7 @@ def test_a_store_keeps_its_name_through_a_move_and_a_rotated_key(
     assert Shop(tmp_path / "new", "moved").register(2).version == 2
 
 
-def test_a_model_that_somebody_else_registered_is_left_alone(
+def test_a_model_that_was_registered_by_other_means_is_not_changed(
     tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
@@ -105,19 +105,19 @@ def test_the_stores_own_database_may_be_named(tmp_path: Path, monkeypatch: pytes
 def test_no_pipeline_may_be_named_like_a_sample(tmp_path: Path) -> None:
     """`.deskloop/x-sample-5` would be both the store of the pipeline and that of a sample of `x`."""
     steps = [{"ingest": {"sources": [{"path": "log.jsonl"}]}}, "scrub"]
-    told = "a name that ends in `-sample-<number>` is reserved for the stores of samples; choose another"
-    assert problems(tmp_path, {"name": "x-sample-5", "steps": steps}) == [f"name: {told}"]
-    assert problems(tmp_path, {"name": "x", "store": "data/x-sample-5", "steps": steps}) == [f"store: {told}"]
+    message = "a name that ends in `-sample-<number>` is reserved for the stores of samples; choose another"
+    assert problems(tmp_path, {"name": "x-sample-5", "steps": steps}) == [f"name: {message}"]
+    assert problems(tmp_path, {"name": "x", "store": "data/x-sample-5", "steps": steps}) == [f"store: {message}"]
     assert not is_sample(load(tmp_path, {"name": "x-sample", "steps": steps}).store)
 
 
-def test_samples_are_listed_where_one_is_missing(tmp_path: Path) -> None:
+def test_available_samples_are_listed_if_one_is_missing(tmp_path: Path) -> None:
     root = tmp_path / "x"
-    with pytest.raises(ConfigError, match=r"no sample yet\. Make it with: deskloop run -c p\.yaml --sample 5"):
+    with pytest.raises(ConfigError, match=r"in records: none\. Create it with: deskloop run -c p\.yaml --sample 5"):
         check_sample(root, 5, "p.yaml")
     for name in ("x-sample-20", "x-sample-100", "x-sample-a", "y-sample-7"):
         (tmp_path / name).mkdir()
     assert samples_of(root) == [20, 100]
     check_sample(root, 20, "p.yaml")
-    with pytest.raises(ConfigError, match="there are samples of 20, 100 records"):
+    with pytest.raises(ConfigError, match="available samples, in records: 20, 100"):
         check_sample(root, 5, "p.yaml")

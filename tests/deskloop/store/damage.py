@@ -1,4 +1,4 @@
-"""Ways to damage files, for the tests of what happens then."""
+"""Functions that damage files, for tests of detection and repair."""
 
 import shutil
 from pathlib import Path
@@ -36,7 +36,7 @@ def delete(path: Path) -> None:
 
 
 def swap(one: Path, other: Path) -> None:
-    """Let two files or folders change places."""
+    """Exchange two files or folders."""
     aside = one.with_name(".aside")
     one.rename(aside)
     other.rename(one)
@@ -44,7 +44,7 @@ def swap(one: Path, other: Path) -> None:
 
 
 def parts(table: Path) -> list[Path]:
-    """The data files of a table, the change feed's included, whether or not a commit still needs them."""
+    """Return the data files of a table, including the change feed's and those that no commit refers to."""
     return [path for path in sorted(table.rglob("*.parquet")) if "_delta_log" not in path.parts]
 
 

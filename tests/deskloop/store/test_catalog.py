@@ -86,14 +86,14 @@ def test_names_resolve_to_the_latest_or_the_one_asked_for(tmp_path: Path) -> Non
     ("name", "expected"),
     [
         ("scrubed", "no dataset 'scrubed'; did you mean 'scrubbed'?"),
-        ("zzz", "no dataset 'zzz'; there are: encoded, scrubbed"),
-        ("", "no dataset ''; there are: encoded, scrubbed"),
+        ("zzz", "no dataset 'zzz'; available: encoded, scrubbed"),
+        ("", "no dataset ''; available: encoded, scrubbed"),
         ("scrubbed@3", "scrubbed has no version '3'; it has 1 to 1"),
         ("scrubbed@x", "scrubbed has no version 'x'; it has 1 to 1"),
         ("scrubbed@1@2", "scrubbed has no version '1@2'; it has 1 to 1"),
     ],
 )
-def test_what_is_not_there_is_told(tmp_path: Path, name: str, expected: str) -> None:
+def test_a_missing_dataset_or_version_is_reported(tmp_path: Path, name: str, expected: str) -> None:
     catalog = Catalog(tmp_path)
     catalog.publish([PLAIN, other("encoded")])
     with pytest.raises(ConfigError) as caught:
@@ -107,7 +107,7 @@ def test_an_empty_catalog_says_so(tmp_path: Path) -> None:
 
 
 def test_a_record_of_a_later_version_is_read(tmp_path: Path) -> None:
-    """A field that this version does not know is left aside, one that is new to it has its default."""
+    """An unknown field is ignored, and a missing one has its default."""
     from deskloop.store.catalog import _build
 
     names = ("dataset", "kind", "zone", "step", "stage", "fingerprint", "recipe", "digest")

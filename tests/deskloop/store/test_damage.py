@@ -1,4 +1,4 @@
-"""P13: what is damaged is never read as other rows; datasets are rebuilt, the raw zone and ledger refused."""
+"""P13: damaged files are never read as rows; datasets are rebuilt, and a damaged raw zone or ledger is refused."""
 
 import random
 import shutil
@@ -24,7 +24,7 @@ Run = dict[str, tuple[str, list]]
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str], dict[str, str]]]:
-    """A store with three versions of each dataset, its digests, and those that the next change of the log leads to."""
+    """A store with three versions of each dataset, its digests, and the digests after the next change of the log."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         suites(monkeypatch)
         folder = tmp_path_factory.mktemp("built")
@@ -53,7 +53,7 @@ def actions(results: Run) -> list[str]:
 
 
 def also(*names: str) -> list:
-    """Tables that go the same way as another one: for the long tests."""
+    """Tables that are handled like another one: for the long tests."""
     return [pytest.param(name, marks=pytest.mark.long) for name in names]
 
 
@@ -73,7 +73,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 
 @pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 6))])
 def test_no_flipped_bit_is_read_as_other_rows(pipeline: Toy, built: tuple, seed: int) -> None:
-    """Whatever bit of whatever table it is: the next versions are right, or there are none."""
+    """For any bit of any table, the next versions are correct, or none is published."""
     drawn = random.Random(seed)
     for zone in ("raw", "clean"):
         table = drawn.choice(sorted(path for path in (pipeline.folder / "store" / zone).iterdir() if parts(path)))
@@ -81,14 +81,14 @@ def test_no_flipped_bit_is_read_as_other_rows(pipeline: Toy, built: tuple, seed:
         flip(part, drawn.randrange(8 * part.stat().st_size))
     pipeline.write(CHANGED)
     before = {one.name: one.digest for one in Catalog(pipeline.folder / "store" / "catalog").versions}
-    told, after = "", {}
+    message, after = "", {}
     try:
         after = digests(run(pipeline))
     except DamageError as error:
-        told = str(error)
+        message = str(error)
     published = [one for one in Catalog(pipeline.folder / "store" / "catalog").versions if one.name not in before]
     assert {one.digest for one in published} <= {*built[1].values(), *built[2].values()}
-    assert after == built[2] or "deskloop data restore" in told  # of the raw zone
+    assert after == built[2] or "deskloop data restore" in message  # of the raw zone
 
 
 @pytest.mark.parametrize("name", ["uppered", *also("upper.rejects", "assigned", "train_copied")])
@@ -105,7 +105,7 @@ def test_a_damaged_dataset_is_rebuilt_for_the_next_version(pipeline: Toy, built:
 
 @pytest.mark.parametrize("damage", ["a file deleted", "a file truncated", "the log deleted", "everything deleted"])
 def test_what_is_missing_is_rebuilt_where_it_would_be_reused(pipeline: Toy, built: tuple, damage: str) -> None:
-    """Under the same name and digest, so that whatever was made from it is reused."""
+    """Under the same name and digest, so that later steps are reused."""
     before = {one.name for one in pipeline.engine(longest=20).catalog.versions}
     for name in ("uppered", "copy.rejects"):
         DAMAGES[damage](pipeline.folder / "store" / "clean" / name) if name == "uppered" else delete(
@@ -121,7 +121,7 @@ def test_what_is_missing_is_rebuilt_where_it_would_be_reused(pipeline: Toy, buil
 
 
 def test_a_damaged_parent_is_rebuilt_within_the_run_and_said(pipeline: Toy, built: tuple) -> None:
-    """No size changes, so that only the step that reads it notices; its own parent is damaged too."""
+    """The size is the same, so that only the step that reads the table detects it; its own parent is damaged too."""
     store = pipeline.folder / "store" / "clean"
     for name in ("uppered", "assigned"):
         for part in parts(store / name):
@@ -145,7 +145,7 @@ def test_versions_that_nothing_can_rebuild_say_so(pipeline: Toy) -> None:
     delete(pipeline.folder / "store" / "clean" / "uppered")
     run(pipeline)
     catalog = pipeline.engine(longest=20).catalog
-    with pytest.raises(DeskloopError, match=r"uppered@2 went on .*: its files were damaged.*data restore"):
+    with pytest.raises(DeskloopError, match=r"uppered@2 was deleted on .*: its files were damaged.*data restore"):
         catalog.get("uppered@2")
     assert catalog.get("uppered@3") == catalog.get("uppered")
 
@@ -204,7 +204,7 @@ def test_tables_cannot_change_places(pipeline: Toy) -> None:
 
 
 def test_an_earlier_deskloop_left_no_checksums(pipeline: Toy, built: tuple) -> None:
-    """Its tables are compared row by row and with their digests."""
+    """Its tables are verified row by row and by their digests."""
     store = pipeline.folder / "store"
     for path in [*store.rglob("_checksums.json"), *store.rglob(".tables.json")]:
         path.unlink()
@@ -221,7 +221,7 @@ def test_an_earlier_deskloop_left_no_checksums(pipeline: Toy, built: tuple) -> N
 
 
 def test_a_damaged_change_feed_is_not_followed(pipeline: Toy, built: tuple) -> None:
-    """It is read by the next extension, and by nothing else."""
+    """Only the next extension reads it."""
     pipeline.write({**LOG, "a": "ONE", "bb": "too long" * 9})
     pipeline.run(longest=20)
     feeds = [path for path in parts(pipeline.folder / "store" / "clean" / "assigned") if "_change_data" in path.parts]
@@ -241,12 +241,12 @@ def test_a_staged_part_is_compared_before_it_is_merged(pipeline: Toy) -> None:
     at = store.delta_version("clean", "uppered")
     part = store.write_part(store.staging("clean"), store.read("clean", "uppered", at))
     flip(Path(part.path))
-    with pytest.raises(DataError, match="is not what was written there a moment ago"):
+    with pytest.raises(DataError, match="differs from what was just written"):
         store.merge("clean", "uppered", [part], [])
     assert store.delta_version("clean", "uppered") == at
 
 
-def test_a_kill_between_a_commit_and_its_checksums_is_made_good(
+def test_the_next_commit_adds_checksums_that_a_kill_left_out(
     pipeline: Toy, built: tuple, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline.write(CHANGED)
@@ -265,7 +265,7 @@ def test_an_erasure_looks_at_no_damaged_table(pipeline: Toy) -> None:
 
 
 def test_nothing_reads_through_a_file_system_in_python() -> None:
-    """Arrow's threads would call into it, and an interpreter that ends just then aborts the process (exit code 134)."""
+    """Arrow's threads would call into it, and the process would abort if the interpreter ended then (exit code 134)."""
     root = Path(toy.__file__).parents[2]
     files = [path for folder in ("deskloop", "flows", "tasks") for path in (root / folder).rglob("*.py")]
     forbidden = ("to_pyarrow_dataset", "to_pyarrow_table", "load_cdf")
@@ -273,7 +273,7 @@ def test_nothing_reads_through_a_file_system_in_python() -> None:
 
 
 def test_a_store_without_its_ledger_is_refused(pipeline: Toy) -> None:
-    """It would give every conversation a split anew, and forget who was erased."""
+    """Without it, splits would be assigned again and erased people would return."""
     store = pipeline.engine().store
     shutil.rmtree(store.root / "ledger")
     with pytest.raises(DamageError, match="ledger is damaged: all of its tables are missing") as caught, store.locked():

@@ -1,4 +1,4 @@
-"""Digests say what a table holds: not in which order, nor when it arrived."""
+"""Digests depend on the rows of a table, not on their order or time of arrival."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta

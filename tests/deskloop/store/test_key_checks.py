@@ -1,4 +1,4 @@
-"""A key that is not the store's is refused, and so is a store whose erasures need a key that is missing."""
+"""Keys of other stores are refused, and so are stores that lack a key which erasures depend on."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ COUNT = 40
 
 @pytest.fixture(scope="module")
 def erased(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store in which somebody was erased."""
+    """A store in which a person was erased."""
     desk = Desk(tmp_path_factory.mktemp("desk") / "desk", example_lines(COUNT))
     desk.steps = desk.steps[:2]
     desk.prepare()
@@ -48,7 +48,7 @@ def foreign(folder: Path, identity: str = "") -> None:
 
 
 @pytest.mark.parametrize("same_id", [False, True])
-def test_another_key_brings_nobody_back(desk: Desk, same_id: bool) -> None:
+def test_erased_people_do_not_return_under_another_key(desk: Desk, same_id: bool) -> None:
     store = Store(desk.folder / "store")
     before = (store.root / "keys" / "hmac.json").read_bytes()
     foreign(store.root / "keys", json.loads(before)["id"] if same_id else "")
@@ -67,7 +67,7 @@ def test_either_copy_is_enough(desk: Desk, left: str) -> None:
         if folder != left:
             (store.root / folder / name).unlink()
     foreign(store.root / "keys")
-    with pytest.raises(ConfigError, match="the data was made under"):
+    with pytest.raises(ConfigError, match="the data was created with"):
         store.prepare()
 
 
@@ -112,7 +112,7 @@ def test_a_retired_key_that_erasures_need_must_be_there(desk: Desk) -> None:
     assert versions(run)["ingested"].reasons["erased"] > 0
 
 
-def test_an_earlier_key_of_the_store_is_not_the_one_in_use(desk: Desk, tmp_path: Path) -> None:
+def test_an_earlier_key_of_the_store_is_not_accepted_as_the_current_one(desk: Desk, tmp_path: Path) -> None:
     """As when the folder `keys` alone is restored from before a rotation."""
     store = Store(desk.folder / "store")
     shutil.copytree(store.root / "keys", tmp_path / "kept")
@@ -120,16 +120,16 @@ def test_an_earlier_key_of_the_store_is_not_the_one_in_use(desk: Desk, tmp_path:
         store.rotate_key()
     shutil.rmtree(store.root / "keys")
     shutil.copytree(tmp_path / "kept", store.root / "keys")
-    with pytest.raises(ConfigError, match="but the data was made under"):
+    with pytest.raises(ConfigError, match="but the data was created with"):
         desk.prepare()
 
 
 class Killed(BaseException):
-    """What a test kills a rotation with."""
+    """Raised to simulate a kill during a rotation."""
 
 
 def replacements(monkeypatch: pytest.MonkeyPatch, allowed: int) -> None:
-    """Let so many files be put in place, then end the process, so to say."""
+    """Allow a number of files to be replaced, then simulate a kill."""
     calls: Iterator[int] = iter(range(1000))
 
     def wrapped(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Keys: made once, kept when they are retired, for their owner alone; what a rotation changes, and what it leaves."""
+"""Keys: created once, kept when retired, readable by their owner only; the effects of a rotation."""
 
 import io
 import json
@@ -104,7 +104,7 @@ def test_a_damaged_retired_key_is_refused(folder: Path) -> None:
         keys.all_keys(folder)
 
 
-def test_a_lost_key_is_not_replaced_in_silence(folder: Path) -> None:
+def test_a_lost_key_is_not_replaced_silently(folder: Path) -> None:
     keys.current(folder)
     keys.rotate(folder)
     (folder / "hmac.json").unlink()
@@ -146,7 +146,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     line = f"{first.id}  in use    made {first.made_at.isoformat()[:16]}\n"
     assert deskloop(capsys, "data", "keys", "list", *config) == (0, line, "")
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    assert deskloop(capsys, "data", "keys", "rotate", *config)[0] == 1  # nobody answers
+    assert deskloop(capsys, "data", "keys", "rotate", *config)[0] == 1  # there is no answer to the question
     assert store.keys() == [first]
     code, out, _ = deskloop(capsys, "data", "keys", "rotate", "--yes", *config)
     second = store.keys()[0]
@@ -166,7 +166,7 @@ def test_a_lost_key_can_be_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (code, out[8:]) == (0, " is the key in use; 0 retired\n")
 
 
-def test_no_rotation_while_a_run_is_going_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+def test_no_rotation_during_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                              capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
     toy = published(tmp_path, monkeypatch)
     store = Store(toy.folder / "store")

@@ -1,4 +1,4 @@
-"""The ledger keeps what cannot be derived again: families with their splits, and fitted artifacts."""
+"""The ledger keeps decisions that cannot be derived again: families with their splits, and fitted artifacts."""
 
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -81,7 +81,7 @@ def test_the_files_of_an_artifact_are_kept_by_their_hash(tmp_path: Path) -> None
     assert [path.name for path in (tmp_path / "blobs").iterdir()] == [first]
 
 
-def test_hash_of_files_tells_names_and_contents_apart() -> None:
+def test_hash_of_files_depends_on_names_and_contents() -> None:
     variants: list[dict[str, bytes]] = [
         {}, {"a": b""}, {"a": b"b"}, {"ab": b""}, {"b": b""}, {"a": b"", "b": b""}, {"a": b"", "b": b"a"}
     ]  # fmt: skip

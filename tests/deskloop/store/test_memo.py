@@ -21,7 +21,7 @@ def test_what_is_remembered_is_recalled_by_identity_text_and_seed(tmp_path: Path
         assert memo.recall("model b", asked) == {}
 
 
-def test_the_first_output_stands(tmp_path: Path) -> None:
+def test_the_first_output_is_final(tmp_path: Path) -> None:
     path = str(tmp_path / "memo.sqlite")
     with Memo(path) as first, Memo(path) as second:
         first.remember("model", {("a", 0): "first"})

@@ -1,4 +1,4 @@
-"""Tables of the store: what a commit holds, how two of them differ, and who may read and write."""
+"""Tables of the store: contents of commits, differences between them, permissions and locking."""
 
 import os
 import stat
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from deskloop.contract.errors import ConfigError
 from deskloop.store.digest import row_hashes, table_digest
-from deskloop.store.store import Part, Store
+from deskloop.store.parts import Part
+from deskloop.store.store import Store
 
 SCHEMA = pa.schema([("row_id", pa.string()), ("batch", pa.int32()), ("words", pa.list_(pa.string()))])
 ROOT = Path(__file__).parents[3]
@@ -35,7 +36,7 @@ def table(rows: Rows, batch: int = 1) -> pa.Table:
 
 
 def staged(store: Store, rows: Rows, batch: int = 1) -> list[Part]:
-    """One part for each row, as workers would leave them."""
+    """Write one part per row, as workers would."""
     folder = store.staging("clean") / "rows"
     return [store.write_part(folder, table({row_id: words}, batch)) for row_id, words in rows.items()]
 
@@ -164,7 +165,7 @@ def test_batches_are_bounded_and_complete(store: Store) -> None:
     assert sorted(pa.concat_tables(batches)["row_id"].to_pylist()) == sorted(rows)
 
 
-def test_create_keeps_what_fits_and_starts_anew_with_another_schema(store: Store) -> None:
+def test_create_keeps_a_table_that_fits_and_empties_one_of_another_schema(store: Store) -> None:
     first = store.merge("clean", "rows", staged(store, {"a": ["1"]}), None)
     store.create("clean", "rows", SCHEMA)
     assert store.delta_version("clean", "rows") == first
@@ -177,7 +178,7 @@ def test_create_keeps_what_fits_and_starts_anew_with_another_schema(store: Store
 
 
 def test_values_do_not_get_into_the_log(store: Store) -> None:
-    """There an erasure could not reach them; statistics would put them there."""
+    """An erasure could not remove them from there; statistics would write them."""
     folder = store.folder("clean", "rows")
     store.append_parts("clean", "rows", [store.write_part(folder, table({"Zebedee": ["Zebina"]}))])
     store.merge("clean", "rows", staged(store, {"Zebedee": ["Zebulon"], "Zeb": []}), None)

@@ -1,4 +1,4 @@
-"""P1: who opens the raw zone, seen by an audit hook in every process, and by taking the zone away."""
+"""P1: access to the raw zone, observed by an audit hook in every process and by removing the zone."""
 
 import ast
 import json
@@ -101,7 +101,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 
 def watched(tmp_path: Path, raw: Path, *command: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
-    """Run Python with the hook in it and in its workers; what it saw in the raw zone."""
+    """Run Python with the hook in it and its workers; return the accesses to the raw zone."""
     (tmp_path / "site").mkdir(exist_ok=True)
     (tmp_path / "site" / "sitecustomize.py").write_text(WATCH)
     paths = os.pathsep.join([str(tmp_path / "site"), str(HERE)])
@@ -120,10 +120,10 @@ def test_nothing_but_ingest_and_scrub_opens_raw(tmp_path: Path, desk: Desk) -> N
     done, seen = watched(tmp_path, own.folder / "store" / "raw", str(script), str(own.folder), row_id)
     assert done.returncode == 0, done.stderr
     assert [line for line in seen if not line.startswith("allowed ")] == []
-    assert len(seen) > 2, "the hook has seen nothing at all: it is not on"
+    assert len(seen) > 2, "the hook has seen no access at all: it is not active"
 
 
-def test_the_hook_sees_who_has_no_business_there(tmp_path: Path) -> None:
+def test_the_hook_sees_unpermitted_access(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     (raw / "ingested").mkdir(parents=True)
     for code in ("open('{}/x', 'w')", "__import__('os').listdir('{}')", "__import__('sqlite3').connect('{}/db')"):
@@ -137,7 +137,7 @@ def test_the_hook_sees_who_has_no_business_there(tmp_path: Path) -> None:
 
 
 def test_after_scrub_the_raw_zone_is_not_needed(tmp_path: Path) -> None:
-    """Delta tables are opened by compiled code, which no hook sees: so the zone is taken away."""
+    """Compiled code opens Delta tables without triggering the hook, so the zone is removed."""
     desk = Desk(tmp_path, example_lines(60))
     desk.prepare()
     raw = tmp_path / "store" / "raw"
@@ -216,9 +216,9 @@ def test_an_example_is_followed_back_in_clean_text(desk: Desk) -> None:
     stops = trace(run.pipeline, run.store, row["row_id"])
     assert [stop.step for stop in stops] == ["encode", "split", "dedupe", "normalize", "scrub", "ingest"]
     assert stops[0].happened.startswith(
-        f"{len(row['input_ids']):,} tokens, {row['supervised_tokens']:,} of them learned"
+        f"{len(row['input_ids']):,} tokens, {row['supervised_tokens']:,} of them supervised"
     )
-    assert stops[-1].happened == "in the raw zone; --raw shows it and is noted"
+    assert stops[-1].happened == "in the raw zone; --raw shows it and records the access"
     assert [stop.row for stop in stops if stop.zone == "raw"] == [{}]
     scrubbed = next(one for one in table(run, "scrubbed").to_pylist() if one["row_id"] == stops[4].row_id)
     assert [turn["text"] for turn in stops[4].row["turns"]] == [turn["text"] for turn in scrubbed["turns"]]
@@ -234,7 +234,7 @@ def test_a_reject_is_followed_back_too(desk: Desk) -> None:
     assert stops[0].happened.startswith("rejected: ")
 
 
-def test_a_look_at_a_raw_row_is_noted(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_access_to_a_raw_row_is_recorded(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     run = desk.run  # type: ignore[attr-defined]
     raw = next(one for one in table(run, "ingested").to_pylist() if dict(one["known"]).get("PERSON"))
     with pytest.raises(SystemExit) as end:
@@ -252,7 +252,7 @@ def test_a_look_at_a_raw_row_is_noted(desk: Desk, capsys: pytest.CaptureFixture[
 
 def test_a_row_that_is_not_there_is_refused(desk: Desk) -> None:
     run = desk.run  # type: ignore[attr-defined]
-    with pytest.raises(ConfigError, match="no published version has a row 'dana@harbor'; if it is new, --raw looks"):
+    with pytest.raises(ConfigError, match="no published version has a row 'dana@harbor'; if it is new, --raw searches"):
         trace(run.pipeline, run.store, "dana@harbor")
     with pytest.raises(ConfigError, match="no published version has a row"):
         trace(run.pipeline, run.store, "dana@harbor", raw=True)
@@ -265,7 +265,7 @@ def test_a_row_that_is_not_there_is_refused(desk: Desk) -> None:
 def test_raw_versions_are_not_shown(desk: Desk, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["data", *command, "-c", str(desk.file)])
-    told = capsys.readouterr()
-    assert (end.value.code, told.out) == (2, "")
-    assert "ingested@1 is in the raw zone and holds personal data" in told.err
-    assert "deskloop data trace ROW_ID --raw" in told.err
+    output = capsys.readouterr()
+    assert (end.value.code, output.out) == (2, "")
+    assert "ingested@1 is in the raw zone and holds personal data" in output.err
+    assert "deskloop data trace ROW_ID --raw" in output.err
