@@ -8,23 +8,23 @@ import threading
 from pathlib import Path
 
 from deskloop.contract.errors import ConfigError
+from deskloop.contract.paths import is_folder, written
 
 SECONDS = 5.0  # to wait for the hub
 
 
-def check_model(model: str, folder: str, where: str) -> None:
+def check_model(model: str, where: str) -> None:
     """Refuse a model that is neither a folder, nor in the local cache, nor on a hub that answers.
 
     Args:
-        model: a path relative to `folder`, an absolute path, or a model id such as `distilgpt2`.
+        model: a folder's absolute path, or a model id such as `distilgpt2`.
         where: names the option in the error.
     Raises:
         ConfigError: says which of the three failed, and what to do.
     """
-    local = Path(folder, model)
-    if local.is_dir():
-        if not (local / "config.json").is_file():
-            raise ConfigError(f"{model!r} is a folder without a config.json, so no Hugging Face model", where)
+    if is_folder(model):
+        if not Path(model, "config.json").is_file():
+            raise ConfigError(f"{written(model)!r} is a folder without a config.json, so no Hugging Face model", where)
         return
     if model.startswith((".", "/", "~")) or model.count("/") > 1:
         raise ConfigError(f"{model!r}: there is no such folder (relative paths start at the pipeline file)", where)

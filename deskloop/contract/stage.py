@@ -47,7 +47,6 @@ class Context:
         step: the step's name in the pipeline.
         seed: the pipeline's seed.
         key: secret bytes for HMACs; empty for stages that do not declare `keyed`.
-        folder: the pipeline file's folder; relative paths in a config start there.
         artifact: file name to bytes, of a fitted stage.
         families: the ledger's families `(conversation_id, family, split, held)`, for the stage that keeps them.
         memo: an SQLite file for outputs that must not be computed twice, as a neural model's; "": nothing is kept.
@@ -58,7 +57,6 @@ class Context:
     step: str
     seed: int = 0
     key: bytes = b""
-    folder: str = "."
     memo: str = ""
     artifact: Mapping[str, bytes] = field(default_factory=dict)
     families: pd.DataFrame | None = None

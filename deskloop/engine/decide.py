@@ -172,7 +172,6 @@ class Decider:
             step=step.name,
             seed=settings.seed,
             key=self.store.key()[1] if stage.keyed else b"",
-            folder=str(self.pipeline.folder),
             artifact=self.ledger.files(artifact) if artifact else {},
             families=self.ledger.families() if remembers else None,
             memo=str(self.store.root / "memo" / f"{step.name}.sqlite"),

@@ -62,9 +62,9 @@ def load_pipeline(
     misplaced = [name for name in content if name in stages and name not in known]
     problems += [f"{name}: a stage; write it as an entry of `steps`" for name in misplaced]
     options = {name: value for name, value in content.items() if name not in misplaced}
-    settings = _validate(Settings, options, "", problems, known)
+    settings = _validate(Settings, options, "", problems, file.parent, known)
     name = content.get("name")
-    steps = _steps(raw_steps, stages, content.get("base"), str(name), problems)
+    steps = _steps(raw_steps, stages, content, file.parent, problems)
     problems += _name_problems(steps, name)
     problems += _store_problems(settings)
     if problems or settings is None:
@@ -80,7 +80,9 @@ def _store_problems(settings: Settings | None) -> list[str]:
     return [f"{key}: a name that ends in `-sample-<number>` is reserved for the stores of samples; choose another"]
 
 
-def _steps(entries: Any, stages: Mapping[str, Stage], base: Any, pipeline: str, problems: list[str]) -> list[Step]:
+def _steps(
+    entries: Any, stages: Mapping[str, Stage], content: Mapping[str, Any], folder: Path, problems: list[str]
+) -> list[Step]:
     if not isinstance(entries, list) or not entries:
         problems.append("steps: expected a list such as [ingest, scrub, normalize, dedupe, split, encode]")
         return []
@@ -110,8 +112,8 @@ def _steps(entries: Any, stages: Mapping[str, Stage], base: Any, pipeline: str, 
         if name in (*taken, *(step.name for step in steps)):
             problems.append(f"{where}: the name {name!r} is taken; write {{stage: {stage_name}, name: ...}}")
             continue
-        config = _validate(stage.config, options, f"steps.{name}", problems, base=base)
-        output = (stage.dataset or pipeline) if name == stage.name else name
+        config = _validate(stage.config, options, f"steps.{name}", problems, folder, base=content.get("base"))
+        output = (stage.dataset or str(content.get("name"))) if name == stage.name else name
         ports = connect(name, stage, inputs, assumed, later, problems)
         steps.append(Step(name, stage, config if config is not None else stage.config.model_construct(), output, ports))
         assumed.append(steps[-1])
@@ -144,6 +146,7 @@ def _validate(
     options: Any,
     where: str,
     problems: list[str],
+    folder: Path,
     known: Sequence[str] = (),
     base: Any = None,
 ) -> Any:
@@ -154,7 +157,7 @@ def _validate(
         return None
     defaults = {"base": base} if "base" in model.model_fields and where and isinstance(base, str) and base else {}
     try:
-        return model.model_validate(defaults | options)
+        return model.model_validate(defaults | options, context=folder)
     except ValidationError as error:
         problems += refusals(error, model, options, where, known)
         return None

@@ -18,7 +18,7 @@ def preflight(pipeline: Pipeline, steps: Sequence[Step]) -> None:
     for step in steps:
         if step.stage.check is not None:
             try:
-                step.stage.check(step.config, Context(step=step.name, folder=str(pipeline.folder)))
+                step.stage.check(step.config, Context(step.name))
             except ConfigError as error:
                 refused.append(error)
     if len(refused) == 1:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pandas as pd
 
 from deskloop.contract.errors import ConfigError
+from deskloop.contract.paths import written
 from deskloop.contract.stage import Context, FittedStage
 from deskloop.store.memo import Memo
 from tasks.augment import generators
@@ -42,8 +43,8 @@ def augment(rows: pd.DataFrame, config: AugmentConfig, context: Context) -> pd.D
         DataError: scrub's detector takes too long on a text.
     """
     plan: dict[str, float] = json.loads(context.artifact[ARTIFACT])
-    with _ready(config, context.folder) as augmenters, Memo(context.memo) as memo:
-        score = scorer(config, context.folder, memo)
+    with _ready(config) as augmenters, Memo(context.memo) as memo:
+        score = scorer(config, memo)
         return augmented(rows, config, context, augmenters, plan, score, memo)
 
 
@@ -56,14 +57,14 @@ def check(config: AugmentConfig, context: Context) -> None:
     problems: list[str] = []
     for generator in config.generators:
         try:
-            generators.check(generator, context.folder)
+            generators.check(generator)
         except ConfigError as error:
             problems += error.problems
     if config.similarity != LEXICAL:
         from tasks.augment.generators import models
 
         try:
-            models.resolve(config.similarity, context.folder, "similarity")
+            models.resolve(config.similarity, "similarity")
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -75,21 +76,21 @@ def equipment(config: AugmentConfig, context: Context) -> dict[str, str | None]:
     found = {
         f"{generator.label}: {name}": version
         for generator in config.generators
-        for name, version in generators.equipment(generator, context.folder).items()
+        for name, version in generators.equipment(generator).items()
     }
     if config.similarity != LEXICAL:
         from tasks.augment.generators import models
 
-        found[f"similarity: model {config.similarity}"] = models.resolve(config.similarity, context.folder).version
+        found[f"similarity: model {written(config.similarity)}"] = models.resolve(config.similarity).version
     return found
 
 
 @contextmanager
-def _ready(config: AugmentConfig, folder: str) -> Iterator[list[Augmenter]]:
+def _ready(config: AugmentConfig) -> Iterator[list[Augmenter]]:
     """The declared generators, ready to work; models stay loaded for the next partition, programs are ended."""
     augmenters = []
     for one in config.generators:
-        generator = generators.build(one, folder)
+        generator = generators.build(one)
         if generator is not None and generator.neural:
             generator = _kept.setdefault(generator.identity, generator)
         augmenters.append(Augmenter(one, generator))

@@ -1,9 +1,11 @@
 """What a pipeline file may say about augmentation."""
 
 from collections import Counter
+from typing import Annotated
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
+from deskloop.contract.paths import ModelPath
 from deskloop.contract.stage import StageConfig
 from tasks.augment.generators.config import (
     BackTranslationConfig,
@@ -39,9 +41,8 @@ class AugmentConfig(StageConfig):
         min_length=1,
         description="who rewrites the customer's turns; they take turns",
     )
-    similarity: str = Field(
+    similarity: Annotated[str, StringConstraints(min_length=1), ModelPath(words=(LEXICAL,))] = Field(
         LEXICAL,
-        min_length=1,
         description="how likeness is measured: `lexical` (character n-grams), or a sentence-embedding model's id or "
         "folder",
     )

@@ -44,16 +44,15 @@ def lexical(pairs: Sequence[Pair]) -> list[float]:
     return [round(chrf(*pair), DECIMALS) for pair in pairs]
 
 
-def scorer(config: AugmentConfig, folder: str, memo: Memo) -> Score:
+def scorer(config: AugmentConfig, memo: Memo) -> Score:
     """The measure that the config asks for.
 
     Args:
-        folder: where a relative model folder starts.
         memo: keeps the scores of an embedding model, by original and rewritten turn.
     """
     if config.similarity == LEXICAL:
         return lexical
-    found = resolve(config.similarity, folder)
+    found = resolve(config.similarity)
     return functools.partial(embedded, model=found, memo=memo)
 
 

@@ -45,7 +45,7 @@ def ingest(config: IngestConfig, context: Context) -> Iterator[pd.DataFrame]:
         InputError: a file is cut off, damaged or larger than its limits, or a source was read the wrong way.
     """
     files = checked_files(config, context)
-    users = read_users(config, context)
+    users = read_users(config)
     admission = Admission(config, context, frozenset(file.label for file in files))
     rows: list[dict[str, Any]] = []
     size = 0

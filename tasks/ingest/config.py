@@ -4,11 +4,13 @@ import codecs
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from deskloop.contract.paths import LocalPath, written
 from deskloop.contract.stage import StageConfig
 from tasks.ingest.unpack import Limits
 
+SourcePath = Annotated[str, StringConstraints(min_length=1), LocalPath()]
 Paths = Annotated[tuple[str, ...], Field(min_length=1)]
 Format = Literal[
     "auto",
@@ -72,8 +74,7 @@ class Customer(StageConfig):
 class SourceConfig(StageConfig):
     """One source: a file, folder, glob, any fsspec URL or a data set of the Hugging Face Hub; and how to read it."""
 
-    path: str = Field(
-        min_length=1,
+    path: SourcePath = Field(
         description="relative to the pipeline file; compression is recognised by content. hf://datasets/ORG/NAME is a "
         "data set of the Hugging Face Hub",
     )
@@ -92,7 +93,9 @@ class SourceConfig(StageConfig):
     follow_links: bool = Field(
         False, description="read links of a folder or glob that lead out of it; a path of its own may always be a link"
     )
-    users: str | None = Field(default=None, description="zendesk: a file or glob of the users that comments are of")
+    users: SourcePath | None = Field(
+        default=None, description="zendesk: a file or glob of the users that comments are of"
+    )
     separators: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (), description="context_response: the first ends a turn in a context that is one text, others end a line"
     )
@@ -124,7 +127,7 @@ class SourceConfig(StageConfig):
     @property
     def is_dataset(self) -> bool:
         """Whether the path is a data set that the library `datasets` loads."""
-        return self.format == "huggingface" or HUB_DATASET.fullmatch(self.path) is not None
+        return self.format == "huggingface" or HUB_DATASET.fullmatch(written(self.path)) is not None
 
     @field_validator("encoding")
     @classmethod

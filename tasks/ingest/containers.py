@@ -68,17 +68,17 @@ def inputs(config: IngestConfig, context: Context) -> list[tuple[str, str]]:
     """
     files = checked_files(config, context)
     digests = [(file.label, dataset_digest(file) if file.source.is_dataset else digest(file)) for file in files]
-    return digests + [(f"users: {file.label}", digest(file)) for file in find_users(config, context, [])]
+    return digests + [(f"users: {file.label}", digest(file)) for file in find_users(config, [])]
 
 
-def read_users(config: IngestConfig, context: Context) -> Users:
+def read_users(config: IngestConfig) -> Users:
     """The users that the sources name, in memory: some 300 bytes each.
 
     Raises:
         InputError: something in a file of users is no user, whose name would then not be known to be one.
     """
     found: dict[int, dict[str, Person]] = {}
-    for file in find_users(config, context, []):
+    for file in find_users(config, []):
         table = found.setdefault(file.index, {})
         for record in json_records(file, config):
             value = record.value or {}

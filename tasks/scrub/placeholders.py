@@ -246,16 +246,13 @@ def settle(spans: Iterable[Span]) -> list[Span]:
     return settled
 
 
-def replace_values(
-    conversations: Sequence[Conversation], config: ScrubConfig, key: bytes = b"", folder: str = "."
-) -> None:
+def replace_values(conversations: Sequence[Conversation], config: ScrubConfig, key: bytes = b"") -> None:
     """Bring every conversation to where nothing more is found in it. Changes the conversations in place.
 
     Args:
         conversations: a batch; each is treated as if it were alone, whatever stands beside it.
         config: what to detect, and what becomes of it.
         key: secret bytes for pseudonyms and hashes.
-        folder: where relative paths of the config start.
     Raises:
         ConfigError: a mode of `replace` needs a key, and there is none.
         DataError: a pattern of the pipeline file takes too long on a text.
@@ -266,7 +263,7 @@ def replace_values(
     active: Sequence[Conversation] = conversations
     for _ in range(ROUNDS):
         texts = [conversation.texts[index].text for conversation in active for index in conversation.pending]
-        detected: Iterator[list[Span]] = iter(detect(texts, config, folder))
+        detected: Iterator[list[Span]] = iter(detect(texts, config))
         for conversation in active:
             conversation.replace(list(itertools.islice(detected, len(conversation.pending))), config, made)
         active = [conversation for conversation in active if conversation.pending]

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cli import chat
+from deskloop.pipeline.yaml_file import step_name
 from tasks.evaluate import EvaluateConfig
 from tasks.evaluate.generation import load_speaker, prompt_ids
 from tasks.scrub import ScrubConfig
@@ -86,6 +88,23 @@ def test_what_is_written_is_scrubbed_as_one_conversation_and_kept_nowhere(
     raw = say(lines, "--greedy", "--raw")
     assert seen[-1][0]["text"] == "I am jane.roe@example.com"
     assert "what you write goes to it as it is" in raw.err
+
+
+def test_recognizers_lie_beside_the_pipeline_file(
+    file: Path, deskloop: Call, seen: list[list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (file.parent / "own.yaml").write_text(
+        "recognizers: [{name: o, supported_entity: ORDER_ID, patterns: [{name: o, regex: 'HD-\\d{6}', score: 0.9}]}]\n"
+    )
+    pipeline = yaml.safe_load(file.read_text())
+    place = next(place for place, step in enumerate(pipeline["steps"]) if step_name(step) == "scrub")
+    pipeline["steps"][place] = {"scrub": {"recognizers": "own.yaml", "detector": "patterns"}}
+    other = file.with_name("recognizers.yaml")
+    other.write_text(yaml.safe_dump(pipeline))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"Where is HD-123456?\n")))
+    monkeypatch.chdir(tmp_path)
+    assert deskloop("chat", "-c", other, "--greedy").code == 0
+    assert seen[0][0]["text"] == "Where is <ORDER_ID_1>?"
 
 
 def test_commands(say: Say, seen: list[list[dict[str, Any]]]) -> None:

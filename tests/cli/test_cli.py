@@ -462,6 +462,22 @@ def test_scrub_takes_the_options_of_a_pipeline(tmp_path: Path, deskloop: Call) -
     assert "it has no scrub step" in deskloop("scrub", "-c", file, tmp_path / "in.jsonl.gz").err
 
 
+def test_scrub_reads_recognizers_beside_the_pipeline_file(
+    tmp_path: Path, deskloop: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = tmp_path / "desk"
+    desk.mkdir()
+    (desk / "own.yaml").write_text(
+        "recognizers: [{name: o, supported_entity: ORDER_ID, patterns: [{name: o, regex: 'HD-\\d{6}', score: 0.9}]}]\n"
+    )
+    steps = "[{ingest: {sources: [{path: a.jsonl}]}}, {scrub: {recognizers: own.yaml}}]"
+    (desk / "pipeline.yaml").write_text(f"name: x\nsteps: {steps}\n")
+    (tmp_path / "in.jsonl").write_text('{"id": 1, "text": "my HD-123456 please"}\n')
+    monkeypatch.chdir(tmp_path)
+    done = deskloop("scrub", "-q", "-c", "desk/pipeline.yaml", "in.jsonl")
+    assert (done.err, json.loads(done.out)["text"]) == ("", "my <ORDER_ID_1> please")
+
+
 def test_a_reader_that_goes_away_is_no_error() -> None:
     """As with `| head`: a pipe that nobody reads."""
     unread, output = os.pipe()

@@ -146,8 +146,8 @@ def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_embeddings_do_not_depend_on_the_batch(sentences: Path) -> None:
-    config = AugmentConfig(similarity=sentences.name)
-    score = scorer(config, str(sentences.parent), Memo(""))
+    config = AugmentConfig.model_validate({"similarity": sentences.name}, context=sentences.parent)
+    score = scorer(config, Memo(""))
     together = score(PAIRS)
     assert together == [score([pair])[0] for pair in PAIRS]
     assert together == score(PAIRS[::-1])[::-1]
@@ -164,7 +164,7 @@ def test_embeddings_are_mean_pooled(sentences: Path) -> None:
     with torch.inference_mode():
         means = [model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(dim=0) for text in PAIRS[2]]
     expected = torch.nn.functional.cosine_similarity(*means, dim=0).item()
-    score = scorer(AugmentConfig(similarity=str(sentences)), ".", Memo(""))
+    score = scorer(AugmentConfig(similarity=str(sentences)), Memo(""))
     assert score(PAIRS)[2] == pytest.approx(expected, abs=1e-3)
 
 
@@ -174,7 +174,7 @@ def test_scores_are_kept_and_forgotten_with_the_original(
     from tasks.augment import similarity
     from tasks.augment.generators.models import resolve
 
-    found = resolve(str(sentences), ".")
+    found = resolve(str(sentences))
     with Memo(str(tmp_path / "memo.sqlite")) as memo:
         scores = embedded(PAIRS, found, memo)
         identity = f"similarity {found.version}"

@@ -11,6 +11,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from deskloop.contract.paths import written
 from tasks.augment.generators.config import (
     BackTranslationConfig,
     GeneratorConfig,
@@ -56,11 +57,9 @@ class Generator(Protocol):
         ...
 
 
-def check(config: RewriterConfig, folder: str) -> None:
+def check(config: RewriterConfig) -> None:
     """Refuse what can be told before anything runs.
 
-    Args:
-        folder: where relative paths start.
     Raises:
         ConfigError: a model is neither a folder, nor in the local cache, nor can it be downloaded, or it is of the
             wrong kind; a declared folder lacks WordNet's files.
@@ -68,43 +67,43 @@ def check(config: RewriterConfig, folder: str) -> None:
     if isinstance(config, SynonymsConfig) and config.wordnet is not None:
         from tasks.augment.generators import wordnet
 
-        wordnet.check(config.wordnet, folder, config.label)
+        wordnet.check(config.wordnet, config.label)
     if isinstance(config, BackTranslationConfig | ParaphraseConfig):
         from tasks.augment.generators import models
 
         kind = config.architecture if isinstance(config, ParaphraseConfig) else "seq2seq"
         for field, model in _models(config):
-            models.check(model, folder, f"{config.label}: {field}", kind)
+            models.check(model, f"{config.label}: {field}", kind)
 
 
-def equipment(config: RewriterConfig, folder: str) -> dict[str, str | None]:
+def equipment(config: RewriterConfig) -> dict[str, str | None]:
     """Tools and files that decide the result: name to version or digest; None: not there."""
     if isinstance(config, SynonymsConfig):
         from tasks.augment.generators import wordnet
 
-        return {"WordNet": wordnet.version(config.wordnet, folder)}
+        return {"WordNet": wordnet.version(config.wordnet)}
     if isinstance(config, BackTranslationConfig) and config.engine == "apertium":
         from tasks.augment.generators import apertium
 
         return {f"apertium {config.pair}": apertium.version(config.pair)}
     from tasks.augment.generators import models
 
-    return {f"model {model}": models.resolve(model, folder).version for _, model in _models(config)}
+    return {f"model {written(model)}": models.resolve(model).version for _, model in _models(config)}
 
 
-def build(config: RewriterConfig, folder: str) -> Generator | None:
+def build(config: RewriterConfig) -> Generator | None:
     """The generator, ready to work; None where its equipment is missing.
 
     Models are loaded at the first call.
     """
-    found = equipment(config, folder)
+    found = equipment(config)
     if None in found.values():
         return None
     versions = {name: version for name, version in found.items() if version is not None}
     if isinstance(config, SynonymsConfig):
         from tasks.augment.generators.synonyms import Synonyms
 
-        return Synonyms(config, folder, versions)
+        return Synonyms(config, versions)
     if isinstance(config, NoiseConfig):
         from tasks.augment.generators.noise import Noisy
 
@@ -112,11 +111,11 @@ def build(config: RewriterConfig, folder: str) -> Generator | None:
     if isinstance(config, ParaphraseConfig):
         from tasks.augment.generators.paraphrase import Paraphrase
 
-        return Paraphrase(config, folder, versions)
+        return Paraphrase(config, versions)
     if isinstance(config, BackTranslationConfig) and config.engine == "transformers":
         from tasks.augment.generators.translation import ModelTranslation
 
-        return ModelTranslation(config, folder, versions)
+        return ModelTranslation(config, versions)
     if isinstance(config, BackTranslationConfig):
         from tasks.augment.generators.apertium import ApertiumTranslation
 

@@ -2,11 +2,13 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
+from deskloop.contract.paths import LocalPath, ModelPath
 from deskloop.contract.stage import StageConfig
 
 NOISES = ("keyboard", "ocr", "swap", "drop", "lowercase", "punctuation")
+Model = Annotated[str, StringConstraints(min_length=1), ModelPath()]
 Noise = Literal["keyboard", "ocr", "swap", "drop", "lowercase", "punctuation"]
 
 
@@ -52,11 +54,9 @@ class BackTranslationConfig(RewriterConfig):
         pattern=r"^[a-z]{2,3}-[a-z]{2,3}$",
         description="for apertium: the log's language and the one between, as in its modes; both directions are used",
     )
-    forward: str | None = Field(
-        None, min_length=1, description="for transformers: model id or folder, from the log's language"
-    )
-    backward: str | None = Field(
-        None, min_length=1, description="for transformers: model id or folder, back into the log's language"
+    forward: Model | None = Field(None, description="for transformers: model id or folder, from the log's language")
+    backward: Model | None = Field(
+        None, description="for transformers: model id or folder, back into the log's language"
     )
     forward_prefix: str = Field("", description="put before each sentence that goes out, such as '>>spa<< '")
     backward_prefix: str = Field("", description="put before each sentence that comes back")
@@ -79,7 +79,7 @@ class ParaphraseConfig(RewriterConfig):
     origin: ClassVar[str] = "paraphrase"
 
     kind: Literal["paraphrase"]
-    model: str = Field(min_length=1, description="model id or folder: T5, BART, Pegasus, or any chat model")
+    model: Model = Field(description="model id or folder: T5, BART, Pegasus, or any chat model")
     architecture: Literal["auto", "seq2seq", "chat"] = Field("auto", description="auto: as the model's config says")
     prompt: str | None = Field(
         None,
@@ -105,8 +105,8 @@ class SynonymsConfig(RewriterConfig):
 
     kind: Literal["synonyms"]
     share: float = Field(0.15, gt=0, le=1, description="share of a turn's words to replace, at least one")
-    wordnet: str | None = Field(
-        None, min_length=1, description="folder of WordNet 3.0's files; default: $WNSEARCHDIR, or Debian's place"
+    wordnet: Annotated[str, StringConstraints(min_length=1), LocalPath()] | None = Field(
+        None, description="folder of WordNet 3.0's files; default: $WNSEARCHDIR, or Debian's place"
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.hub import ask
+from deskloop.contract.paths import is_folder, written
 from deskloop.contract.quiet import quiet
 
 WEIGHTS = ("*.safetensors", "*.bin")
@@ -30,21 +31,20 @@ class Found:
     folder: Path | None
 
 
-def resolve(model: str, folder: str, where: str = "augment") -> Found:
+def resolve(model: str, where: str = "augment") -> Found:
     """Find a model: as a folder, in the local cache, on the hub, in this order.
 
     Args:
-        model: folder or id.
-        folder: where a relative path starts.
+        model: absolute path of a folder, or an id.
         where: whose model it is, for the error.
     Raises:
         ConfigError: it is nowhere.
     """
     from huggingface_hub import try_to_load_from_cache
 
-    local = Path(folder, model)
-    if local.is_dir():
-        _complete(local, model, where)
+    if is_folder(model):
+        local = Path(model)
+        _complete(local, written(model), where)
         files = sorted({path for pattern in FILES for path in local.glob(pattern)})
         stats = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
         return Found(str(local), None, _digest(stats), local)
@@ -59,7 +59,7 @@ def resolve(model: str, folder: str, where: str = "augment") -> Found:
     return Found(model, commit, commit, None)
 
 
-def check(model: str, folder: str, where: str, architecture: str = "auto") -> None:
+def check(model: str, where: str, architecture: str = "auto") -> None:
     """Refuse a model that is absent or of the wrong kind.
 
     Args:
@@ -67,16 +67,18 @@ def check(model: str, folder: str, where: str, architecture: str = "auto") -> No
     Raises:
         ConfigError: it is nowhere, is no `architecture`, or is a chat model without a chat template.
     """
-    found = resolve(model, folder, where)
+    found = resolve(model, where)
     if found.folder is None:
         return  # it is on the hub; its kind shows when it has been downloaded
     kind = architecture_of(found, where)
     if architecture not in ("auto", kind):
-        raise ConfigError(f"{where}: {model!r} is a {kind} model, and a {architecture} model is needed", "augment")
+        raise ConfigError(
+            f"{where}: {written(model)!r} is a {kind} model, and a {architecture} model is needed", "augment"
+        )
     if kind == "chat" and not _has_template(found.folder):
         raise ConfigError(
-            f"{where}: {model!r} has no chat template, so that it cannot be asked: take a chat (instruct) model, or a "
-            "sequence-to-sequence model such as T5",
+            f"{where}: {written(model)!r} has no chat template: choose a chat (instruct) model, or a sequence-to-"
+            "sequence model such as T5",
             "augment",
         )
 

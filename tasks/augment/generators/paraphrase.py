@@ -31,9 +31,9 @@ class Paraphrase:
 
     neural = True
 
-    def __init__(self, config: ParaphraseConfig, folder: str, versions: Mapping[str, str]) -> None:
+    def __init__(self, config: ParaphraseConfig, versions: Mapping[str, str]) -> None:
         """Remembers; the model is loaded at the first call."""
-        self._config, self._folder = config, folder
+        self._config = config
         self.keyed = config.temperature > 0
         self._settings = Settings(
             temperature=config.temperature,
@@ -55,7 +55,7 @@ class Paraphrase:
 
     @cached_property
     def _loaded(self) -> tuple[Model, str]:
-        found = resolve(self._config.model, self._folder, self._config.label)
+        found = resolve(self._config.model, self._config.label)
         declared = self._config.architecture
         kind = architecture_of(found, self._config.label) if declared == "auto" else str(declared)
         return Model(found, kind), kind

@@ -32,10 +32,10 @@ class Synonyms:
 
     keyed, neural = True, False
 
-    def __init__(self, config: SynonymsConfig, folder: str, versions: Mapping[str, str]) -> None:
+    def __init__(self, config: SynonymsConfig, versions: Mapping[str, str]) -> None:
         """Remembers; WordNet is read at the first call."""
         self._config = config
-        self._place = place(config.wordnet, folder)
+        self._place = place(config.wordnet)
         self._wordnet: WordNet | None = None
         self.identity = identity_of(config, versions)
 

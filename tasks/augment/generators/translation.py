@@ -19,9 +19,9 @@ class ModelTranslation:
 
     keyed, neural = False, True
 
-    def __init__(self, config: BackTranslationConfig, folder: str, versions: Mapping[str, str]) -> None:
+    def __init__(self, config: BackTranslationConfig, versions: Mapping[str, str]) -> None:
         """Remembers; the models are loaded at the first call."""
-        self._config, self._folder = config, folder
+        self._config = config
         self._settings = Settings(
             beams=config.beams, max_new_tokens=config.max_new_tokens, batch_size=config.batch_size
         )
@@ -46,7 +46,7 @@ class ModelTranslation:
     @cached_property
     def _pair(self) -> tuple[Model, Model]:
         names = self._config.forward or "", self._config.backward or ""
-        forward, backward = (Model(resolve(name, self._folder, self._config.label), "seq2seq") for name in names)
+        forward, backward = (Model(resolve(name, self._config.label), "seq2seq") for name in names)
         return forward, backward
 
     def _back(self, items: Sequence[Item]) -> list[str | None]:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from deskloop.contract.errors import ConfigError
+from deskloop.contract.paths import written
 
 POS = {"noun": "n", "verb": "v", "adj": "a", "adv": "r"}
 TYPES = {"1": "n", "2": "v", "3": "a", "4": "r", "5": "a"}  # a sense key's number of the part of speech
@@ -93,30 +94,30 @@ class WordNet:
         return [word.partition("(")[0] for word in rest[: 2 * int(count, 16) : 2]]
 
 
-def place(declared: str | None, folder: str) -> Path:
+def place(declared: str | None) -> Path:
     """Where WordNet's files are looked for: as declared, $WNSEARCHDIR, or Debian's place."""
-    return Path(folder, declared) if declared else Path(os.environ.get("WNSEARCHDIR") or PLACE)
+    return Path(declared or os.environ.get("WNSEARCHDIR") or PLACE)
 
 
-def check(declared: str, folder: str, where: str) -> None:
+def check(declared: str, where: str) -> None:
     """Refuse a declared folder that lacks WordNet's files.
 
     Raises:
         ConfigError: which files are missing.
     """
-    missing = [name for name in FILES if not (place(declared, folder) / name).is_file()]
+    missing = [name for name in FILES if not (place(declared) / name).is_file()]
     if missing:
         some = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
         raise ConfigError(
-            f"{where}: wordnet {declared!r} lacks {some}: expected a folder with the "
+            f"{where}: wordnet {written(declared)!r} lacks {some}: expected a folder with the "
             "files of WordNet 3.0, such as Debian's package wordnet-base has",
             "augment",
         )
 
 
-def version(declared: str | None, folder: str) -> str | None:
+def version(declared: str | None) -> str | None:
     """A digest of WordNet's files; None if one is missing."""
-    paths = [place(declared, folder) / name for name in FILES]
+    paths = [place(declared) / name for name in FILES]
     if not all(path.is_file() for path in paths):
         return None
     return _digest(tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths))

@@ -16,6 +16,7 @@ import importlib.metadata
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from deskloop.contract.paths import written
 from tasks.scrub.external.find import Found, find
 from tasks.scrub.external.findings import chosen
 from tasks.scrub.external.tagging import spacy_tagger, token_tagger
@@ -26,33 +27,32 @@ __all__ = ["Detector", "check", "equipment", "load"]
 Detector = Callable[[Sequence[str]], list[list[Span]]]
 
 
-def load(detector: str, folder: str = ".") -> Detector:
+def load(detector: str) -> Detector:
     """The function that finds the model's spans in decoded texts; loaded once per process.
 
     Args:
         detector: `spacy:NAME` or `transformers:NAME`.
-        folder: where a relative path starts: the pipeline file's.
     Returns:
         Texts -> for each its spans, ordered, not overlapping, none touching a placeholder; scores 0 to 1.
     Raises:
         ConfigError: the model cannot be had, see `check`.
     """
-    return _loaded(find(detector, folder))
+    return _loaded(find(detector))
 
 
-def check(detector: str, folder: str = ".") -> None:
+def check(detector: str) -> None:
     """Refuse a detector that cannot be had or finds nothing; does not load it.
 
     Raises:
         ConfigError: names what to install.
     """
-    find(detector, folder)
+    find(detector)
 
 
-def equipment(detector: str, folder: str = ".") -> dict[str, str | None]:
+def equipment(detector: str) -> dict[str, str | None]:
     """What decides the findings besides the code: the model's version or digest, and its library's version."""
-    found = find(detector, folder)
-    return {f"detector {detector}": f"{found.version}, {found.kind} {importlib.metadata.version(found.kind)}"}
+    found = find(detector)
+    return {f"detector {written(detector)}": f"{found.version}, {found.kind} {importlib.metadata.version(found.kind)}"}
 
 
 @lru_cache(maxsize=2)

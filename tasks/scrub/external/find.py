@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 
 from deskloop.contract.errors import ConfigError
+from deskloop.contract.paths import is_folder, written
 from deskloop.contract.quiet import quiet
 from tasks.scrub.external.findings import entity_of
 
@@ -31,7 +32,7 @@ class Found:
     version: str
 
 
-def find(detector: str, folder: str) -> Found:
+def find(detector: str) -> Found:
     """Find a detector.
 
     Raises:
@@ -41,14 +42,14 @@ def find(detector: str, folder: str) -> Found:
     look = {"spacy": _find_spacy, "transformers": _find_transformers}.get(kind)
     if look is None or not name:
         raise ConfigError(f"detector {detector!r}: expected spacy:NAME or transformers:NAME", "scrub")
-    return look(name, folder)
+    return look(name, written(detector).partition(":")[2])
 
 
-def _find_spacy(name: str, folder: str) -> Found:
+def _find_spacy(name: str, shown: str) -> Found:
     import spacy
 
-    local = Path(folder, name)
-    if local.is_dir():
+    local = Path(name)
+    if is_folder(name):
         files = sorted(path for path in local.rglob("*") if path.is_file())
         place, version = local, _digest(tuple((str(path), path.stat().st_mtime_ns) for path in files), str(local))
     elif spacy.util.is_package(name):
@@ -56,28 +57,28 @@ def _find_spacy(name: str, folder: str) -> Found:
         place = next(iter(sorted(place.glob("*/meta.json"))), place / "meta.json").parent
     else:
         raise ConfigError(
-            f"detector: spaCy pipeline {name!r} is neither a folder nor an installed package; give a folder (a "
-            f"relative one starts at the pipeline file), or install it: python -m spacy download {name}",
+            f"detector: spaCy pipeline {shown!r} is neither a folder nor an installed package; give a folder (a "
+            f"relative one starts at the pipeline file), or install it: python -m spacy download {shown}",
             "scrub",
         )
     try:
         meta = orjson.loads((place / "meta.json").read_bytes())
         labels = [label for of in meta.get("labels", {}).values() for label in of]
     except (OSError, ValueError, AttributeError):
-        raise ConfigError(f"detector: {name!r} is no spaCy pipeline: its meta.json cannot be read", "scrub") from None
+        raise ConfigError(f"detector: {shown!r} is no spaCy pipeline: its meta.json cannot be read", "scrub") from None
     if not {"ner", "entity_ruler", "span_ruler"} & set(meta.get("pipeline", ())):
-        raise ConfigError(f"detector: spaCy pipeline {name!r} finds no entities (it has no `ner`)", "scrub")
-    _check_labels(name, [label for label in labels if isinstance(label, str)])
-    return Found("spacy", str(place if local.is_dir() else name), None, version)
+        raise ConfigError(f"detector: spaCy pipeline {shown!r} finds no entities (it has no `ner`)", "scrub")
+    _check_labels(shown, [label for label in labels if isinstance(label, str)])
+    return Found("spacy", str(place if is_folder(name) else name), None, version)
 
 
-def _find_transformers(name: str, folder: str) -> Found:
+def _find_transformers(name: str, shown: str) -> Found:
     from transformers import AutoConfig
 
     from tasks.augment.generators.models import resolve
 
     try:
-        found = resolve(name, folder, "detector")
+        found = resolve(name, "detector")
     except ConfigError as error:
         raise ConfigError(error.problems, "scrub") from None
     if found.folder is not None:
@@ -86,11 +87,11 @@ def _find_transformers(name: str, folder: str) -> Found:
                 config = AutoConfig.from_pretrained(str(found.folder))
         except (OSError, ValueError) as error:
             raise ConfigError(
-                f"detector: the config.json of {name!r} cannot be read ({type(error).__name__})", "scrub"
+                f"detector: the config.json of {shown!r} cannot be read ({type(error).__name__})", "scrub"
             ) from None
         if not any(one.endswith("ForTokenClassification") for one in config.architectures or ()):
-            raise ConfigError(f"detector: {name!r} is no token classifier, as dslim/bert-base-NER is", "scrub")
-        _check_labels(name, list(config.id2label.values()))
+            raise ConfigError(f"detector: {shown!r} is no token classifier, as dslim/bert-base-NER is", "scrub")
+        _check_labels(shown, list(config.id2label.values()))
     return Found("transformers", found.source, found.revision, found.version)
 
 

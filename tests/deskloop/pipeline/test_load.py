@@ -300,7 +300,7 @@ def test_what_is_no_pipeline_file_is_refused(tmp_path: Path, text: str, expected
 def test_anchors_and_merges_work(tmp_path: Path) -> None:
     merged = "name: x\nsteps: [ingest: {sources: [&a {path: one}, {<<: *a, path: two, format: csv}]}, scrub]"
     first, second = load(tmp_path, merged).steps[0].config.sources
-    assert (first.path, second.path, second.format) == ("one", "two", "csv")
+    assert (first.path, second.path, second.format) == (str(tmp_path / "one"), str(tmp_path / "two"), "csv")
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         ("dedupe.threshold=0.9", "steps.4.config.threshold", 0.9),
         ("split.threshold=0.9", "steps.5.config.threshold", 0.9),
         ("encode.max_length=64", "steps.6.config.max_length", 64),
-        ("ingest.sources.0.path=other", "steps.0.config.sources.0.path", "other"),
+        ("ingest.sources.0.path=other", "steps.0.config.sources.0.path.written", "other"),
         ("ingest.sources.0.columns.text=body", "steps.0.config.sources.0.columns.text", "body"),
         ("ingest.roles={bot: agent}", "steps.0.config.roles", {"bot": "agent"}),
         ("steps.2.normalize.max_chars=77", "steps.2.config.max_chars", 77),

@@ -58,4 +58,4 @@ def test_a_device_is_refused_at_once() -> None:
 def test_a_recognizer_file_that_stands_for_too_much_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "r.yaml").write_text(content)
     with pytest.raises(ConfigError, match=r"scrub\.recognizers"):
-        check("r.yaml", str(tmp_path))
+        check(str(tmp_path / "r.yaml"))
