@@ -47,6 +47,7 @@ class Context:
         step: the step's name in the pipeline.
         seed: the pipeline's seed.
         key: secret bytes for HMACs; empty for stages that do not declare `keyed`.
+        configs: stage -> the configs of the steps before this one, of the stages that `Stage.config_of` names.
         artifact: file name to bytes, of a fitted stage.
         families: the ledger's families `(conversation_id, family, split, held)`, for the stage that keeps them.
         memo: an SQLite file for outputs that must not be computed twice, as a neural model's; "": nothing is kept.
@@ -58,6 +59,7 @@ class Context:
     seed: int = 0
     key: bytes = b""
     memo: str = ""
+    configs: Mapping[str, Sequence[StageConfig]] = field(default_factory=dict)
     artifact: Mapping[str, bytes] = field(default_factory=dict)
     families: pd.DataFrame | None = None
     erased: Erased | None = None
@@ -161,6 +163,7 @@ class Stage:
             missing file, an unavailable model.
         equipment: what it works with besides Python's packages, such as a program or a local model: name -> version or
             digest. It is part of the recipe. None: it is missing, and the stage goes on without it.
+        config_of: other stages whose configs, of the steps before it, it also computes with; part of the recipe.
         libraries: distributions whose version is part of the recipe.
         keyed: it is given the key, whose id is part of the recipe.
         suite: module of its expectation suite; "": none.
@@ -174,6 +177,7 @@ class Stage:
     ports: Mapping[str, Port] = field(default_factory=lambda: ROWS)
     check: Check | None = None
     equipment: Equipment | None = None
+    config_of: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
     keyed: bool = False
     suite: str = ""

@@ -14,10 +14,12 @@ from deskloop.contract.errors import ConfigError
 from deskloop.contract.paths import written
 from deskloop.contract.stage import Context, FittedStage
 from deskloop.store.memo import Memo
+from tasks import scrub
 from tasks.augment import generators
 from tasks.augment.config import LEXICAL, AugmentConfig
 from tasks.augment.copies import Augmenter, augmented
 from tasks.augment.generators import Generator
+from tasks.augment.judge import scans_of
 from tasks.augment.quota import ARTIFACT, fit
 from tasks.augment.similarity import scorer
 
@@ -82,6 +84,8 @@ def equipment(config: AugmentConfig, context: Context) -> dict[str, str | None]:
         from tasks.augment.generators import models
 
         found[f"similarity: model {written(config.similarity)}"] = models.resolve(config.similarity).version
+    for scan in scans_of(context):
+        found |= {f"scan: {name}": version for name, version in scrub.equipment(scan, context).items()}
     return found
 
 
@@ -115,6 +119,7 @@ STAGE = FittedStage(
     fit=fit,
     check=check,
     equipment=equipment,
+    config_of=("scrub",),
     needs=frozenset({"split", "family", "intent"}),
     provides=frozenset({"augmented"}),
     libraries=("nlpaug", "phonenumbers", "presidio-analyzer", "torch", "transformers"),

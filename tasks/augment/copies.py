@@ -18,9 +18,10 @@ from deskloop.contract.stage import Context
 from deskloop.store.memo import Item, Memo
 from tasks.augment.config import AugmentConfig
 from tasks.augment.generators import Generator, RewriterConfig
-from tasks.augment.judge import REASONS, fold, judge
+from tasks.augment.judge import REASONS, fold, judge, scans_of
 from tasks.augment.quota import UNLABELLED, copies, copyable, rewritable
 from tasks.augment.similarity import Score
+from tasks.scrub.config import ScrubConfig
 
 TRIES = 2  # attempts for each copy that is wanted
 CHUNK = 512  # texts after which a neural generator's outputs are kept: a run that is killed loses no more
@@ -88,10 +89,11 @@ def augmented(
         augmenters: one for each declared generator, in that order.
         plan: intent -> copies per conversation.
     """
+    scans = scans_of(context)
     parents = list(_parents(rows, config, context, augmenters, plan))
     for _ in range(TRIES):
         tried = [(parent, attempt) for parent in parents for attempt in _next(parent, parent.missing, context)]
-        _rewrite(tried, config, score, memo)
+        _rewrite(tried, config, scans, score, memo)
     result = rows.assign(reject=pd.Series([None] * len(rows), index=rows.index, dtype="str"))
     attempts = [(parent, attempt) for parent in parents for attempt in parent.attempts]
     return pd.concat([result, _rows(result, attempts)], ignore_index=True) if attempts else result
@@ -149,7 +151,13 @@ def _next(parent: Parent, count: int, context: Context) -> list[Attempt]:
     return fresh
 
 
-def _rewrite(tried: Sequence[tuple[Parent, Attempt]], config: AugmentConfig, score: Score, memo: Memo) -> None:
+def _rewrite(
+    tried: Sequence[tuple[Parent, Attempt]],
+    config: AugmentConfig,
+    scans: Sequence[ScrubConfig],
+    score: Score,
+    memo: Memo,
+) -> None:
     """Have all attempts of a round written and judged; their `turns` and `reject` are set."""
     made: dict[tuple[str, Item], str | None] = {}
     for augmenter in {attempt.augmenter.config.label: attempt.augmenter for _, attempt in tried}.values():
@@ -160,7 +168,7 @@ def _rewrite(tried: Sequence[tuple[Parent, Attempt]], config: AugmentConfig, sco
     places = [(attempt, place, item) for _, attempt in tried for place, item in attempt.asked.items()]
     pairs = [(item[0], made[attempt.augmenter.config.label, item]) for attempt, _, item in places]
     reasons: dict[int, dict[int, str | None]] = {id(attempt): {} for _, attempt in tried}
-    for (attempt, place, _), reason in zip(places, judge(pairs, config, score), strict=True):
+    for (attempt, place, _), reason in zip(places, judge(pairs, config, scans, score), strict=True):
         reasons[id(attempt)][place] = reason
     for parent, attempt in tried:
         rewritten = {

@@ -6,8 +6,10 @@ The look at personal data is twofold: scrub's detector once more, and a plain on
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import cast
 
 from deskloop.contract.placeholders import PLACEHOLDER
+from deskloop.contract.stage import Context
 from tasks.augment.config import AugmentConfig
 from tasks.augment.generators.shield import intact, protected
 from tasks.augment.similarity import Pair, Score
@@ -27,11 +29,19 @@ REASONS = (
 LONG_NUMBER = re.compile(r"[0-9]{3,}")
 
 
-def judge(pairs: Sequence[tuple[str, str | None]], config: AugmentConfig, score: Score) -> list[str | None]:
-    """The reason against each rewritten turn.
+def scans_of(context: Context) -> Sequence[ScrubConfig]:
+    """Return the settings of the scrub steps before this step; scrub's defaults if another stage scrubs."""
+    return cast(Sequence[ScrubConfig], context.configs.get("scrub")) or [ScrubConfig()]
+
+
+def judge(
+    pairs: Sequence[tuple[str, str | None]], config: AugmentConfig, scans: Sequence[ScrubConfig], score: Score
+) -> list[str | None]:
+    """Return the reason against each rewritten turn.
 
     Args:
         pairs: n of (original turn, rewritten turn or None where there is none).
+        scans: settings of the scan for personal data, see `scans_of`.
         score: likeness of pairs, 0 to 1.
     Returns:
         n of one of REASONS, or None where the rewritten turn may stand for the original.
@@ -44,7 +54,7 @@ def judge(pairs: Sequence[tuple[str, str | None]], config: AugmentConfig, score:
     for pair, likeness in zip(whole, score(whole) if whole else (), strict=True):
         reasons[pair] = _likeness(likeness, config)
     alike = [pair for pair in whole if reasons[pair] is None]
-    for pair, new in zip(alike, new_personal(alike), strict=True):
+    for pair, new in zip(alike, new_personal(alike, scans), strict=True):
         reasons[pair] = "personal_data" if new else None
     return [reasons[pair] for pair in pairs]
 
@@ -54,15 +64,14 @@ def fold(text: str) -> str:
     return "".join(filter(str.isalnum, text.casefold()))
 
 
-def new_personal(pairs: Sequence[Pair]) -> list[bool]:
-    """Whether scrub's detector finds a value in the rewritten turn that it does not find in the original."""
-    config = ScrubConfig()
+def new_personal(pairs: Sequence[Pair], scans: Sequence[ScrubConfig]) -> list[bool]:
+    """Check which rewritten turns hold a value that scrub's detector does not find in the original."""
     texts = sorted({text for pair in pairs for text in pair})
-    found = {
-        text: {text[span.start : span.end].casefold() for span in spans}
-        for text, spans in zip(texts, detect(texts, config), strict=True)
-    }
-    return [not found[rewritten] <= found[original] for original, rewritten in pairs]
+    values: dict[str, set[str]] = {text: set() for text in texts}
+    for scan in scans:
+        for text, spans in zip(texts, detect(texts, scan), strict=True):
+            values[text] |= {text[span.start : span.end].casefold() for span in spans}
+    return [not values[rewritten] <= values[original] for original, rewritten in pairs]
 
 
 def _plainly(original: str, rewritten: str | None, config: AugmentConfig) -> str | None:

@@ -84,8 +84,10 @@ def recipes(folder: Path) -> dict[str, str]:
     pipeline = load_pipeline(folder / "pipeline.yaml", stages())
     found = {}
     for step in pipeline.steps:
-        equipment = step.stage.equipment(step.config, Context(step.name)) if step.stage.equipment else {}
-        found[step.name] = recipe_of(step.name, step.stage, step.config, 0, "k", equipment)
+        configs = {"scrub": pipeline.configs_of("scrub")} if step.stage.config_of else {}
+        context = Context(step.name, configs=configs)
+        equipment = step.stage.equipment(step.config, context) if step.stage.equipment else {}
+        found[step.name] = recipe_of(context, step.stage, step.config, "k", equipment)
         assert str(folder) not in str((step.config.model_dump(mode="json"), equipment))
     return found
 

@@ -11,7 +11,7 @@ import pytest
 import cli
 import tasks
 from deskloop.contract.errors import ConfigError
-from deskloop.contract.stage import StageConfig
+from deskloop.contract.stage import Context, StageConfig
 from deskloop.engine.recipe import recipe_of
 from deskloop.store import keys
 from deskloop.store.store import Store
@@ -178,8 +178,8 @@ def test_no_rotation_while_a_run_is_going_on(tmp_path: Path, monkeypatch: pytest
 def test_the_key_is_in_the_recipe_of_keyed_stages_alone() -> None:
     plain, keyed = LOG, tasks.stages()["ingest"]
     config = StageConfig()
-    assert recipe_of("log", plain, config, 0, "aaaa", {}) == recipe_of("log", plain, config, 0, "bbbb", {})
-    assert recipe_of("log", keyed, config, 0, "aaaa", {}) != recipe_of("log", keyed, config, 0, "bbbb", {})
+    assert recipe_of(Context("log"), plain, config, "aaaa", {}) == recipe_of(Context("log"), plain, config, "bbbb", {})
+    assert recipe_of(Context("log"), keyed, config, "aaaa", {}) != recipe_of(Context("log"), keyed, config, "bbbb", {})
 
 
 @pytest.mark.long
