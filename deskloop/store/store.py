@@ -264,7 +264,7 @@ class Store:
             _make_way(folder)
         elif self.exists(zone, dataset) and self.fits(zone, dataset, schema):
             return
-        with zones.owner_only(zone), committing(folder):
+        with zones.owner_only(zone, folder), committing(folder):
             DeltaTable.create(
                 str(folder),
                 schema=schema.append(pa.field("_hash", pa.binary())),
@@ -298,7 +298,7 @@ class Store:
                 actions.append(AddAction(place.name, place.stat().st_size, {}, now, True, rows))
                 given[place.name] = part.checksum
         if actions:
-            with zones.owner_only(zone), committing(folder, given) as table:
+            with zones.owner_only(zone, folder), committing(folder, given) as table:
                 table.create_write_transaction(
                     actions, mode="append", schema=table.schema(), commit_properties=marked()
                 )
@@ -320,7 +320,7 @@ class Store:
         """
         zones.check(zone, dataset)
         folder = self.folder(zone, dataset)
-        with zones.owner_only(zone), committing(folder, reads=True) as table:
+        with zones.owner_only(zone, folder), committing(folder, reads=True) as table:
             source = as_stream(parts, pa.schema(table.schema().to_arrow()), deleted or ())
             merger = table.merge(
                 source=source,

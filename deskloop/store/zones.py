@@ -9,10 +9,10 @@ running context, so that it ends with its block, and a worker process has it onl
 declares the zone.
 """
 
-import os
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from pathlib import Path
 
 from deskloop.contract.errors import ZoneError
 
@@ -59,13 +59,15 @@ def check(zone: str, dataset: str) -> None:
 
 
 @contextmanager
-def owner_only(zone: str) -> Iterator[None]:
-    """Files that are written inside, if they are raw, can be read by their owner alone, whatever the umask."""
-    if zone != RAW:
-        yield
-        return
-    before = os.umask(0o077)
+def owner_only(zone: str, folder: Path) -> Iterator[None]:
+    """Make the files of a raw table readable by their owner alone when the block ends, whatever the umask.
+
+    Until then the zone's folder protects them, as only its owner may enter it. The umask itself stays as it is, since
+    it belongs to all threads of the process.
+    """
     try:
         yield
     finally:
-        os.umask(before)
+        for path in folder.rglob("*") if zone == RAW else ():
+            if path.stat().st_mode & 0o077:
+                path.chmod(0o700 if path.is_dir() else 0o600)

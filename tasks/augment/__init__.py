@@ -7,6 +7,7 @@ turn is judged (`judge`), and what is not fit is rejected under the copy's own i
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import pandas as pd
 
@@ -18,14 +19,12 @@ from tasks import scrub
 from tasks.augment import generators
 from tasks.augment.config import LEXICAL, AugmentConfig
 from tasks.augment.copies import Augmenter, augmented
-from tasks.augment.generators import Generator
+from tasks.augment.generators import Generator, RewriterConfig
 from tasks.augment.judge import scans_of
 from tasks.augment.quota import ARTIFACT, fit
 from tasks.augment.similarity import scorer
 
 __all__ = ["STAGE", "AugmentConfig", "augment", "check", "equipment"]
-
-_kept: dict[str, Generator] = {}  # by identity: a model is loaded once for all partitions of a process
 
 
 def augment(rows: pd.DataFrame, config: AugmentConfig, context: Context) -> pd.DataFrame:
@@ -91,22 +90,26 @@ def equipment(config: AugmentConfig, context: Context) -> dict[str, str | None]:
 
 @contextmanager
 def _ready(config: AugmentConfig) -> Iterator[list[Augmenter]]:
-    """The declared generators, ready to work; models stay loaded for the next partition, programs are ended."""
-    augmenters = []
-    for one in config.generators:
-        generator = generators.build(one)
-        if generator is not None and generator.neural:
-            generator = _kept.setdefault(generator.identity, generator)
-        augmenters.append(Augmenter(one, generator))
-    present = [one.generator for one in augmenters if one.generator is not None]
-    for identity in set(_kept) - {generator.identity for generator in present}:
-        _kept.pop(identity).close()
+    """The declared generators; models stay loaded for the next partition, programs are ended."""
+    neural = tuple(one for one in config.generators if generators.is_neural(one))
+    versions = tuple(tuple(generators.equipment(one).items()) for one in neural)
+    loaded = dict(zip(neural, _neural(neural, versions), strict=True))
+    built = {one: generators.build(one) for one in config.generators if one not in loaded}
     try:
-        yield augmenters
+        yield [Augmenter(one, (loaded | built)[one]) for one in config.generators]
     finally:
-        for generator in present:
-            if not generator.neural:
-                generator.close()
+        for generator in filter(None, built.values()):
+            generator.close()
+
+
+@lru_cache(maxsize=1)
+def _neural(configs: tuple[RewriterConfig, ...], versions: tuple[object, ...]) -> tuple[Generator | None, ...]:
+    """Build the generators that load models, once per process.
+
+    Args:
+        versions: of the models; other weights are other generators.
+    """
+    return tuple(map(generators.build, configs))
 
 
 STAGE = FittedStage(

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +27,25 @@ class PlannedTrainer(Trainer):
     """A Trainer whose dataset is the list of batches, and whose validation loss is the mean over tokens."""
 
     control: Any
-    compute_loss_func: Any
-    validation: pa.Table
-    epoch_batches: int
+
+    def __init__(self, validation: pa.Table, epoch_batches: int, **arguments: Any) -> None:
+        """Create a Trainer.
+
+        Args:
+            validation: (n, ENCODED), may be empty.
+            epoch_batches: batches of the first epoch.
+            arguments: the Trainer's own.
+        """
+        self.validation, self.epoch_batches = validation, epoch_batches
+        super().__init__(**arguments)
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """The usual loss, its logits computed where the loss looks only."""
+        """The usual loss, with logits only for supervised tokens."""
         if self.compute_loss_func is None:
             return super().compute_loss(model, inputs, *args, **kwargs)
-        if "weights" in inputs:
-            self.compute_loss_func = partial(mean_loss, weights=inputs.pop("weights"))
-        with supervised_only(self.model, inputs["labels"]):
-            return super().compute_loss(model, inputs, *args, **kwargs)
+        labels, weights = inputs.pop("labels"), inputs.pop("weights", None)
+        with supervised_only(self.model, labels):  # the Trainer hands the pair to `weighted_loss` as it is
+            return super().compute_loss(model, {**inputs, "labels": (labels, weights)}, *args, **kwargs)
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
         """The batches of one step, and what its loss is divided by: its supervised tokens, each by its weight."""
@@ -74,6 +80,11 @@ class PlannedTrainer(Trainer):
         """A step's place in the history, without figures."""
         epoch = round(step * self.args.gradient_accumulation_steps / self.epoch_batches, 4)
         return {"step": step, "epoch": epoch, "loss": None, "validation_loss": None, "learning_rate": None}
+
+
+def weighted_loss(outputs: Any, targets: tuple[Any, Any], num_items_in_batch: Any = None) -> Any:
+    """`mean_loss` of a batch's (labels, weights)."""
+    return mean_loss(outputs, targets[0], num_items_in_batch, targets[1])
 
 
 def mean_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None, weights: Any = None) -> Any:
@@ -151,7 +162,7 @@ def make_trainer(
     Raises:
         ConfigError: weights, in one process with several GPUs.
     """
-    arguments = _arguments(len(batches), bool(len(validation)), config, precision, seed, work)
+    arguments = _arguments(len(batches), bool(len(validation)), config, precision, seed, work, resumed)
     weights = data["weights"] if (data["weights"] != 1).any() else None
     if weights is not None and arguments.n_gpu > 1:
         raise ConfigError(
@@ -159,20 +170,20 @@ def make_trainer(
             f"process a GPU with torchrun, show it one GPU (CUDA_VISIBLE_DEVICES=0), or set balance's `weights: none`",
             "finetune",
         )
-    arguments.eval_on_start = bool(len(validation)) and not resumed
 
     def collator(items: list[Batch]) -> dict[str, Any]:
         return collate(items[0], data["tokens"], data["labels"], pad, config.packing, weights)
 
     trainer = PlannedTrainer(
+        validation,
+        epoch_batches,
         model=model,
         args=arguments,
         data_collator=collator,
         train_dataset=batches,
-        compute_loss_func=mean_loss if arguments.n_gpu <= 1 else None,  # torch's DataParallel splits the logits
+        compute_loss_func=weighted_loss if arguments.n_gpu <= 1 else None,  # torch's DataParallel splits the logits
         eval_dataset=batches[:1] if len(validation) else None,
     )
-    trainer.validation, trainer.epoch_batches = validation, epoch_batches
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Watch(trainer, on_progress))
     if config.early_stopping:
@@ -181,7 +192,7 @@ def make_trainer(
 
 
 def _arguments(
-    batches: int, validated: bool, config: FinetuneConfig, precision: str, seed: int, work: Path
+    batches: int, validated: bool, config: FinetuneConfig, precision: str, seed: int, work: Path, resumed: bool
 ) -> TrainingArguments:
     import torch
 
@@ -213,6 +224,7 @@ def _arguments(
         logging_steps=logging,
         logging_nan_inf_filter=False,
         eval_strategy="steps" if validated else "no",
+        eval_on_start=validated and not resumed,
         eval_steps=evaluating,
         save_strategy="steps",
         save_steps=saving,

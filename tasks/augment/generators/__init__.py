@@ -32,6 +32,7 @@ __all__ = [
     "build",
     "check",
     "equipment",
+    "is_neural",
 ]
 
 
@@ -121,6 +122,11 @@ def build(config: RewriterConfig) -> Generator | None:
 
         return ApertiumTranslation(config, versions)
     raise TypeError(f"no generator for {type(config).__name__}")
+
+
+def is_neural(config: RewriterConfig) -> bool:
+    """Check whether a generator loads models."""
+    return bool(_models(config))
 
 
 def _models(config: RewriterConfig) -> list[tuple[str, str]]:
