@@ -1,4 +1,4 @@
-"""The pipeline file: read, checked as a whole, and refused with every problem at once.
+"""Load a pipeline file: it is checked as a whole, and every problem is reported at once.
 
 name: support
 store: .deskloop/support        # relative to this file
@@ -49,9 +49,9 @@ def load_pipeline(
 
     Args:
         file: the YAML file.
-        stages: every stage there is, by name.
+        stages: the available stages, by name.
         overrides: `a.b=value` each, value in YAML; `a` is a step or a key of the top level.
-        sample: read only so many records, into a store of their own.
+        sample: number of records to read, into a separate store.
     Raises:
         ConfigError: with every problem found, each with its path and the nearest right name.
     """
@@ -73,7 +73,7 @@ def load_pipeline(
 
 
 def _store_problems(settings: Settings | None) -> list[str]:
-    """A store named like a sample's would be taken for one: another pipeline's sample could be the same folder."""
+    """Refuse a store named like a sample's, as the sample of another pipeline could use the same folder."""
     if settings is None or not is_sample(Path(settings.store or settings.name)):
         return []
     key = "store" if settings.store else "name"
@@ -87,9 +87,7 @@ def _steps(
         problems.append("steps: expected a list such as [ingest, scrub, normalize, dedupe, split, encode]")
         return []
     steps: list[Step] = []
-    assumed: list[
-        Step
-    ] = []  # with what was probably meant in place of unknown stages, so that others are judged fairly
+    assumed: list[Step] = []  # with the nearest stage for each unknown one, so that no other problem follows from it
     names = [step_name(entry) for entry in entries]
     for position, entry in enumerate(entries):
         where, name = f"steps.{position}", names[position]
@@ -108,7 +106,7 @@ def _steps(
         stage = stages[stage_name]
         if not STEP_NAME.fullmatch(name):
             problems.append(f"{where}: the name {name!r} does not match the pattern '^{STEP_NAME.pattern}$'")
-        taken = [one for one in (*Settings.model_fields, "steps") if one not in stages]
+        taken = [key for key in (*Settings.model_fields, "steps") if key not in stages]
         if name in (*taken, *(step.name for step in steps)):
             problems.append(f"{where}: the name {name!r} is taken; write {{stage: {stage_name}, name: ...}}")
             continue
@@ -121,7 +119,7 @@ def _steps(
 
 
 def _checked(steps: list[Step], assumed: Sequence[Step], problems: list[str]) -> list[Step]:
-    """The steps, with what is wrong with the way they are connected."""
+    """Return the steps; appends problems of their connections."""
     problems += flow_problems(assumed)
     read = {reference.step for step in assumed for reference in step.references}
     sources = [step.name for step in steps if isinstance(step.stage, SourceStage)]
@@ -131,7 +129,7 @@ def _checked(steps: list[Step], assumed: Sequence[Step], problems: list[str]) ->
 
 
 def _entry(entry: Any, where: str, problems: list[str]) -> tuple[str, Any, Any]:
-    """(stage, options, inputs) of one entry of `steps` that has a name."""
+    """Return (stage, options, inputs) of an entry of `steps` that has a name."""
     if isinstance(entry, str):
         return entry, None, None
     if "stage" not in entry:
@@ -150,7 +148,7 @@ def _validate(
     known: Sequence[str] = (),
     base: Any = None,
 ) -> Any:
-    """The config, or None and what is wrong with it. The pipeline's base model is the default of every `base`."""
+    """Return the config; None if it has problems, which are appended. The pipeline's base is the default of `base`."""
     options = {} if options is None else options
     if not isinstance(options, dict):
         problems.append(f"{where}: expected options, found {kind(options)}")
@@ -164,7 +162,7 @@ def _validate(
 
 
 def _name_problems(steps: Sequence[Step], pipeline: Any) -> list[str]:
-    """Everything that a run publishes has a name of its own: datasets, figures, and the pipeline's model."""
+    """Check that all outputs of a run have distinct names: datasets, figures, and the pipeline's model."""
     owners = dict.fromkeys(RESERVED, "deskloop itself")
     problems = []
     for step in steps:
@@ -175,9 +173,9 @@ def _name_problems(steps: Sequence[Step], pipeline: Any) -> list[str]:
         taken = {name: owners[name] for name in step.datasets.values() if name in owners}
         for name, owner in taken.items():
             is_model = name == pipeline and step.name == step.stage.name and not step.stage.dataset
-            where, told = f"steps.{step.name}", f"its dataset {name!r} is taken by {owner}"
+            where, problem = f"steps.{step.name}", f"its dataset {name!r} is taken by {owner}"
             if is_model:
-                where, told = "name", f"{name!r} is taken by {owner}; the model needs a name of its own"
-            problems.append(f"{where}: {told}")
+                where, problem = "name", f"{name!r} is taken by {owner}; the model needs another name"
+            problems.append(f"{where}: {problem}")
         owners |= dict.fromkeys(step.datasets.values(), f"steps.{step.name}")
     return problems

@@ -1,7 +1,7 @@
 """Augment: copies of training conversations of rare intents, the customer's words rewritten, the agent's as they are.
 
 A plan by intent says how many copies (`quota`), generators take turns in writing them (`generators`), each rewritten
-turn is judged (`judge`), and what is not fit is rejected under the copy's own id. Validation and test pass through.
+turn is checked (`judge`), and unfit copies are rejected under their own id. Validation and test rows pass unchanged.
 """
 
 import json
@@ -28,7 +28,7 @@ __all__ = ["STAGE", "AugmentConfig", "augment", "check", "equipment"]
 
 
 def augment(rows: pd.DataFrame, config: AugmentConfig, context: Context) -> pd.DataFrame:
-    """The rows as they are, and copies of those whose intent the plan names.
+    """Return the rows unchanged, with copies of those whose intent is in the plan.
 
     A copy's row_id is `<row_id>/<generator>-<number>`; it shares family, split, intent and everything else with its
     parent but the customer's turns, `entities`, `origin`, `parent_id`, and `repeats` and `weight`, which are 1. It is
@@ -36,7 +36,7 @@ def augment(rows: pd.DataFrame, config: AugmentConfig, context: Context) -> pd.D
     original words.
 
     Args:
-        rows: (n, schema) with `split`, `family`, `intent`; not modified. `context.artifact` holds what `fit` learned.
+        rows: (n, schema) with `split`, `family`, `intent`; not modified. `context.artifact` is the one of `fit`.
     Returns:
         (n + copies, schema + `reject`): first the n rows, unchanged, with a null `reject`; then the copies, whose
         `reject` is null or one of `tasks.augment.judge.REASONS`.
@@ -50,10 +50,10 @@ def augment(rows: pd.DataFrame, config: AugmentConfig, context: Context) -> pd.D
 
 
 def check(config: AugmentConfig, context: Context) -> None:
-    """Refuse models and files that cannot be had.
+    """Refuse models and files that are not available.
 
     Raises:
-        ConfigError: with every one of them.
+        ConfigError: with all of them.
     """
     problems: list[str] = []
     for generator in config.generators:
@@ -73,8 +73,8 @@ def check(config: AugmentConfig, context: Context) -> None:
 
 
 def equipment(config: AugmentConfig, context: Context) -> dict[str, str | None]:
-    """Programs, files and models that decide the result: `<generator>: <name>` -> version; None: not installed."""
-    found = {
+    """Return the programs, files and models of the step: `<generator>: <name>` -> version; None: not installed."""
+    versions = {
         f"{generator.label}: {name}": version
         for generator in config.generators
         for name, version in generators.equipment(generator).items()
@@ -82,15 +82,15 @@ def equipment(config: AugmentConfig, context: Context) -> dict[str, str | None]:
     if config.similarity != LEXICAL:
         from tasks.augment.generators import models
 
-        found[f"similarity: model {written(config.similarity)}"] = models.resolve(config.similarity).version
+        versions[f"similarity: model {written(config.similarity)}"] = models.resolve(config.similarity).version
     for scan in scans_of(context):
-        found |= {f"scan: {name}": version for name, version in scrub.equipment(scan, context).items()}
-    return found
+        versions |= {f"scan: {name}": version for name, version in scrub.equipment(scan, context).items()}
+    return versions
 
 
 @contextmanager
 def _ready(config: AugmentConfig) -> Iterator[list[Augmenter]]:
-    """The declared generators; models stay loaded for the next partition, programs are ended."""
+    """Yield the declared generators; models stay loaded for the next partition, programs are ended."""
     neural = tuple(one for one in config.generators if generators.is_neural(one))
     versions = tuple(tuple(generators.equipment(one).items()) for one in neural)
     loaded = dict(zip(neural, _neural(neural, versions), strict=True))

@@ -1,6 +1,6 @@
-"""Whether a rewritten turn is fit to stand for the original: whole, free of personal data, of like length and meaning.
+"""Checks of a rewritten turn: it must be complete, free of new personal data, and similar in length and meaning.
 
-The look at personal data is twofold: scrub's detector once more, and a plain one that shares nothing with it.
+Two scans look for personal data: scrub's detector, and a simple one that shares no code with it.
 """
 
 import re
@@ -16,7 +16,7 @@ from tasks.augment.similarity import Pair, Score
 from tasks.scrub.config import ScrubConfig
 from tasks.scrub.detect import detect
 
-# In the order of the checks, which also settles which reason stands for a copy whose turns failed equally often.
+# In the order of the checks; on a tie, a copy gets the reason that comes first.
 REASONS = (
     "nothing_generated",
     "not_new",
@@ -40,11 +40,11 @@ def judge(
     """Return the reason against each rewritten turn.
 
     Args:
-        pairs: n of (original turn, rewritten turn or None where there is none).
+        pairs: n of (original turn, rewritten turn or None).
         scans: settings of the scan for personal data, see `scans_of`.
-        score: likeness of pairs, 0 to 1.
+        score: similarity of pairs, 0 to 1.
     Returns:
-        n of one of REASONS, or None where the rewritten turn may stand for the original.
+        n of one of REASONS, or None for a fit turn.
     Raises:
         DataError: scrub's detector takes too long on a text.
     """
@@ -60,7 +60,7 @@ def judge(
 
 
 def fold(text: str) -> str:
-    """The letters and digits of a text, case folded: what is left when case, punctuation and space do not count."""
+    """Return the letters and digits of a text, case folded."""
     return "".join(filter(str.isalnum, text.casefold()))
 
 
@@ -75,7 +75,7 @@ def new_personal(pairs: Sequence[Pair], scans: Sequence[ScrubConfig]) -> list[bo
 
 
 def _plainly(original: str, rewritten: str | None, config: AugmentConfig) -> str | None:
-    """The checks that need neither a model nor the detector."""
+    """Run the checks that need neither a model nor the detector."""
     if rewritten is None or not rewritten.strip():
         return "nothing_generated"
     if fold(original) == fold(rewritten):
@@ -90,7 +90,7 @@ def _plainly(original: str, rewritten: str | None, config: AugmentConfig) -> str
 
 
 def looks_personal(original: str, rewritten: str) -> bool:
-    """Whether a rewritten turn has an `@` or a number of three digits or more that the original has not."""
+    """Check for an `@` or a number of three or more digits that the original does not have."""
     if rewritten.count("@") > original.count("@"):
         return True
     return not set(LONG_NUMBER.findall(rewritten)) <= set(LONG_NUMBER.findall(original))

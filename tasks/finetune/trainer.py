@@ -48,7 +48,7 @@ class PlannedTrainer(Trainer):
             return super().compute_loss(model, {**inputs, "labels": (labels, weights)}, *args, **kwargs)
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
-        """The batches of one step, and what its loss is divided by: its supervised tokens, each by its weight."""
+        """Return the batches of one step, and the divisor of its loss: its supervised tokens, weighted."""
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
         if batches and "weights" in batches[0]:
             items = sum(batch["weights"][:, 1:][batch["labels"][:, 1:] != UNSEEN].sum() for batch in batches)
@@ -58,7 +58,7 @@ class PlannedTrainer(Trainer):
         return batches, items
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """The loss of each supervised token counts alike; the Trainer's own would be a mean of batches' means."""
+        """Compute the mean loss over supervised tokens; the Trainer's own is a mean of batch means."""
         scores = likelihood(self.model, self.validation)
         output = {"eval_loss": float(scores["nll"].sum() / scores["tokens"].sum())}
         self.log(output)
@@ -66,7 +66,7 @@ class PlannedTrainer(Trainer):
         return output
 
     def history(self) -> list[dict[str, Any]]:
-        """The training curve: one entry a logged step, kept over a resume by the checkpoint."""
+        """Return the training curve: one entry per logged step; checkpoints preserve it."""
         entries: dict[int, dict[str, Any]] = {}
         for logged in self.state.log_history:
             if "loss" in logged or "eval_loss" in logged:
@@ -77,7 +77,7 @@ class PlannedTrainer(Trainer):
         return [entries[step] for step in sorted(entries)]
 
     def entry(self, step: int) -> dict[str, Any]:
-        """A step's place in the history, without figures."""
+        """Return a history entry without figures."""
         epoch = round(step * self.args.gradient_accumulation_steps / self.epoch_batches, 4)
         return {"step": step, "epoch": epoch, "loss": None, "validation_loss": None, "learning_rate": None}
 
@@ -110,27 +110,27 @@ def mean_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None, weights
 
 
 class Watch(TrainerCallback):
-    """Ends a run that diverged, evaluates after the last step, and passes progress on."""
+    """Stops a diverged run, evaluates after the last step, and reports progress."""
 
     def __init__(self, trainer: PlannedTrainer, on_progress: Callable[[dict[str, Any]], None] | None) -> None:
         self.trainer, self.on_progress = trainer, on_progress
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        """Log and evaluate after the last step, wherever it falls."""
+        """Log and evaluate after the last step."""
         if state.global_step >= state.max_steps:
             control.should_log = True
             control.should_evaluate = args.eval_strategy != "no"
         return control
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Look at the figures and pass them on."""
+        """Check the figures and report them."""
         logged = {"validation_loss" if name == "eval_loss" else name: value for name, value in (logs or {}).items()}
         figures: dict[str, Any] = {
             name: logged[name] for name in ("loss", "validation_loss", "learning_rate") if name in logged
         }
         if not all(math.isfinite(value) for value in figures.values()):
             raise DataError(
-                f"finetune diverged: the loss at step {state.global_step} is no finite number; lower learning_rate "
+                f"finetune diverged: the loss at step {state.global_step} is not finite; lower learning_rate "
                 f"({args.learning_rate:g}), or raise warmup_share"
             )
         if figures and self.on_progress is not None:
@@ -153,7 +153,7 @@ def make_trainer(
     resumed: bool,
     on_progress: Callable[[dict[str, Any]], None] | None,
 ) -> PlannedTrainer:
-    """A Trainer that goes once over the planned batches.
+    """Create a Trainer that processes the planned batches once.
 
     Args:
         batches: all batches of all epochs, of which `epoch_batches` are the first epoch.
@@ -167,7 +167,7 @@ def make_trainer(
     if weights is not None and arguments.n_gpu > 1:
         raise ConfigError(
             f"the training rows have weights, which one process with {arguments.n_gpu} GPUs cannot use: start one "
-            f"process a GPU with torchrun, show it one GPU (CUDA_VISIBLE_DEVICES=0), or set balance's `weights: none`",
+            "process per GPU with torchrun, show it one GPU (CUDA_VISIBLE_DEVICES=0), or set balance's `weights: none`",
             "finetune",
         )
 
@@ -201,7 +201,7 @@ def _arguments(
     evaluating = _steps(config.evaluate_every, steps)
     saving = evaluating if config.early_stopping else _steps(config.checkpoint_every, steps)
     if not config.early_stopping:
-        saving = math.ceil(saving / logging) * logging  # the curve of a resumed run has no seam
+        saving = math.ceil(saving / logging) * logging  # the curve of a resumed run is continuous
     name, settings = SCHEDULERS[config.scheduler]
     return TrainingArguments(
         output_dir=str(work),

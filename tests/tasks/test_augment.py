@@ -308,7 +308,7 @@ def test_what_cannot_be_had_is_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"generators": [{"kind": "noise"}, {"kind": "noise"}]}, "two generators are called noise"),
+        ({"generators": [{"kind": "noise"}, {"kind": "noise"}]}, "two generators are named noise"),
         ({"generators": []}, "at least 1 item"),
         ({"length": [2, 3]}, "expected \\[least, most\\]"),
         ({"min_similarity": 0.99}, "min_similarity 0.99 is not below max_similarity 0.98"),

@@ -28,11 +28,11 @@ def test_an_absent_model_is_refused_with_what_to_do(tmp_path: Path, monkeypatch:
     with pytest.raises(ConfigError) as refused:
         check(located(pair("nobody/out", "nobody/back"), tmp_path))
     message = str(refused.value)
-    assert "back_translation: forward: model 'nobody/out' is no folder" in message
+    assert "back_translation: forward: model 'nobody/out' is neither a folder" in message
     assert "hub cannot be reached" in message
     assert "hf download nobody/out" in message
     assert refused.value.exit_code == 2
-    with pytest.raises(ConfigError, match="no valid model id"):
+    with pytest.raises(ConfigError, match="not a valid model id"):
         check(located(ParaphraseConfig(kind="paraphrase", model="../not here"), tmp_path))
 
 
@@ -47,7 +47,7 @@ def test_a_name_server_that_does_not_answer_is_not_waited_for(tmp_path: Path, mo
 
 def test_a_folder_that_is_no_model_is_refused(untaught: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ConfigError, match=r"holds no config.json and no weights"):
+    with pytest.raises(ConfigError, match=r"has no config.json and no weights"):
         check(located(ParaphraseConfig(kind="paraphrase", model="empty"), tmp_path))
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd" / "config.json").write_text("{}")

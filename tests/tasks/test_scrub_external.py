@@ -190,7 +190,7 @@ def test_other_files_are_other_equipment(models: Path, tmp_path: Path) -> None:
         ("spacy:tagger", "finds no entities"),
         ("spacy:money", "says something personal: MONEY, ORG"),
         ("transformers:nobody/model", "hf download nobody/model"),
-        ("transformers:empty", r"holds no config\.json"),
+        ("transformers:empty", r"has no config\.json"),
         ("transformers:odd", "cannot be read"),
         ("transformers:encoder", "no token classifier"),
         ("transformers:chunks", "no label of 'chunks' says something personal"),

@@ -1,11 +1,11 @@
-"""Generators: each rewrites a customer's words in its own way, and leaves protected spans exactly as they are.
+"""Generators, which rewrite a customer's words and leave protected spans unchanged.
 
-    back_translation   there and back through another language: Apertium, or a pair of models
+    back_translation   into another language and back: Apertium, or a pair of models
     paraphrase         in other words: a sequence-to-sequence or a chat model
     synonyms           some words replaced by synonyms from WordNet
-    noise              slips of the finger, of a scanner, of haste
+    noise              typos, OCR errors, missing capitals and punctuation
 
-`shield` says which spans are protected. Same text and seed give the same output, whatever the batch around it.
+`shield` defines the protected spans. The same text and seed give the same output in any batch.
 """
 
 from collections.abc import Sequence
@@ -40,9 +40,9 @@ class Generator(Protocol):
     """A generator that is ready to work.
 
     Attributes:
-        identity: generator, settings, versions and digests: the key that its outputs are memoised under.
-        keyed: whether the seed matters.
-        neural: whether outputs are worth keeping in the memo.
+        identity: generator, settings, versions and digests; the key of its memoised outputs.
+        keyed: its output depends on the seed.
+        neural: its outputs are memoised.
     """
 
     identity: str
@@ -50,20 +50,20 @@ class Generator(Protocol):
     neural: bool
 
     def __call__(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str | None]:
-        """Rewritten texts, of the same length and in the same order; None: it could not."""
+        """Return one rewritten text for each text; None if it cannot be rewritten."""
         ...
 
     def close(self) -> None:
-        """Let go of processes and models."""
+        """Release processes and models."""
         ...
 
 
 def check(config: RewriterConfig) -> None:
-    """Refuse what can be told before anything runs.
+    """Refuse a config whose models or files are not available.
 
     Raises:
-        ConfigError: a model is neither a folder, nor in the local cache, nor can it be downloaded, or it is of the
-            wrong kind; a declared folder lacks WordNet's files.
+        ConfigError: a model is neither a folder, nor in the local cache, nor on the hub, or is of the wrong kind; a
+            declared folder lacks WordNet's files.
     """
     if isinstance(config, SynonymsConfig) and config.wordnet is not None:
         from tasks.augment.generators import wordnet
@@ -78,7 +78,7 @@ def check(config: RewriterConfig) -> None:
 
 
 def equipment(config: RewriterConfig) -> dict[str, str | None]:
-    """Tools and files that decide the result: name to version or digest; None: not there."""
+    """Return programs, files and models: name -> version or digest; None: not installed."""
     if isinstance(config, SynonymsConfig):
         from tasks.augment.generators import wordnet
 
@@ -93,7 +93,7 @@ def equipment(config: RewriterConfig) -> dict[str, str | None]:
 
 
 def build(config: RewriterConfig) -> Generator | None:
-    """The generator, ready to work; None where its equipment is missing.
+    """Build a generator; None if its equipment is missing.
 
     Models are loaded at the first call.
     """
@@ -130,6 +130,6 @@ def is_neural(config: RewriterConfig) -> bool:
 
 
 def _models(config: RewriterConfig) -> list[tuple[str, str]]:
-    """[(field, model id or folder)] that a generator loads."""
+    """Return [(field, model id or folder)] of the models that a generator loads."""
     named = {field: getattr(config, field, None) for field in ("forward", "backward", "model")}
     return [(field, model) for field, model in named.items() if model is not None]

@@ -1,4 +1,4 @@
-"""Where a model is: a folder, the local Hugging Face cache, or the hub; told without loading it."""
+"""Find a model in a folder, the local Hugging Face cache or on the hub, without loading it."""
 
 import hashlib
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ class Found:
     """A model that can be loaded.
 
     Attributes:
-        source: what `from_pretrained` takes: a folder, or an id.
+        source: argument of `from_pretrained`: a folder, or an id.
         revision: commit of an id; None for a folder.
         version: the commit, or a digest of the folder's weights, settings and tokenizer.
-        folder: where its files lie; None if they are still to be downloaded.
+        folder: of its files; None if they are not downloaded yet.
     """
 
     source: str
@@ -50,8 +50,8 @@ def resolve(model: str, where: str = "augment") -> Found:
         return Found(str(local), None, _digest(stats), local)
     try:
         cached = try_to_load_from_cache(model, "config.json")
-    except ValueError:  # no such id can be
-        raise _absent(model, where, "it is no valid model id either") from None
+    except ValueError:  # not a valid id
+        raise _absent(model, where, "it is not a valid model id") from None
     if isinstance(cached, str) and _weights(Path(cached).parent):
         snapshot = Path(cached).parent
         return Found(model, snapshot.name, snapshot.name, snapshot)
@@ -69,7 +69,7 @@ def check(model: str, where: str, architecture: str = "auto") -> None:
     """
     found = resolve(model, where)
     if found.folder is None:
-        return  # it is on the hub; its kind shows when it has been downloaded
+        return  # its kind is known only once it is downloaded
     kind = architecture_of(found, where)
     if architecture not in ("auto", kind):
         raise ConfigError(
@@ -84,7 +84,7 @@ def check(model: str, where: str, architecture: str = "auto") -> None:
 
 
 def architecture_of(found: Found, where: str) -> str:
-    """`seq2seq` or `chat`, as the model's config says."""
+    """Return `seq2seq` or `chat`, by the model's config."""
     from transformers import AutoConfig
 
     try:
@@ -104,7 +104,7 @@ def _complete(local: Path, model: str, where: str) -> None:
     missing = [name for name, found in there.items() if not found]
     if missing:
         raise ConfigError(
-            f"{where}: folder {model!r} holds no {' and no '.join(missing)}: expected a model as `save_pretrained` "
+            f"{where}: folder {model!r} has no {' and no '.join(missing)}: expected a model as `save_pretrained` "
             "writes it",
             "augment",
         )
@@ -122,7 +122,7 @@ def _has_template(folder: Path) -> bool:
 
 
 def _on_hub(model: str, where: str) -> str:
-    """The commit that the hub gives for an id.
+    """Return the commit of a model id on the hub.
 
     Raises:
         ConfigError: the hub has none, or cannot be reached.
@@ -131,18 +131,18 @@ def _on_hub(model: str, where: str) -> str:
 
     answer = ask(model)
     if isinstance(answer, RepositoryNotFoundError):
-        raise _absent(model, where, "the hub has none of that name that may be read")
+        raise _absent(model, where, "the hub has no such model, or it needs a login")
     if isinstance(answer, Exception):
         raise _absent(model, where, f"the hub cannot be reached ({type(answer).__name__})")
     if answer is None:
-        raise _absent(model, where, "the hub tells no commit of it")
+        raise _absent(model, where, "the hub reports no commit")
     return answer
 
 
 def _absent(model: str, where: str, why: str) -> ConfigError:
     return ConfigError(
-        f"{where}: model {model!r} is no folder and is not in the local Hugging Face cache; {why}. Give a folder (a "
-        f"relative one starts at the pipeline file), or fetch it where there is a network: hf download {model}",
+        f"{where}: model {model!r} is neither a folder nor in the local Hugging Face cache; {why}. Give a folder (a "
+        f"relative one starts at the pipeline file), or download it where there is a network: hf download {model}",
         "augment",
     )
 

@@ -1,4 +1,4 @@
-"""WordNet 3.0's own files (https://wordnet.princeton.edu/documentation/wndb5wn), read for one thing: plain synonyms.
+"""WordNet 3.0's own files (https://wordnet.princeton.edu/documentation/wndb5wn), read for plain synonyms only.
 
 A synonym is offered where a word means mostly one thing: its part of speech and its first sense must make up most of
 its uses in the texts that WordNet's authors tagged, and the synonym, too, must often be used in that sense.
@@ -51,7 +51,7 @@ class WordNet:
         self._known: dict[str, tuple[str, ...]] = {}
 
     def synonyms(self, word: str) -> tuple[str, ...]:
-        """Words that may stand for a lower-case word, sorted; none where that is not safe to say."""
+        """Return synonyms of a lower-case word, sorted; none if they are uncertain."""
         if word not in self._known:
             self._known[word] = self._find(word)
         return self._known[word]
@@ -65,7 +65,7 @@ class WordNet:
         return tuple(sorted(other for other in others if self._usual(other, word, pos, offset)))
 
     def _part_of_speech(self, word: str) -> str | None:
-        """The one that the word mostly is, if its first sense is the usual one; None if either is unclear."""
+        """Return the word's usual part of speech, if its first sense is the usual one; None if either is unclear."""
         uses = {pos: sum(self._uses(word, pos).values()) for pos in POS.values() if (word, pos) in self._senses}
         best = max(uses, key=lambda pos: uses[pos], default=None)
         if best is None or uses[best] < LEAST or uses[best] < MOSTLY * sum(uses.values()):
@@ -77,13 +77,13 @@ class WordNet:
         return self._tagged.get((word, pos), {})
 
     def _looks_inflected(self, word: str) -> bool:
-        """Whether the word may be a form of another: `used` is an adjective here, but mostly a form of `use`."""
+        """Check whether the word may be a form of another: `used` is an adjective here, but mostly a form of `use`."""
         match = INFLECTED.fullmatch(word)
         stems = () if match is None else (match[1], match[1] + "e", match[1][:-1])
         return any((stem, pos) in self._senses for stem in stems for pos in "nva")
 
     def _usual(self, other: str, word: str, pos: str, offset: int) -> bool:
-        """Whether the synonym, too, often has this sense, and is not rare in it."""
+        """Check that the synonym often has this sense, and is not rare in it."""
         senses, uses = self._senses.get((other, pos), []), self._uses(other, pos)
         own = uses.get(senses.index(offset) + 1, 0) if offset in senses else 0
         return own >= max(2, OFTEN * sum(uses.values()), RARE * self._uses(word, pos)[1])
@@ -95,7 +95,7 @@ class WordNet:
 
 
 def place(declared: str | None) -> Path:
-    """Where WordNet's files are looked for: as declared, $WNSEARCHDIR, or Debian's place."""
+    """Return the folder of WordNet's files: as declared, $WNSEARCHDIR, or Debian's."""
     return Path(declared or os.environ.get("WNSEARCHDIR") or PLACE)
 
 
@@ -107,9 +107,9 @@ def check(declared: str, where: str) -> None:
     """
     missing = [name for name in FILES if not (place(declared) / name).is_file()]
     if missing:
-        some = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
+        names = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
         raise ConfigError(
-            f"{where}: wordnet {written(declared)!r} lacks {some}: expected a folder with the "
+            f"{where}: wordnet {written(declared)!r} lacks {names}: expected a folder with the "
             "files of WordNet 3.0, such as Debian's package wordnet-base has",
             "augment",
         )

@@ -236,7 +236,7 @@ def test_a_step_twice_needs_a_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "owner"), [("scrubbed", "steps.scrub"), ("quarantine", "deskloop itself")])
 def test_the_model_has_a_name_of_its_own(tmp_path: Path, name: str, owner: str) -> None:
     assert problems(tmp_path, {"name": name, "steps": [*STEPS, "base", "finetune"]}) == [
-        f"name: {name!r} is taken by {owner}; the model needs a name of its own"
+        f"name: {name!r} is taken by {owner}; the model needs another name"
     ]
 
 
@@ -274,9 +274,9 @@ def test_everything_is_told_at_once_and_no_value(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("name: x\nname: y\n", "line 2, column 1: key 'name' is there twice"),
-        ("name: x\nsteps:\n  - ingest: {a: 1, a: 2}\n", "line 3, column 20: key 'a' is there twice"),
-        ("1: x\n1: y\n", "line 2, column 1: key '1' is there twice"),
+        ("name: x\nname: y\n", "line 2, column 1: duplicate key 'name'"),
+        ("name: x\nsteps:\n  - ingest: {a: 1, a: 2}\n", "line 3, column 20: duplicate key 'a'"),
+        ("1: x\n1: y\n", "line 2, column 1: duplicate key '1'"),
         ("a: [1\nb: 2", "line 2, column 2: while parsing a flow sequence, expected ',' or ']', but got ':'"),
         ("\tname: x", "line 1, column 1: while scanning for the next token, found character '\\t'"),
         ("a: *b", "line 1, column 4: found undefined alias 'b'"),
@@ -362,8 +362,8 @@ def test_set_reaches_every_option(tmp_path: Path, override: str, place: str, exp
         ("normalise.max_chars=5", "--set normalise.max_chars: no step or key 'normalise'; did you mean 'normalize'?"),
         ("sede=5", "--set sede: no step or key 'sede'; did you mean 'seed'?"),
         ("seed.x=5", "--set seed.x: there is a number where 'x' should be a key"),
-        ("ingest.sources.7.path=x", "--set ingest.sources.7.path: '7' is no position in a list of 1"),
-        ("ingest.sources.path=x", "--set ingest.sources.path: 'path' is no position in a list of 1"),
+        ("ingest.sources.7.path=x", "--set ingest.sources.7.path: '7' is not a position in a list of 1"),
+        ("ingest.sources.path=x", "--set ingest.sources.path: 'path' is not a position in a list of 1"),
         ("normalize.max_char=5", "steps.normalize.max_char: unknown key; did you mean 'max_chars'?"),
         ("normalize=5", "--set normalize: no step or key 'normalize'"),
         ("seed=", "seed: expected a whole number, found nothing"),

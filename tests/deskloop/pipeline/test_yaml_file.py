@@ -18,9 +18,9 @@ MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (LAUGHS, "aliases written out it holds more than 50,000 values"),
-        (MERGES, "aliases written out it holds more than 50,000 values"),
-        ("a: &a [*a]\n", "aliases written out it holds more than 50,000 values"),
+        (LAUGHS, "aliases expanded it holds more than 50,000 values"),
+        (MERGES, "aliases expanded it holds more than 50,000 values"),
+        ("a: &a [*a]\n", "aliases expanded it holds more than 50,000 values"),
         ("#" * 200_001, "is longer than 200,000 bytes"),
         ("[" * 50_000, "nested too deeply"),
     ],
