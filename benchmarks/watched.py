@@ -106,8 +106,9 @@ def _ingest(job: Mapping[str, Any]) -> dict[str, Any]:
 
     options = dict(job.get("options", {}))
     source = {"path": job["path"], **options.pop("source", {})}
-    config = IngestConfig.model_validate({"sources": [source], **options})
-    context = Context("ingest", key=KEY, folder=os.path.dirname(job["path"]) if job.get("inside") else "/")
+    folder = os.path.dirname(job["path"]) if job.get("inside") else "/"
+    config = IngestConfig.model_validate({"sources": [source], **options}, context=folder)
+    context = Context("ingest", key=KEY)
     read = rejected = 0
     ids: set[str] = set()
     inputs(config, context)

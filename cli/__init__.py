@@ -1,4 +1,4 @@
-"""The command line. `deskloop --help` must be quick, so a command's module is imported when the command is used."""
+"""The command line. A command's module is imported when the command runs, so that `deskloop --help` is fast."""
 
 import contextlib
 import importlib
@@ -18,18 +18,18 @@ from deskloop.contract.terminal import visible_lines
 from deskloop.engine.crash import hush
 from deskloop.run.interrupt import MESSAGE, Interrupted, complain, ended_by, exit_code
 
-# command -> (module, one line of help); the help stands here so that listing the commands imports none of them.
+# command -> (module, one line of help); the help is here so that listing the commands imports none of them.
 COMMANDS = {
-    "init": ("cli.start", "Look at a log and write a commented pipeline file."),
-    "run": ("cli.run", "Prepare, fine-tune, evaluate, report."),
-    "prepare": ("cli.run", "The data part alone, its quality report included."),
-    "plan": ("cli.run", "What a run would reuse, extend or compute, and why."),
+    "init": ("cli.start", "Inspect a log and write a commented pipeline file."),
+    "run": ("cli.run", "Prepare, fine-tune, evaluate, promote, report."),
+    "prepare": ("cli.run", "Run the data steps only, with their quality report."),
+    "plan": ("cli.run", "Show what a run would reuse, extend or compute, and why."),
     "scrub": ("cli.start", "Scrub JSON Lines, streaming: stdin or a file to stdout."),
-    "data": ("cli.data", "Versions: log, show, diff, trace; erase, gc, keys."),
+    "data": ("cli.data", "Versions: log, show, diff, trace; erase, backup, gc, keys."),
     "models": ("cli.models", "The registry: list, promote, rollback."),
-    "chat": ("cli.chat", "Talk to the model in use, in the terminal."),
-    "report": ("cli.start", "Where the latest report is."),
-    "schema": ("cli.start", "JSON Schema of the pipeline file, for editors."),
+    "chat": ("cli.chat", "Talk to the champion in the terminal."),
+    "report": ("cli.start", "Print the path of the latest report."),
+    "schema": ("cli.start", "Print the JSON Schema of the pipeline file, for editors."),
 }
 
 
@@ -71,7 +71,7 @@ def cli(debug: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Entry point; turns every error into a line on stderr and an exit code."""
+    """Run the command line; every error becomes a line on stderr and an exit code."""
     hush()
     with ended_by(signal.SIGTERM, signal.SIGHUP):
         _run(arguments)
@@ -104,14 +104,14 @@ def _run(arguments: list[str] | None) -> None:
 
 
 def _reader_is_gone() -> bool:
-    """Whether nobody reads our output any more (`| head`), as against some other pipe that broke."""
+    """Check that stdout has no reader any more (`| head`), rather than some other pipe."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return bool(poll.poll(0))
 
 
 def _leave(error: KeyboardInterrupt) -> None:
-    """End an interrupted command; a signal's at once, since taking the interpreter down takes seconds."""
+    """End an interrupted command; after a signal at once, since finalizing the interpreter takes seconds."""
     complain(MESSAGE)
     if isinstance(error, Interrupted):
         with contextlib.suppress(OSError, ValueError):

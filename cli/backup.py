@@ -1,34 +1,30 @@
 """`deskloop data backup` and `deskloop data restore`: a store in one encrypted file, and back."""
 
-import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cli.opened import opened
+from cli.options import config_option, json_option, quiet_option, show
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.progress import be_quiet, say, tick
-from deskloop.contract.terminal import echo
 
 PASSPHRASE = "DESKLOOP_BACKUP_PASSPHRASE"
 
-_config = click.option(
-    "-c", "--config", "pipeline", default="pipeline.yaml", metavar="FILE", show_default=True, help="The pipeline file."
-)
 _passphrase = click.option(
     "--passphrase-file",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help=f"A file with the passphrase in its first line. Default: ${PASSPHRASE}, else you are asked.",
 )
-_quiet = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
 
 @click.command("backup", short_help="Write an encrypted copy of the store.")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
-@_config
+@config_option
 @click.option(
     "--with",
     "wanted",
@@ -38,18 +34,18 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON doc
 )
 @click.option("--recipient", default="", metavar="KEY", help="Encrypt for this age or SSH public key.")
 @_passphrase
-@click.option("--overwrite", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
 @click.option("--dry-run", is_flag=True, help="Count files and bytes; write nothing.")
-@_quiet
-@_json
+@quiet_option
+@json_option
 def backup_command(
     file: Path | None, pipeline: str, wanted: str, recipient: str, passphrase_file: Path | None, overwrite: bool,
     dry_run: bool, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Write the store's keys, ledger, raw rows and memo to FILE, encrypted; every dataset can be rebuilt from them.
 
-    With `--with all` a restored store reuses everything. A backup still holds people who are erased later: give
-    backups an end.
+    With `--with all`, a restored store reuses everything. A backup still holds people who are erased later: delete
+    old backups.
     """
     from deskloop.backup.contents import parts_of
     from deskloop.backup.sealed import Lock
@@ -58,7 +54,7 @@ def backup_command(
 
     be_quiet(quiet)
     parts = parts_of([name.strip() for name in wanted.split(",") if name.strip()])
-    root = _root(pipeline)
+    root = opened(pipeline).pipeline.store
     if not (root / "keys").is_dir():
         raise ConfigError(f"there is no store at {root}: nothing has been run yet", "the store")
     if file is None and not dry_run:
@@ -75,12 +71,12 @@ def backup_command(
             done = backup(store, file, lock, parts, overwrite, lambda part, of: tick(f"  {_size(part)} of {_size(of)}"))
         encrypted = "recipient" if recipient else "passphrase"
         document = {"status": "written", "file": str(file), "encrypted_for": encrypted, **done}
-    _tell(document, as_json)
+    show(document, as_json, _lines(document))
 
 
 @click.command("restore", short_help="Restore the store from a backup.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_config
+@config_option
 @click.option(
     "--identity",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -88,25 +84,25 @@ def backup_command(
     help="The private key of the recipient: an age or SSH identity file.",
 )
 @_passphrase
-@click.option("--replace", is_flag=True, help="Put it in the place of a store that is there, which is deleted.")
+@click.option("--replace", is_flag=True, help="Replace an existing store, which is deleted.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before a store is replaced.")
 @click.option("--dry-run", is_flag=True, help="Open and verify the backup; change nothing.")
-@_quiet
-@_json
+@quiet_option
+@json_option
 def restore_command(
     file: Path, pipeline: str, identity: Path | None, passphrase_file: Path | None, replace: bool, yes: bool,
     dry_run: bool, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Restore the store of the pipeline from FILE.
 
-    Everything is unpacked beside the store and verified before it takes its place, in one step. People who were erased
-    from the present store since the backup are erased from the restored one too.
+    The backup is unpacked beside the store and verified before it replaces the store in one step. People who were
+    erased from the current store since the backup are erased from the restored one too.
     """
     from deskloop.backup.restore import restore
     from deskloop.backup.sealed import Lock, mode_of, private_text
 
     be_quiet(quiet)
-    root = _root(pipeline)
+    root = opened(pipeline).pipeline.store
     with file.open("rb") as stream:
         if mode_of(stream) == "recipient":
             if identity is None:
@@ -120,17 +116,11 @@ def restore_command(
             if as_json:
                 raise ConfigError("--json asks no questions; add --yes or --dry-run", "the command")
             click.confirm(f"This deletes the store at {root}. Replace it?", abort=True, err=True)
-        found = restore(root, stream, lock, replace, dry_run, say)
+        restored = restore(root, stream, lock, replace, dry_run, say)
     kept = ("made_at", "key_id", "parts", "files", "bytes", "erasures")
-    document = {"status": "verified" if dry_run else "restored", "file": str(file), "store": str(root)}
-    _tell(document | {name: found[name] for name in kept}, as_json)
-
-
-def _root(pipeline: str) -> Path:
-    from deskloop.pipeline.load import load_pipeline
-    from tasks import stages
-
-    return load_pipeline(Path(pipeline), stages()).store
+    document: dict[str, Any] = {"status": "verified" if dry_run else "restored", "file": str(file), "store": str(root)}
+    document |= {name: restored[name] for name in kept}
+    show(document, as_json, _lines(document))
 
 
 def _passphrase_of(file: Path | None, as_json: bool, new: bool) -> str:
@@ -138,30 +128,27 @@ def _passphrase_of(file: Path | None, as_json: bool, new: bool) -> str:
     from deskloop.backup.sealed import private_text
 
     if file is not None:
-        found = private_text(file, "--passphrase-file").partition("\n")[0].rstrip("\r")
+        passphrase = private_text(file, "--passphrase-file").partition("\n")[0].rstrip("\r")
     elif PASSPHRASE in os.environ:
-        found = os.environ[PASSPHRASE]
+        passphrase = os.environ[PASSPHRASE]
     elif as_json:
         raise ConfigError(f"--json asks no questions; add --passphrase-file, or set ${PASSPHRASE}", "the command")
     else:
-        found = click.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)
-    if not found.strip():
+        passphrase = click.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)
+    if not passphrase.strip():
         raise ConfigError("the passphrase is empty", "the command")
-    return str(found)
+    return str(passphrase)
 
 
-def _tell(document: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(document))
-        return
+def _lines(document: dict[str, Any]) -> Iterator[str]:
     for part, counts in document["parts"].items():
-        echo(f"{part:<10} {counts['files']:>9,} files {_size(counts['bytes']):>12}")
+        yield f"{part:<10} {counts['files']:>9,} files {_size(counts['bytes']):>12}"
     if document["status"] == "written":
-        echo(f"{document['file']}: {_size(document['bytes'])}, encrypted for a {document['encrypted_for']}")
+        yield f"{document['file']}: {_size(document['bytes'])}, encrypted for a {document['encrypted_for']}"
     elif document["status"] in ("restored", "verified"):
-        echo(f"{document['status']}: the backup of {document['made_at'][:16]}, under key {document['key_id']}")
+        yield f"{document['status']}: the backup of {document['made_at'][:16]}, under key {document['key_id']}"
     if document.get("erasures"):
-        echo(f"{document['erasures']:,} erasures that are newer than the backup were carried out on it")
+        yield f"{document['erasures']:,} erasures that are newer than the backup were applied to it"
 
 
 def _size(count: int) -> str:

@@ -1,4 +1,4 @@
-"""`deskloop chat`: a conversation with a model in the terminal. What is written stays in memory, and goes with it."""
+"""`deskloop chat`: a conversation with a model in the terminal, kept in memory only."""
 
 import shlex
 import sys
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from cli.models import Desk, open_desk
-from cli.options import sample_option
+from cli.models import bits_per_byte, find, folder_of
+from cli.opened import Desk, opened
+from cli.options import config_option, sample_option
 from deskloop.contract.errors import ConfigError, DataError, DeskloopError
 from deskloop.contract.progress import tick
 from deskloop.contract.terminal import echo
@@ -19,13 +20,11 @@ if TYPE_CHECKING:
     from tasks.evaluate.generation import Speaker
     from tasks.scrub.config import ScrubConfig
 
-HELP = "/reset starts anew, /system TEXT tells the model how to behave, /exit (or Ctrl-D) ends"
+HELP = "/reset starts a new conversation, /system TEXT sets the system prompt, /exit (or Ctrl-D) ends"
 
 
 @click.command("chat")
-@click.option(
-    "-c", "--config", "file", default="pipeline.yaml", metavar="FILE", show_default=True, help="The pipeline file."
-)
+@config_option
 @sample_option
 @click.option(
     "--model",
@@ -37,10 +36,10 @@ HELP = "/reset starts anew, /system TEXT tells the model how to behave, /exit (o
 )
 @click.option("--temperature", type=click.FloatRange(0, 5), help="Default: that of the file's evaluate section.")
 @click.option("--max-new-tokens", type=click.IntRange(1, 4096), help="Default: that of the file's evaluate section.")
-@click.option("--greedy", is_flag=True, help="Always the likeliest token: the same words get the same reply.")
-@click.option("--raw", is_flag=True, help="Give the model what you write as it is, not scrubbed.")
+@click.option("--greedy", is_flag=True, help="Always choose the likeliest token: the same input gets the same reply.")
+@click.option("--raw", is_flag=True, help="Do not scrub what you write.")
 def chat_command(
-    file: str,
+    pipeline: str,
     sample: int | None,
     which: str,
     temperature: float | None,
@@ -48,54 +47,51 @@ def chat_command(
     greedy: bool,
     raw: bool,
 ) -> None:
-    """Talk to the model in use, with history.
+    """Talk to the champion, with history.
 
-    What you write is scrubbed as the training data was, since the model knows placeholders only; it is not kept
-    anywhere. Lines from a pipe are one turn each, and only the replies are printed.
+    Your messages are scrubbed like the training data, as the model knows placeholders only, and are not stored. Each
+    line from a pipe is one turn; only the replies are printed.
 
     \b
     /reset         start a new conversation
-    /system TEXT   tell the model how to behave
-    /exit          end, as Ctrl-D does
+    /system TEXT   set the system prompt
+    /exit          end, like Ctrl-D
     """  # fmt: skip
     if greedy and temperature:
         raise ConfigError("--greedy is --temperature 0; give one of them", "the command")
-    desk = open_desk(file, sample)
-    run = f"deskloop run -c {shlex.quote(file)}" + (f" --sample {sample}" if sample else "")
-    folder, told = _chosen(desk, which, run)
-    wanted = {"temperature": 0.0 if greedy else temperature, "max_new_tokens": max_new_tokens}
-    given = {name: value for name, value in wanted.items() if value is not None}
+    desk = opened(pipeline, sample)
+    run = f"deskloop run -c {shlex.quote(pipeline)}" + (f" --sample {sample}" if sample else "")
+    folder, description = _chosen(desk, which, run)
+    options = {"temperature": 0.0 if greedy else temperature, "max_new_tokens": max_new_tokens}
 
-    from deskloop.store.store import Store
     from tasks.evaluate.config import EvaluateConfig
     from tasks.evaluate.generation import load_speaker
     from tasks.scrub.config import ScrubConfig
 
-    configs = [cast(EvaluateConfig, one) for one in desk.pipeline.configs_of("evaluate")]
-    config = (configs or [EvaluateConfig()])[0].model_copy(update=given)
-    scrubs = [cast(ScrubConfig, one) for one in desk.pipeline.configs_of("scrub")]
-    scrub = None if raw else [*scrubs, ScrubConfig()][0]
-    key = Store(desk.pipeline.store).key()[1] if scrub is not None and scrub.replace else b""
+    declared = cast(EvaluateConfig, next(iter(desk.pipeline.configs_of("evaluate")), EvaluateConfig()))
+    config = declared.model_copy(update={name: value for name, value in options.items() if value is not None})
+    scrub = None if raw else cast(ScrubConfig, next(iter(desk.pipeline.configs_of("scrub")), ScrubConfig()))
+    key = desk.store.key()[1] if scrub is not None and scrub.replace else b""
     talk = Talk(load_speaker(folder, config), scrub, desk.pipeline.settings.seed, key)
-    treated = "goes to it as it is" if raw else "is scrubbed the same way"
+    treatment = "not scrubbed" if raw else "scrubbed the same way"
     echo(
-        f"{told}. It writes names, addresses and numbers as placeholders such as <PERSON_1>; what you write {treated}, "
-        "and is not kept.",
+        f"{description}. It writes names, addresses and numbers as placeholders such as <PERSON_1>; your messages are "
+        f"{treatment}, and not stored.",
         err=True,
     )
     if sys.stdin.isatty() and sys.stdout.isatty():
-        _by_hand(talk)
+        _interactive(talk)
     else:
         _piped(talk)
 
 
 class Talk:
-    """One conversation, as it was written: scrubbing looks at all of it, so that a person keeps one placeholder.
+    """One conversation, unscrubbed: all of it is scrubbed for each reply, so that a person keeps one placeholder.
 
     Attributes:
-        system: how the model is to behave; empty for nothing.
+        system: the system prompt; "": none.
         turns: `{"role", "text"}`, the customer's and the model's.
-        unseen: turns at the beginning that the model no longer saw when it last answered.
+        unseen: turns at the beginning that did not fit the context of the last reply.
     """
 
     def __init__(self, speaker: "Speaker", scrub: "ScrubConfig | None", seed: int, key: bytes = b"") -> None:
@@ -106,10 +102,10 @@ class Talk:
         self._replies = 0
 
     def reply(self, text: str, show: Callable[[str], None] | None = None) -> str:
-        """The model's answer to the customer's next turn; a turn that gets none is forgotten.
+        """Answer the customer's next turn; a turn without an answer is removed.
 
         Args:
-            show: called with each piece of the answer as it comes.
+            show: called with each piece of the answer as it is generated.
         """
         from tasks.evaluate.generation import answer
 
@@ -125,21 +121,21 @@ class Talk:
         return reply
 
     def reset(self) -> None:
-        """Begin anew; `system` stays."""
+        """Start a new conversation; `system` stays."""
         self.turns.clear()
 
     def _prompt(self) -> list[int]:
-        """Tokens of the conversation; the oldest turns go, whole, until what is left fits the model's context."""
+        """Return the tokens of the conversation, without the oldest turns that do not fit the model's context."""
         from tasks.evaluate.generation import prompt_ids
 
         system = [{"role": "system", "text": self.system}] if self.system else []
-        written = self._scrubbed([*system, *self.turns])
-        head, rest = written[: len(system)], written[len(system) :]
+        scrubbed = self._scrubbed([*system, *self.turns])
+        head, rest = scrubbed[: len(system)], scrubbed[len(system) :]
         room, total = self._speaker.room, len(rest)
         while True:
             ids = prompt_ids(self._speaker, [*head, *rest])
-            # Templates want a customer's turn first, so the reply to one that goes does too.
-            following = next((place for place, turn in enumerate(rest[1:], 1) if turn["role"] == "customer"), None)
+            # Templates expect a customer's turn first, so a turn is removed with its reply.
+            following = next((index for index, turn in enumerate(rest[1:], 1) if turn["role"] == "customer"), None)
             if room is None or len(ids) <= room or following is None:
                 self.unseen = total - len(rest)
                 return ids
@@ -153,17 +149,17 @@ class Talk:
 
         conversation = Conversation([turn["text"] for turn in turns], roles=[turn["role"] for turn in turns])
         replace_values([conversation], self._scrub, self._key)
-        written = [{**turn, "text": text.text} for turn, text in zip(turns, conversation.texts, strict=True)]
-        return list(renumber(written))
+        replaced = [{**turn, "text": text.text} for turn, text in zip(turns, conversation.texts, strict=True)]
+        return list(renumber(replaced))
 
 
 def _chosen(desk: Desk, which: str, run: str) -> tuple[Path, str]:
-    """Folder of the model that is meant, and what it is in words.
+    """Return the folder of the chosen model, and a description of it.
 
     Args:
-        run: the command that makes one.
+        run: the command that trains one.
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such model.
         DataError: its files are missing, or not those that were registered.
     """
     if which == "base":
@@ -173,9 +169,9 @@ def _chosen(desk: Desk, which: str, run: str) -> tuple[Path, str]:
         if which == "candidate":
             model = desk.registry.challenger(desk.name) or model
         if model is None:
-            raise ConfigError(f"no model is in use yet; train one with: {run}", "the command")
+            raise ConfigError(f"no model is promoted yet; train one with: {run}", "the command")
     else:
-        model = desk.find(which)
+        model = find(desk, which)
     tick("  reading the model")
     model.check("answer")
     tick("")
@@ -183,16 +179,16 @@ def _chosen(desk: Desk, which: str, run: str) -> tuple[Path, str]:
 
 
 def _base(desk: Desk, run: str) -> tuple[Path, str]:
-    """The base that the champion was fine-tuned from, or the latest."""
+    """Return the base that the champion was fine-tuned from, or the latest one."""
     from deskloop.contract.hub import weights_digest
 
     champion = desk.registry.champion(desk.name)
     parents = desk.catalog.get(champion.catalog).parents if champion else []
-    own = [desk.catalog.get(one.name) for one in parents if one.dataset == "base"]
-    version = own[0] if own else desk.catalog.latest("base")
+    bases = [desk.catalog.get(parent.name) for parent in parents if parent.dataset == "base"]
+    version = bases[0] if bases else desk.catalog.latest("base")
     if version is None:
-        raise ConfigError(f"no base model is made yet; make one with: {run}", "the command")
-    folder = desk.folder(version)
+        raise ConfigError(f"there is no base model yet; make one with: {run}", "the command")
+    folder = folder_of(desk, version)
     if not (folder / "config.json").is_file() or weights_digest(folder) != version.digest:
         raise DataError(
             f"{version.name} cannot answer: the files in {folder} are missing or not those that were published. "
@@ -202,18 +198,18 @@ def _base(desk: Desk, run: str) -> tuple[Path, str]:
 
 
 def _described(desk: Desk, model: "Model") -> str:
-    state = " and ".join(model.aliases) or "not in use"
-    figure = desk.bits_per_byte(model)
-    judged = "" if figure is None else f", {figure:.3f} bits per byte on its test split"
-    return f"{model.name} {model.version} ({model.catalog}): {state}{judged}"
+    state = " and ".join(model.aliases) or "not promoted"
+    figure = bits_per_byte(desk, model)
+    score = "" if figure is None else f", {figure:.3f} bits per byte on its test split"
+    return f"{model.name} {model.version} ({model.catalog}): {state}{score}"
 
 
-def _by_hand(talk: Talk) -> None:
-    import readline  # noqa: F401  lets `input` edit lines; its history stays in memory
+def _interactive(talk: Talk) -> None:
+    import readline  # noqa: F401  enables line editing in `input`; the history stays in memory
 
     echo(HELP, err=True)
     for line in _typed():
-        if not _obeyed(talk, line):
+        if not _execute(talk, line):
             echo("agent: ", nl=False)
             try:
                 talk.reply(line, lambda piece: echo(piece, nl=False))
@@ -243,13 +239,13 @@ def _piped(talk: Talk) -> None:
     for line in map(str.strip, sys.stdin):
         if line == "/exit":
             return
-        if line and not _obeyed(talk, line):
+        if line and not _execute(talk, line):
             echo(talk.reply(line))
             _say_unseen(talk)
 
 
-def _obeyed(talk: Talk, line: str) -> bool:
-    """Whether the line was a command."""
+def _execute(talk: Talk, line: str) -> bool:
+    """Execute a command; returns False for a line that is none."""
     command, _, rest = line.partition(" ")
     if command == "/reset":
         talk.reset()

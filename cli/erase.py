@@ -1,15 +1,15 @@
 """`deskloop data erase`: a person removed from every dataset, version, log and cache of a store, and of its samples."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.flow import run_flow
+from cli.opened import opened
+from cli.options import config_option, json_option, quiet_option, show
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.progress import be_quiet, say
 from deskloop.contract.terminal import echo
@@ -40,18 +40,16 @@ REASON = re.compile(r"[A-Za-z0-9_-]{1,40}")
     metavar="CODE",
     help="A short word for the ledger; no name, no text.",
 )
-@click.option(
-    "-c", "--config", "pipeline", default="pipeline.yaml", metavar="FILE", show_default=True, help="The pipeline file."
-)
-@click.option("--dry-run", is_flag=True, help="Tell what would go; change nothing.")
+@config_option
+@click.option("--dry-run", is_flag=True, help="Report what would be erased; change nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--unreadable",
     is_flag=True,
     help="Also erase if only records that could not be read match, and no conversation; see --dry-run for them.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@quiet_option
+@json_option
 def erase_command(
     customers: tuple[str, ...], conversations: tuple[str, ...], reason: str, pipeline: str, dry_run: bool, yes: bool,
     unreadable: bool, quiet: bool, as_json: bool,
@@ -63,21 +61,20 @@ def erase_command(
     interrupted.
     """
     from deskloop.erase import stores
-    from deskloop.pipeline.load import load_pipeline
-    from tasks import stages as all_stages
 
     be_quiet(quiet)
-    loaded = load_pipeline(Path(pipeline), all_stages())
+    loaded = opened(pipeline).pipeline
     found = stores.of_pipeline(loaded.store)
     unfinished = any(map(stores.is_pending, found))
     if not customers and not conversations:
         if dry_run or not unfinished:
-            told = "there is one to finish: leave out --dry-run" if unfinished else "nothing is half done"
-            raise ConfigError(f"name whom to erase: --customer ID or --conversation ID; {told}", "the command")
-        _tell(_finish(pipeline), as_json)
+            state = "there is one to finish: leave out --dry-run" if unfinished else "no erasure is unfinished"
+            raise ConfigError(f"name whom to erase: --customer ID or --conversation ID; {state}", "the command")
+        finished = _finish(pipeline)
+        show(finished, as_json, _lines(finished))
         return
     if not REASON.fullmatch(reason):
-        raise ConfigError("--reason: a word of letters, digits, - and _, at most 40, for it stays", "the command")
+        raise ConfigError("--reason: a word of letters, digits, - and _, at most 40, as it is kept", "the command")
     resumed = {}
     if unfinished:
         if dry_run:
@@ -85,7 +82,7 @@ def erase_command(
         say("finishing the erasure that was interrupted")
         resumed = {"resumed": _finish(pipeline)}
         if not as_json:
-            _show(resumed["resumed"])
+            show(None, False, _lines(resumed["resumed"]))
     with stores.locked(found) as held:
         asked = [_asked(store, customers, conversations, [step.config for step in loaded.steps]) for store in held]
         document, previews = stores.look(held, asked)
@@ -94,41 +91,42 @@ def erase_command(
             stores.begin(held, asked, previews, reason)
     if certain:
         document |= _finish(pipeline)
-    _tell(document | resumed, as_json)
+    show(document | resumed, as_json, _lines(document))
     if document["status"] == "unconfirmed":
         click.get_current_context().exit(2)
 
 
 def _asked(store: "Store", customers: Sequence[str], conversations: Sequence[str], configs: Sequence[Any]) -> "Asked":
-    """What a store may know those asked for by.
+    """Return the forms in which a store may hold the given ids.
 
     Args:
         configs: of the pipeline's steps.
     Raises:
-        ConfigError: one of them is nobody's id.
+        ConfigError: one of the ids is empty or stands for no person.
     """
     from tasks.ingest.config import IngestConfig
     from tasks.ingest.erased import asked_for
 
-    known = store.keys()
-    secrets = [key.secret for key in known]
+    keys = store.keys()
+    secrets = [key.secret for key in keys]
     sources = [config for config in configs if isinstance(config, IngestConfig)]
     try:
         return asked_for(customers, conversations, secrets, sources)
     except ValueError:
-        raise ConfigError("--customer or --conversation: one is empty, or a word for nobody", "the command") from None
+        raise ConfigError(
+            "--customer or --conversation: one is empty, or stands for no person", "the command"
+        ) from None
 
 
 def _finish(pipeline: str) -> dict[str, Any]:
-    """The flow, which gets the file's name alone: whom to erase stands in the stores' journals, as keyed hashes."""
+    """Run the flow, which gets the file's name only: the stores' journals hold whom to erase, as keyed hashes."""
     return {"status": "erased", **run_flow("erase", pipeline=pipeline)}
 
 
 def _confirmed(document: dict[str, Any], yes: bool, unreadable: bool, as_json: bool) -> bool:
-    """Ask the person at the terminal; what cannot be asked for and was not confirmed makes the status `unconfirmed`.
+    """Ask for confirmation; without a question, an unconfirmed erasure gets the status `unconfirmed`.
 
-    Records that could not be read confirm nothing about whose they are. So where they alone match, `--yes` is not
-    enough.
+    Unreadable records do not show whose they are, so `--yes` is not enough if nothing else matches.
     """
     if as_json and not yes:
         raise ConfigError("--json asks no questions; add --yes or --dry-run", "the command")
@@ -137,7 +135,7 @@ def _confirmed(document: dict[str, Any], yes: bool, unreadable: bool, as_json: b
         document["status"] = "unconfirmed"
     if yes:
         return not alone
-    _show(document, err=True)
+    echo("\n".join(_lines(document)), err=True)
     question = "This cannot be undone. Erase?"
     if alone:
         question = (
@@ -149,19 +147,8 @@ def _confirmed(document: dict[str, Any], yes: bool, unreadable: bool, as_json: b
     return True
 
 
-def _tell(document: Mapping[str, Any], as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(document))
-    else:
-        _show(document)
-
-
-def _show(document: Mapping[str, Any], err: bool = False) -> None:
-    """What was found or done, for a person; counts, names and reasons, none of the text."""
-    echo("\n".join(_lines(document)), err=err)
-
-
 def _lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """Describe a preview or an erasure in counts, names and reasons, without any text."""
     status = document["status"]
     if status == "already_erased":
         yield "already erased: nothing of theirs is left"

@@ -1,22 +1,19 @@
 """`deskloop data keys`: the secret keys behind customer keys, pseudonyms and hashes."""
 
-import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from cli.groups import Suggesting
-from cli.options import load, sample_option
+from cli.opened import opened
+from cli.options import config_option, inspecting, sample_option, show
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.terminal import echo
 from deskloop.store.keys import CURRENT
 
 if TYPE_CHECKING:
     from deskloop.store.store import Store
-
-_config = click.option(
-    "-c", "--config", "pipeline", default="pipeline.yaml", metavar="FILE", show_default=True, help="The pipeline file."
-)
 
 
 @click.group("keys", cls=Suggesting, short_help="The secret keys: list, rotate.")
@@ -25,56 +22,54 @@ def keys_command() -> None:
 
 
 @keys_command.command("list", short_help="List the keys.")
-@_config
-@sample_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@inspecting
 def list_command(pipeline: str, sample: int | None, as_json: bool) -> None:
-    """List the keys by id, the one in use first."""
-    store = _store(pipeline, sample)
+    """List the keys by id, the current one first."""
+    store = opened(pipeline, sample).store
     store.prepare()
     rows = [
         {
             "id": key.id,
-            "state": "retired" if place else "in use",
+            "state": "retired" if place else "current",
             "made_at": key.made_at.isoformat() if key.made_at else None,
             "retired_at": key.retired_at.isoformat() if key.retired_at else None,
         }
         for place, key in enumerate(store.keys())
     ]
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    for row in rows:
-        times = [f"{name} {str(row[f'{name}_at'])[:16]}" for name in ("made", "retired") if row[f"{name}_at"]]
-        echo(f"{row['id']}  {row['state']:<8}  {', '.join(times)}".rstrip())
+    show(rows, as_json, map(_line, rows))
+
+
+def _line(row: Mapping[str, str | None]) -> str:
+    times = [f"{name} {str(row[f'{name}_at'])[:16]}" for name in ("made", "retired") if row[f"{name}_at"]]
+    return f"{row['id']}  {row['state']:<8}  {', '.join(times)}".rstrip()
 
 
 @keys_command.command("rotate", short_help="Make a new key.")
-@_config
+@config_option
 @sample_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--forget-erasures",
     is_flag=True,
-    help="Go on although a lost key is the only way to recognise people who were erased.",
+    help="Continue although only a lost key recognises people who were erased.",
 )
 def rotate_command(pipeline: str, sample: int | None, yes: bool, forget_erasures: bool) -> None:
-    """Make a new key; the old one is kept to find what was made under it, as erasures.
+    """Make a new key; the old one is kept to recognise what was made under it, such as erasures.
 
-    Everything keyed is computed again by the next run: customer keys, pseudonyms, hashes, and the ids of conversations
-    whose source gives none or a personal one, so that every dataset is new. Those conversations also get new families,
-    and may change their split; all others keep theirs.
+    The next run recomputes everything keyed: customer keys, pseudonyms, hashes, and the ids of conversations whose
+    source gives none or a personal one, so that every dataset changes. Those conversations also get new families, and
+    may change their split; all others keep theirs.
     """
-    store = _store(pipeline, sample)
+    store = opened(pipeline, sample).store
     if not yes:
-        click.confirm("The next run computes every dataset again, under a new key. Go on?", abort=True, err=True)
+        click.confirm("The next run computes every dataset again, under a new key. Continue?", abort=True, err=True)
     folder = store.root / "keys"
     if folder.is_dir() and not (folder / CURRENT).exists():
-        key = store.rotate_key(_given_up(store, forget_erasures))  # no run can be going on: the store would not open
+        key = store.rotate_key(_given_up(store, forget_erasures))  # no run can be active: the store would not open
     else:
         with store.locked():
             key = store.rotate_key()
-    echo(f"{key.id} is the key in use; {len(store.keys()) - 1} retired")
+    echo(f"{key.id} is the current key; {len(store.keys()) - 1} retired")
 
 
 def _given_up(store: "Store", forget_erasures: bool) -> list[str]:
@@ -95,9 +90,3 @@ def _given_up(store: "Store", forget_erasures: bool) -> list[str]:
             "the store",
         )
     return sorted(lost)
-
-
-def _store(pipeline: str, sample: int | None) -> "Store":
-    from deskloop.store.store import Store
-
-    return Store(load(pipeline, sample).store)

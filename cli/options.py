@@ -1,35 +1,37 @@
-"""Options that commands share, and the pipeline that they name: its own store, or that of one of its samples."""
+"""Options that commands share."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from deskloop.pipeline.pipeline import Pipeline
+from deskloop.contract.terminal import echo
 
+Command = Callable[..., Any]
+
+config_option = click.option(
+    "-c", "--config", "pipeline", default="pipeline.yaml", metavar="FILE", show_default=True, help="The pipeline file."
+)
 sample_option = click.option(
     "--sample",
     type=click.IntRange(min=1),
     metavar="N",
     help="Use the store of `deskloop run --sample N`, not the pipeline's own.",
 )
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 
 
-def load(file: str, sample: int | None) -> "Pipeline":
-    """The pipeline of a command that looks at what runs have made.
+def inspecting(command: Command) -> Command:
+    """Add the options of a command that inspects a store: the pipeline file, a sample, JSON."""
+    return config_option(sample_option(json_option(command)))
 
-    Args:
-        file: the pipeline file.
-        sample: the sample that was asked for, or None.
-    Raises:
-        ConfigError: the file was refused, or there has been no such sample; names those there are.
-    """
-    from deskloop.pipeline.load import load_pipeline
-    from deskloop.pipeline.samples import check_sample
-    from tasks import stages
 
-    pipeline = load_pipeline(Path(file), stages(), sample=sample)
-    if sample is not None:
-        check_sample(pipeline.own_store, sample, file)
-    return pipeline
+def show(document: Any, as_json: bool, lines: Iterable[str]) -> None:
+    """Print a result: the document as JSON, or lines for a person."""
+    if as_json:
+        click.echo(json.dumps(document))
+    else:
+        for line in lines:
+            echo(line)

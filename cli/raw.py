@@ -1,4 +1,4 @@
-"""`deskloop data trace` and `deskloop data gc`: what may look into the raw zone, and what empties it."""
+"""`deskloop data trace` and `deskloop data gc`: commands that read or empty the raw zone."""
 
 import json
 from dataclasses import asdict
@@ -6,34 +6,21 @@ from typing import Any
 
 import click
 
-from cli.options import load, sample_option
+from cli.opened import opened
+from cli.options import inspecting, show
 from deskloop.contract.terminal import echo
-
-_config = click.option(
-    "-c", "--config", "pipeline", default="pipeline.yaml", metavar="FILE", show_default=True, help="The pipeline file."
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-
-
-def _loaded(pipeline: str, sample: int | None) -> tuple[Any, Any]:
-    from deskloop.store.store import Store
-
-    loaded = load(pipeline, sample)
-    return loaded, Store(loaded.store)
 
 
 @click.command("trace", short_help="Follow a row back through every dataset.")
 @click.argument("row_id")
-@_config
-@sample_option
-@click.option("--raw", is_flag=True, help="Show the raw row too: personal data; who looked is noted in the ledger.")
-@_json
+@inspecting
+@click.option("--raw", is_flag=True, help="Show the raw row too: personal data; who looked is recorded in the ledger.")
 def trace_command(row_id: str, pipeline: str, sample: int | None, raw: bool, as_json: bool) -> None:
-    """Follow a row back to its source: every dataset it went through, what each step did, and the scrubbed text."""
+    """Follow a row back to its source: every dataset it passed, what each step did, and the scrubbed text."""
     from deskloop.audit.trace import trace
 
-    loaded, store = _loaded(pipeline, sample)
-    stops = trace(loaded, store, row_id, raw)
+    desk = opened(pipeline, sample)
+    stops = trace(desk.pipeline, desk.store, row_id, raw)
     if as_json:
         echo(json.dumps([asdict(stop) for stop in stops], default=str, ensure_ascii=False))
         return
@@ -50,22 +37,17 @@ def trace_command(row_id: str, pipeline: str, sample: int | None, raw: bool, as_
 
 
 @click.command("gc", short_help="Delete raw rows older than `raw_days`.")
-@_config
-@sample_option
-@click.option("--dry-run", is_flag=True, help="Count what would go; delete nothing.")
-@_json
+@inspecting
+@click.option("--dry-run", is_flag=True, help="Count the rows; delete nothing.")
 def gc_command(pipeline: str, sample: int | None, dry_run: bool, as_json: bool) -> None:
-    """Delete raw rows that are older than `raw_days`, in every version; what was made from them stays."""
+    """Delete raw rows that are older than `raw_days`, in every version; rows made from them stay."""
     from deskloop.engine.retention import expire
 
-    loaded, store = _loaded(pipeline, sample)
-    with store.locked():
-        counts = expire(loaded, store, dry_run=dry_run)
-    if as_json:
-        click.echo(json.dumps(counts))
-        return
-    if loaded.settings.raw_days is None:
-        echo("raw rows are kept: the pipeline file sets no `raw_days`")
-        return
-    for dataset, count in counts.items():
-        echo(f"{dataset:<24} {count:>9,} rows {'would go' if dry_run else 'deleted'}")
+    desk = opened(pipeline, sample)
+    with desk.store.locked():
+        counts = expire(desk.pipeline, desk.store, dry_run=dry_run)
+    done = "would go" if dry_run else "deleted"
+    lines = [f"{dataset:<24} {count:>9,} rows {done}" for dataset, count in counts.items()]
+    if desk.pipeline.settings.raw_days is None:
+        lines = ["raw rows are kept: the pipeline file sets no `raw_days`"]
+    show(counts, as_json, lines)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
-from cli.options import load, sample_option
+from cli.opened import opened
+from cli.options import config_option, quiet_option, sample_option
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.terminal import echo, visible
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     help="The pipeline file to write; never overwritten.",
 )
 def init_command(file: str, output: Path) -> None:
-    """Look at a log FILE (or a glob in quotes, or a URL) and write a commented pipeline file for it."""
+    """Inspect a log FILE (or a glob in quotes, or a URL) and write a commented pipeline file for it."""
     from deskloop.pipeline.places import check_local
     from tasks.ingest.look import pipeline_for
 
@@ -39,7 +40,7 @@ def init_command(file: str, output: Path) -> None:
     except ValueError as error:
         raise ConfigError(f"--output: {error}", "the command") from None
     if output.exists():
-        raise ConfigError(f"{output} is there already; name another file with --output", "the command")
+        raise ConfigError(f"{output} exists already; name another file with --output", "the command")
     content = pipeline_for(file, output.parent)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -54,8 +55,8 @@ def init_command(file: str, output: Path) -> None:
 @click.option("-c", "--config", "pipeline", metavar="FILE",
               help="Take the options of a pipeline file's scrub step, and its store's key.")  # fmt: skip
 @click.option("--ids", type=click.Choice(["pass", "hash"]), default="pass", show_default=True,
-              help="Opaque identifiers, such as customer_id: leave them, or hash them whole (needs -c).")  # fmt: skip
-@click.option("-q", "--quiet", is_flag=True, help="No summary on stderr.")
+              help="Opaque identifiers, such as customer_id: keep them, or hash them whole (needs -c).")  # fmt: skip
+@quiet_option
 def scrub_command(file: str, pipeline: str | None, ids: str, quiet: bool) -> None:
     """Scrub JSON Lines from FILE (or stdin) to stdout, streaming.
 
@@ -65,9 +66,9 @@ def scrub_command(file: str, pipeline: str | None, ids: str, quiet: bool) -> Non
     out:  the same, scrubbed, without "known", plus
           "spans": [{"turn", "start", "end", "entity"}], offsets of the input
 
-    A line that cannot be read becomes {"id", "error"}. A file packed by gzip, bzip2 or xz is unpacked.
-    Identifiers are never rewritten in part; one that is personal itself, such as an e-mail address, is hashed whole
-    in either case: under the key of the store that -c names, else under one that is forgotten when the command ends.
+    An unreadable line becomes {"id", "error"}. Files compressed with gzip, bzip2 or xz are decompressed.
+    Identifiers are never rewritten in part; one that is personal itself, such as an e-mail address, is always hashed
+    whole: under the key of the store that -c names, otherwise under a random key that lasts for this command.
     """
     from collections import Counter
 
@@ -80,21 +81,21 @@ def scrub_command(file: str, pipeline: str | None, ids: str, quiet: bool) -> Non
     identifiers = Identifiers(key, always=ids == "hash") if key else Identifiers()
     be_quiet(quiet)
     tally: Counter[str] = Counter()
-    with _opened(file) as source:
+    with _stream(file) as source:
         for line in scrub_stream(source, config, key, tally, identifiers):
             sys.stdout.buffer.write(line)
             sys.stdout.buffer.flush()
             if tally["lines"] % 1000 == 0:
                 tick(f"  {tally['lines']:,} lines")
     lines, errors = tally.pop("lines", 0), tally.pop("errors", 0)
-    found = ", ".join(f"{name} {count:,}" for name, count in tally.most_common())
-    say(f"{lines:,} lines, {tally.total():,} values replaced{f' ({found})' if found else ''}")
+    counts = ", ".join(f"{name} {count:,}" for name, count in tally.most_common())
+    say(f"{lines:,} lines, {tally.total():,} values replaced{f' ({counts})' if counts else ''}")
     if errors:
-        say(f'{errors:,} lines could not be used; each has an "error" in its place')
+        say(f'{errors:,} lines were unusable; each became an "error"')
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[BinaryIO]:
+def _stream(name: str) -> Iterator[BinaryIO]:
     """Stdin, or a regular file, unpacked within limits."""
     import fsspec
 
@@ -115,31 +116,26 @@ def _opened(name: str) -> Iterator[BinaryIO]:
 
 def _scrub_options(pipeline: str | None) -> "tuple[ScrubConfig, bytes]":
     """The options of a pipeline file's first scrub step with its store's key, or the defaults without one."""
-    from deskloop.pipeline.load import load_pipeline
-    from deskloop.store.store import Store
-    from tasks import stages
     from tasks.scrub import ScrubConfig
 
     if pipeline is None:
         return ScrubConfig(), b""
-    loaded = load_pipeline(Path(pipeline), stages())
-    configs = loaded.configs_of("scrub")
+    desk = opened(pipeline)
+    configs = desk.pipeline.configs_of("scrub")
     if not configs:
         raise ConfigError("it has no scrub step", pipeline)
-    store = Store(loaded.store)
-    store.prepare()
-    return cast(ScrubConfig, configs[0]), store.key()[1]
+    desk.store.prepare()
+    return cast(ScrubConfig, configs[0]), desk.store.key()[1]
 
 
 @click.command("report")
-@click.option("-c", "--config", "pipeline", default="pipeline.yaml", metavar="FILE", show_default=True,
-              help="The pipeline file.")  # fmt: skip
+@config_option
 @sample_option
 def report_command(pipeline: str, sample: int | None) -> None:
-    """Print where the latest run's page is."""
+    """Print the path of the latest run's report."""
     from deskloop.report.write import latest_report
 
-    page = latest_report(load(pipeline, sample).store)
+    page = latest_report(opened(pipeline, sample).pipeline.store)
     if page is None:
         raise ConfigError(f"no run yet; start one with: deskloop run -c {shlex.quote(pipeline)}", "the command")
     echo(page)

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.hub import check_model, weights_digest
+from deskloop.contract.paths import ModelPath, is_folder, written
 from deskloop.contract.quiet import quiet
 from deskloop.contract.stage import Context, Inputs, ModelStage, Port, StageConfig
 from tasks.encode import tokenizer as tokenizer_module
@@ -19,7 +20,9 @@ DROPOUTS = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "attention_dropout", "hid
 class BaseConfig(StageConfig):
     """Config of `base`."""
 
-    base: str = Field("tiny", min_length=1, description="`tiny`, a Hugging Face model id, or a folder; as for encode")
+    base: Annotated[str, StringConstraints(min_length=1), ModelPath(words=("tiny",))] = Field(
+        "tiny", description="`tiny`, a Hugging Face model id, or a folder; as for encode"
+    )
 
 
 def check(config: BaseConfig, context: Context) -> None:
@@ -29,26 +32,23 @@ def check(config: BaseConfig, context: Context) -> None:
         ConfigError: it is neither a folder, nor cached, nor on the hub.
     """
     if config.base != "tiny":
-        check_model(config.base, context.folder, f"step {context.step!r}")
+        check_model(config.base, f"step {context.step!r}")
 
 
 def equipment(config: BaseConfig, context: Context) -> dict[str, str | None]:
     """Identify a local base by the digest of its weights, because the content of the folder may change."""
-    folder = Path(context.folder, config.base)
-    if config.base == "tiny" or not folder.is_dir():
+    if not is_folder(config.base):
         return {}
-    return {f"weights of {config.base}": weights_digest(folder)}
+    return {f"weights of {written(config.base)}": weights_digest(Path(config.base))}
 
 
 def make(inputs: Inputs, config: BaseConfig, context: Context, out: Path, work: Path) -> dict[str, Any]:
     """Write the base for the tokenizer fitted by `encode`; see `prepare_base`."""
-    prepare_base(config.base, inputs["tokenizer"][0].artifact(), out, context.seed, context.folder)
-    return {"base": config.base}
+    prepare_base(config.base, inputs["tokenizer"][0].artifact(), out, context.seed)
+    return {"base": written(config.base)}
 
 
-def prepare_base(
-    base: str, tokenizer_files: Mapping[str, bytes], folder: Path, seed: int, relative_to: str = "."
-) -> None:
+def prepare_base(base: str, tokenizer_files: Mapping[str, bytes], folder: Path, seed: int) -> None:
     """Write the base as a plain Hugging Face folder with an embedding for every token of the tokenizer.
 
     Args:
@@ -56,7 +56,6 @@ def prepare_base(
         tokenizer_files: the result of encode's `fit`.
         folder: the folder to write; must not exist.
         seed: for the weights of `tiny`.
-        relative_to: the pipeline file's folder, which a relative path of `base` starts at.
     Raises:
         ConfigError: the base is neither a folder nor a model that can be downloaded.
     """
@@ -64,8 +63,7 @@ def prepare_base(
         make_tiny(tokenizer_files, folder, seed)
         return
     tokenizer = tokenizer_module.load(tokenizer_files, base)
-    local = Path(relative_to, base)
-    save(load_base(str(local) if local.is_dir() else base, tokenizer), tokenizer_files, tokenizer, folder)
+    save(load_base(base, tokenizer), tokenizer_files, tokenizer, folder)
 
 
 def load_base(base: str, tokenizer: Any, dropout: float | None = None) -> Any:

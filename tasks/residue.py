@@ -1,9 +1,9 @@
-"""The second scan: what a scrubbed conversation must not hold, looked for in another way than the first.
+"""The second scan of a scrubbed conversation for personal data.
 
-It shares no code with scrub's detector, so that one oversight is not made twice. It counts; it names no value.
+It shares no code with scrub's detector, so that one oversight is not made twice. It reports counts, never values.
 
-    known value   what the source knows, by whole tokens, in any case, glued or spread, long words with one edit, a
-                  number or an address also said in words
+    known value   values that the source knows, by whole tokens, in any case, joined or spread, long words with one
+                  edit, a number or an address also in words
     address       an `@` between word characters, or spelled `[at]`, outside the domains that RFC 2606 reserves
     long number   nine digits or more, also grouped by spaces, dashes, dots, slashes or brackets, or spelled as words;
                   placeholders, dates, prices and the telephone numbers that are reserved for fiction do not count
@@ -23,10 +23,10 @@ from deskloop.contract.placeholders import PLACEHOLDER
 from tasks.residue_said import heard, holds
 
 KNOWN, ADDRESS, NUMBER = "known_value", "email_like", "long_number"
-BREAK = "\x1f"  # stands where a placeholder was and between texts: nothing is read across it
+BREAK = "\x1f"  # replaces placeholders and separates texts: no match crosses it
 DIGITS = 9  # of a long number
 SPELLED = 5  # words of a number at least
-EDITED = 8  # letters of a word that is known again with one letter wrong
+EDITED = 8  # letters of a word that is recognised with one wrong letter
 SECONDS = 10  # for a pattern of the pipeline file on one conversation
 RUN = 6  # digits that a known number and a number of the text must share
 
@@ -49,15 +49,15 @@ _ADDRESS = re.compile(
     r"\w@\w|\w\s{0,2}@\s{0,2}\w[\w\-]{0,60}\s{0,2}\.\s{0,2}[^\W\d_]{2}|\w\s?[\[({]\s?at\s?[\])}]\s?\w", re.IGNORECASE
 )
 _AT = re.compile(r"[\[({]\s?at\s?[\])}]", re.IGNORECASE)
-_RESERVED = re.compile(  # RFC 2606 and 6761: nobody can have such an address
+_RESERVED = re.compile(  # RFC 2606 and 6761: addresses that cannot exist
     r"@(?:[\w\-]{1,60}\.){0,4}(?:example(?:\.(?:com|org|net|edu))?|test|invalid|localhost)(?![\w\-]|\.\w)",
     re.IGNORECASE,
 )
-_FICTION = re.compile(  # kept free by the numbering plans of North America and of the United Kingdom (Ofcom)
+_FICTION = re.compile(  # reserved for fiction by the numbering plans of North America and of the United Kingdom (Ofcom)
     r"(?:1?\d{3})?55501\d\d|(?:0044|440?|0)"
     r"(?:7700900\d{3}|1632960\d{3}|2079460\d{3}|1(?:1[3-8]|[2-6]1)4960\d{3}|1914980\d{3}|2896496\d{3}|2920180\d{3})"
 )
-_MADE = re.compile(  # an account in no country; addresses that RFC 5737 keeps for documentation
+_MADE = re.compile(  # an account in no country; addresses that RFC 5737 reserves for documentation
     r"\bxx00(?:\s?[A-Za-z0-9]{1,4}){2,8}|(?<![\d.])(?:192\.0\.2|198\.51\.100|203\.0\.113)\.\d{1,3}(?![\d.])",
     re.IGNORECASE,
 )
@@ -89,15 +89,15 @@ def residues(
     keep: Sequence[str] = (),
     made: bool = False,
 ) -> list[str]:
-    """What one conversation still holds that it must not.
+    """Find personal data that is left in one conversation.
 
     Args:
         texts: its scrubbed texts, turns and metadata values; not modified.
-        known: entity type -> values that the source knows, as ingest left them; None where they are not at hand.
-        keep: regular expressions of what is not personal here; nothing inside of a match counts.
-        made: pseudonyms may stand in the texts; numbers that nobody can have do not count then.
+        known: entity type -> values that the source knows, as ingest left them; None if they are not available.
+        keep: regular expressions of what is not personal here; findings inside a match do not count.
+        made: the texts may hold pseudonyms; numbers that cannot be assigned do not count.
     Returns:
-        One of `known_value`, `email_like`, `long_number` for each finding, sorted; empty where there is none.
+        One of `known_value`, `email_like`, `long_number` for each finding, sorted.
     Raises:
         DataError: a pattern of `keep` takes too long.
     """
@@ -110,7 +110,7 @@ def residues(
 
 
 def _plain(texts: Sequence[str], keep: tuple[str, ...]) -> str:
-    """One text without disguises: entities, tags, invisible and compatibility characters; placeholders become BREAK."""
+    """Join the texts without HTML entities, tags, invisible and compatibility characters; placeholders become BREAK."""
     text = PLACEHOLDER.sub(BREAK, BREAK.join(text or "" for text in texts))
     for pattern in _compiled(keep):
         try:
@@ -125,7 +125,7 @@ def _plain(texts: Sequence[str], keep: tuple[str, ...]) -> str:
         text = _TAG.sub("", text)
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-        text = "".join(one for one in text if unicodedata.category(one) != "Cf")
+        text = "".join(character for character in text if unicodedata.category(character) != "Cf")
     return text
 
 
@@ -162,7 +162,7 @@ def _long_numbers(text: str, made: bool) -> int:
 
 
 def _is_made(digits: str) -> bool:
-    """Whether no scheme gives out such a number: US social security of area 000, British NHS 999, cards in 9."""
+    """Check for a number that no scheme assigns: US social security area 000, British NHS 999, cards in 9."""
     if re.fullmatch(r"000[0-9]{6}|999[0-9]{7}", digits):
         return True
     doubled = [int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits))]
@@ -171,7 +171,7 @@ def _is_made(digits: str) -> bool:
 
 
 def _known(text: str, known: Mapping[str, Iterable[object] | None]) -> int:
-    """How many known values, or parts of a name, are there."""
+    """Count known values, and parts of names, in the text."""
     words = [(_fold(match[0]), match.start()) for match in _TOKEN.finditer(text)]
     tokens = [word for word, _ in words]
     stream, distinct, said = f" {' '.join(tokens)} ", set(tokens), heard(text)
@@ -196,7 +196,7 @@ def _known(text: str, known: Mapping[str, Iterable[object] | None]) -> int:
 
 
 def _whole(parts: Sequence[str], stream: str, distinct: set[str], runs: set[str], named: bool) -> bool:
-    """Whether the tokens of a value stand in a row, glued together, backwards (names), or as a number in groups."""
+    """Check for the tokens of a value in a row, joined, reversed (names), or as a number in groups."""
     joined = "".join(parts)
     if len(parts) > 1 and (f" {' '.join(parts)} " in stream or joined in distinct):
         return True
@@ -210,7 +210,7 @@ def _whole(parts: Sequence[str], stream: str, distinct: set[str], runs: set[str]
 
 
 def _part(part: str, words: Sequence[tuple[str, int]], distinct: set[str], text: str, usual: frozenset[str]) -> bool:
-    """Whether a single token stands in the text, long words with one edit; a usual word only with a capital letter."""
+    """Check for a single token, long words with one edit; a common word only with a capital letter."""
     if part in usual:
         places = [at for word, at in words if word == part and text[at].isupper()]
         return any(not _SENTENCE.search(text, max(0, at - 5), at) for at in places)
@@ -220,7 +220,7 @@ def _part(part: str, words: Sequence[tuple[str, int]], distinct: set[str], text:
 
 
 def _one_edit(one: str, other: str) -> bool:
-    """Whether two words of nearly one length differ by one letter changed, added, left out or swapped with the next."""
+    """Check that two words differ by one letter changed, added, removed or swapped with the next."""
     if abs(len(one) - len(other)) > 1 or not other.isalpha():
         return False
     start = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
@@ -230,7 +230,7 @@ def _one_edit(one: str, other: str) -> bool:
 
 
 def _fold(word: str) -> str:
-    """Case folded, accents taken off."""
+    """Case-fold a word and remove its accents."""
     folded = word.casefold()
     if folded.isascii():
         return folded

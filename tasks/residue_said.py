@@ -1,7 +1,7 @@
-"""Values that are said in words, for the second scan: "N V dash double four oh nine" holds `NV-4409`.
+"""Values that are spelled out in words, for the second scan: "N V dash double four oh nine" holds `NV-4409`.
 
-It shares no code with the reading of scrub's detector. Words for digits become digits, words for signs and pauses
-vanish, single letters stay, and what is left is searched as one string.
+It shares no code with scrub's detector. Words for digits become digits, words for signs and pauses are removed, single
+letters stay, and the result is searched as one string.
 """
 
 import re
@@ -33,12 +33,12 @@ _WORD = re.compile(r"[^\W_]+|\x1f")
 
 
 def heard(text: str) -> str:
-    """The letters and digits of a text in their order, with what is said in words as digits.
+    """Return the letters and digits of a text in order, with words for digits as digits.
 
     Args:
-        text: of one conversation; BREAK (`\\x1f`) stays, so that nothing is read across it.
+        text: of one conversation; BREAK (`\\x1f`) stays, so that no match crosses it.
     Returns:
-        The string to look in; empty where hardly a digit is said.
+        The string to search; empty for a text with hardly any digits.
     """
     words = _WORD.findall(text.casefold())
     if sum(word in _DIGITS or word in _TENS or word in _REPEATS for word in words) < FEWEST:
@@ -65,7 +65,7 @@ def heard(text: str) -> str:
 
 
 def holds(said: str, value: str) -> bool:
-    """Whether a value is in what was heard.
+    """Check whether a value is in the result of `heard`.
 
     Args:
         said: of `heard`.

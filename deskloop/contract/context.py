@@ -1,7 +1,7 @@
 """What a stage's functions receive besides rows: the config of the step, and its context."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,7 +25,7 @@ class Context:
         step: the step's name in the pipeline.
         seed: the pipeline's seed.
         key: secret bytes for HMACs; empty for stages that do not declare `keyed`.
-        folder: the pipeline file's folder; relative paths in a config start there.
+        configs: stage -> the configs of the steps before this one, of the stages that `Stage.config_of` names.
         artifact: file name to bytes, of a fitted stage.
         families: the ledger's families `(conversation_id, family, split, held)`, for the stage that keeps them.
         memo: an SQLite file for outputs that must not be computed twice, such as a neural model's; "": no file.
@@ -36,8 +36,8 @@ class Context:
     step: str
     seed: int = 0
     key: bytes = b""
-    folder: str = "."
     memo: str = ""
+    configs: Mapping[str, Sequence[StageConfig]] = field(default_factory=dict)
     artifact: Mapping[str, bytes] = field(default_factory=dict)
     families: pd.DataFrame | None = None
     erased: Erased | None = None

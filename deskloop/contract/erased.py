@@ -1,4 +1,4 @@
-"""What the ledger keeps of erasures: keyed hashes by which older rows of an erased person are known and refused."""
+"""Erasures in the ledger: keyed hashes that identify older rows of an erased person, which are refused."""
 
 import hmac
 from collections.abc import Collection, Iterable
@@ -17,9 +17,9 @@ def record_hash(key: bytes, raw: bytes) -> str:
 
 
 def belongs(keys: Collection[str], customers: Collection[str], own: Collection[str]) -> bool:
-    """Whether a conversation with these customer keys is the person's.
+    """Check whether a conversation with these customer keys belongs to the person.
 
-    One key that was asked for is enough. Of the others that are theirs (`own`), a conversation may have no key besides.
+    One requested key is enough. Without one, all keys of the conversation must be the person's (`own`).
     """
     return any(key in customers for key in keys) or (bool(keys) and all(key in own for key in keys))
 
@@ -30,7 +30,7 @@ class Erasure:
 
     Attributes:
         until: rows that started later are new tickets, and welcome.
-        customers, own: customer keys that were asked for, and others that are the same person's alone.
+        customers, own: requested customer keys, and others that belong to the same person only.
         conversations, records: hashes of conversation ids, and of records that could not be read.
     """
 
@@ -47,7 +47,7 @@ class Erased:
     """All erasures of a store, lent to the stage that reads the sources.
 
     Attributes:
-        keys: the project's secrets, newest first: hashes may have been made with any of them.
+        keys: the project's secrets, newest first; any of them may have made the hashes.
     """
 
     erasures: tuple[Erasure, ...]
@@ -56,7 +56,7 @@ class Erased:
     def refuses(
         self, customer_keys: Iterable[Collection[str]], names: Collection[str], started_at: datetime | None
     ) -> bool:
-        """Whether a conversation is an older one of an erased person; one without a time counts as older.
+        """Check for an older conversation of an erased person; one without a time counts as older.
 
         Args:
             customer_keys: its customer keys under each of `keys`.
@@ -71,6 +71,6 @@ class Erased:
         )
 
     def refuses_record(self, raw: bytes) -> bool:
-        """Whether a record that cannot be read was erased before, as it is."""
+        """Check whether an unreadable record was erased before."""
         known = [one.records for one in self.erasures if one.records]
         return bool(known) and any(record_hash(key, raw) in records for key in self.keys for records in known)

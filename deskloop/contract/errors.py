@@ -1,6 +1,6 @@
 """Every error that deskloop raises on purpose.
 
-A message names the step, what was expected, what came and what to do. It carries counts, columns, file names
+A message names the step, what was expected, what was found and what to do. It holds counts, columns, file names
 and ids, never the text of a cell: errors end up in logs and in Prefect's database.
 """
 
@@ -13,7 +13,7 @@ class DeskloopError(Exception):
     """Something that the user can act on; shown without a traceback. `exit_code` is the command's."""
 
     exit_code = 1
-    document: dict[str, object] | None = None  # of the run that it ended, for `--json`
+    document: dict[str, object] | None = None  # of the run that ended with it, for `--json`
 
     def __str__(self) -> str:
         """The message, safe for a terminal."""
@@ -21,7 +21,7 @@ class DeskloopError(Exception):
 
 
 class ConfigError(DeskloopError):
-    """The pipeline file or a command's arguments were refused; carries every problem at once."""
+    """The pipeline file or a command's arguments are invalid; holds every problem."""
 
     exit_code = 2
 
@@ -43,14 +43,14 @@ class InputError(DeskloopError):
 
 
 class DataError(DeskloopError):
-    """The data does not allow what a step has to do, or breaks a promise."""
+    """The data cannot be processed by a step, or breaks a promise."""
 
 
 class MachineError(DeskloopError):
     """The machine or a service stopped the command, not the data: disk, permissions, memory, Prefect's server.
 
     Attributes:
-        passing: it may be over in a moment, as a network file system that is away, so that another attempt can help.
+        passing: it may pass, as an unavailable network file system, so that another attempt can help.
     """
 
     def __init__(self, message: str, passing: bool = False) -> None:
@@ -59,11 +59,11 @@ class MachineError(DeskloopError):
 
 
 class DamageError(DataError):
-    """Something in the store is not what was written there.
+    """Part of the store differs from what was written.
 
     Attributes:
-        place: where, as `zone/name`: `clean/scrubbed`, `ledger/families`, `catalog`, `models/support/0f3c`.
-        problem: what is wrong with it; names files, never their content.
+        place: `zone/name`, such as `clean/scrubbed`, `ledger/families`, `catalog`, `models/support/0f3c`.
+        problem: the damage; names files, never their content.
     """
 
     def __init__(self, place: str, problem: str) -> None:
@@ -76,14 +76,14 @@ class DamageError(DataError):
 
 
 def remedy(place: str) -> str:
-    """What to do about a damaged part of the store."""
+    """Return what to do about a damaged part of the store."""
     zone = place.partition("/")[0]
     if zone == "clean":
         return "The next `deskloop run` or `deskloop prepare` rebuilds it"
     if zone == "models":
         return (
-            "Restore it from a backup (`deskloop data restore`); a base model or the latest candidate is made again by "
-            "the next `deskloop run`"
+            "Restore it from a backup (`deskloop data restore`); the next "
+            "`deskloop run` rebuilds a base model or the latest candidate"
         )
     if zone == "memo":
         return (
@@ -94,11 +94,11 @@ def remedy(place: str) -> str:
 
 
 class ZoneError(DeskloopError):
-    """Something that has no business in the raw zone tried to open it."""
+    """Code without permission tried to open the raw zone."""
 
 
 class StepError(DeskloopError):
-    """A step failed on a foreign exception, of which only the type is kept: its message may hold a customer's text."""
+    """A step failed on a foreign exception; only its type is kept, as the message may hold a customer's text."""
 
     def __init__(self, step: str, cause: str, ids: Sequence[str] = ()) -> None:
         self.step, self.cause, self.ids = step, cause, tuple(ids)
@@ -114,4 +114,4 @@ class StepError(DeskloopError):
 
 
 class ExpectationError(DeskloopError):
-    """A critical expectation failed, so that the version was not published."""
+    """A critical expectation failed, and the version was not published."""

@@ -1,4 +1,4 @@
-"""Open a named file only if it is a regular one: a pipe, a device or a socket may block for ever or never end."""
+"""Open regular files only: a pipe, a device or a socket may block or never end."""
 
 import io
 import os
@@ -17,7 +17,7 @@ KINDS = (
 
 
 def kind_of(mode: int) -> str:
-    """What a mode of `os.stat` stands for, empty for a regular file."""
+    """Return the kind of file of a mode of `os.stat`; "" for a regular file."""
     if stat.S_ISREG(mode):
         return ""
     return next((name for is_kind, name in KINDS if is_kind(mode)), "no regular file")
@@ -27,9 +27,9 @@ def open_regular(path: str | Path, name: str = "") -> io.BufferedReader:
     """Open a file for reading without waiting for anything.
 
     Args:
-        name: how errors call the file; its path unless given.
+        name: name of the file in errors; default: its path.
     Raises:
-        InputError: the path leads to something other than a regular file.
+        InputError: the path is not a regular file.
         OSError: it cannot be opened.
     """
     mode = os.stat(path).st_mode  # opening a device may already do something
@@ -46,7 +46,7 @@ def read_small(path: str | Path, limit: int) -> bytes:
     """The content of a file that a person wrote, such as a pipeline file.
 
     Raises:
-        InputError: it is no regular file, or longer than `limit` bytes.
+        InputError: it is not a regular file, or longer than `limit` bytes.
         OSError: it cannot be read.
     """
     with open_regular(path) as file:

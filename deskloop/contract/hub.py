@@ -1,6 +1,6 @@
 """Checks up front that a model is available: in a folder, in the local cache, or on the hub.
 
-Loading code finds out late, after minutes of preparation, and after long retries where there is no network.
+Loading it would fail only after minutes of preparation, and without a network after long retries.
 """
 
 import hashlib
@@ -8,23 +8,23 @@ import threading
 from pathlib import Path
 
 from deskloop.contract.errors import ConfigError
+from deskloop.contract.paths import is_folder, written
 
 SECONDS = 5.0  # to wait for the hub
 
 
-def check_model(model: str, folder: str, where: str) -> None:
+def check_model(model: str, where: str) -> None:
     """Refuse a model that is neither a folder, nor in the local cache, nor on a hub that answers.
 
     Args:
-        model: a path relative to `folder`, an absolute path, or a model id such as `distilgpt2`.
+        model: a folder's absolute path, or a model id such as `distilgpt2`.
         where: names the option in the error.
     Raises:
         ConfigError: says which of the three failed, and what to do.
     """
-    local = Path(folder, model)
-    if local.is_dir():
-        if not (local / "config.json").is_file():
-            raise ConfigError(f"{model!r} is a folder without a config.json, so no Hugging Face model", where)
+    if is_folder(model):
+        if not Path(model, "config.json").is_file():
+            raise ConfigError(f"{written(model)!r} is a folder without a config.json: no Hugging Face model", where)
         return
     if model.startswith((".", "/", "~")) or model.count("/") > 1:
         raise ConfigError(f"{model!r}: there is no such folder (relative paths start at the pipeline file)", where)
@@ -38,9 +38,9 @@ def check_model(model: str, folder: str, where: str) -> None:
 
 
 def ask(model: str) -> str | Exception | None:
-    """The commit that the hub gives for a model id, or why it gives none; null where it tells no commit.
+    """Ask the hub for the commit of a model id; returns the error if it fails, None if the hub reports no commit.
 
-    Asked in a thread: a name server that does not answer keeps its caller for longer than any timeout of the client's.
+    Runs in a thread, as a name server that does not answer blocks for longer than the client's time-out.
     """
     from huggingface_hub import model_info
 
@@ -49,7 +49,7 @@ def ask(model: str) -> str | Exception | None:
     def put() -> None:
         try:
             answers.append(model_info(model, timeout=SECONDS).sha)
-        except Exception as error:  # every HTTP client has its own family of errors; the caller tells it
+        except Exception as error:  # every HTTP client has its own exceptions; the caller reports it
             answers.append(error)
 
     asking = threading.Thread(target=put, daemon=True)
@@ -59,7 +59,7 @@ def ask(model: str) -> str | Exception | None:
 
 
 def _unreachable(model: str) -> str:
-    """Why the hub does not give a model; "" where it does, or the cache has it."""
+    """Return why a model is not available; "" if the cache or the hub has it."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 

@@ -1,4 +1,4 @@
-"""Placeholders such as `<PERSON_1>`: what a personal value becomes, and what no later stage may break (P8)."""
+"""Placeholders such as `<PERSON_1>`: they replace personal values, and no later stage may break them (P8)."""
 
 import re
 from collections import defaultdict
@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 PLACEHOLDER = re.compile(r"<[A-Z][A-Z_]*_[0-9]+>")
-LARGE = 10  # digits of a number that no counting gives: a hash, or a customer's own invention
+LARGE = 10  # digits of a number that is not counted: a hash, or text of a customer
 _HASH = re.compile(rf"<([A-Z][A-Z_]*)_[0-9]{{{LARGE},}}>")
 
 Turns = Sequence[Mapping[str, Any]]
 
 
 def find(turns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Every placeholder of a conversation, as the schema's `entities`.
+    """Find every placeholder of a conversation, as the schema's `entities`.
 
     Args:
         turns: the turns of one conversation; not modified.
@@ -29,17 +29,17 @@ def find(turns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def entity_type(placeholder: str) -> str:
-    """The entity type that a placeholder stands for: `PERSON` of `<PERSON_1>`."""
+    """Return the entity type of a placeholder: `PERSON` of `<PERSON_1>`."""
     return placeholder[1:].rpartition("_")[0]
 
 
 def generalise(text: str) -> str:
-    """The text with the numbers taken off its placeholders: `<PERSON_2>` reads `<PERSON>`, as in any conversation."""
+    """Remove the numbers of placeholders: `<PERSON_2>` becomes `<PERSON>`."""
     return PLACEHOLDER.sub(lambda match: f"<{entity_type(match[0])}>", text)
 
 
 def renumber(turns: Turns) -> list[dict[str, Any]]:
-    """The turns with small numbers in place of hashes, in order of appearance, after those that are there.
+    """Replace hashes in placeholders with small numbers, in order of appearance, after the existing ones.
 
     A model needs a token for each placeholder, and can have them for small numbers alone.
     """
@@ -58,10 +58,10 @@ def renumber(turns: Turns) -> list[dict[str, Any]]:
 
 
 def hide(turns: Turns, entities: Iterable[Mapping[str, Any]] | None) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Put placeholders for what stands in place of values besides them, as pseudonyms, so that nothing spoils it.
+    """Replace pseudonyms and the like with placeholders, so that later stages leave them unchanged.
 
     Args:
-        turns, entities: of one conversation; not modified. An entity that is not in the text is passed over.
+        turns, entities: of one conversation; not modified. Entities that are not in the text are ignored.
     Returns:
         The turns, and placeholder -> what it covers, for `show`.
     """
@@ -84,7 +84,7 @@ def hide(turns: Turns, entities: Iterable[Mapping[str, Any]] | None) -> tuple[li
 
 
 def show(turns: Turns, values: Mapping[str, str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The turns with what `hide` covered, and their entities: placeholders, and what is shown."""
+    """Restore what `hide` replaced; returns the turns and their entities."""
     entities = find(turns)
     if not values:
         return [dict(turn) for turn in turns], entities
@@ -101,7 +101,7 @@ def show(turns: Turns, values: Mapping[str, str]) -> tuple[list[dict[str, Any]],
 
 
 def _last(turns: Turns) -> dict[str, int]:
-    """The largest number that counting has given each type."""
+    """Return the largest counted number of each type."""
     last: dict[str, int] = defaultdict(int)
     for turn in turns:
         for match in PLACEHOLDER.finditer(turn["text"] or ""):

@@ -8,19 +8,19 @@ _quiet = False
 
 
 def be_quiet(quiet: bool = True) -> None:
-    """Say nothing from here on (or again)."""
+    """Suppress progress from now on, or show it again."""
     global _quiet
     _quiet = quiet
 
 
 def say(line: str) -> None:
-    """One line on stderr."""
+    """Print a line on stderr."""
     if not _quiet:
         clear = "\r\x1b[K" if sys.stderr.isatty() else ""
         print(f"{clear}{visible(line)}", file=sys.stderr, flush=True)
 
 
 def tick(line: str) -> None:
-    """A passing line, on a terminal only; the next line overwrites it."""
+    """Print a temporary line, on a terminal only; the next line overwrites it."""
     if not _quiet and sys.stderr.isatty():
         print(f"\r\x1b[K{visible(line)}", end="", file=sys.stderr, flush=True)

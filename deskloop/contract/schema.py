@@ -1,4 +1,4 @@
-"""The conversation: one Arrow schema in one place, and the way between Arrow and pandas.
+"""The conversation: its Arrow schema, and conversion between Arrow and pandas.
 
 Nested columns (`turns`, `entities`, `customer_keys`, `metadata`, `known`) are plain Python lists and dicts inside a
 DataFrame; everything else has pandas' own types.
@@ -78,7 +78,7 @@ DEFAULTS: dict[str, object] = {
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
-    """Arrow to pandas, nested columns as lists and dicts (never NumPy arrays of dicts).
+    """Convert Arrow to pandas, nested columns as lists and dicts (never NumPy arrays of dicts).
 
     Args:
         table: (n, any columns).
@@ -100,7 +100,7 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
 
 
 def to_table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
-    """Pandas to Arrow in exactly `schema`: missing columns get their default or null, others are dropped.
+    """Convert pandas to Arrow in exactly `schema`: missing columns get their default or null, others are removed.
 
     Raises:
         pa.ArrowInvalid, pa.ArrowTypeError: a cell does not fit its column.
@@ -121,7 +121,7 @@ def to_table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
 
 
 def conversations(rows: Iterable[Mapping[str, Any]], schema: pa.Schema = CONVERSATION) -> pd.DataFrame:
-    """Rows given as dicts, completed with defaults to whole conversations; `row_id` defaults to `conversation_id`.
+    """Complete rows given as dicts to whole conversations; `row_id` defaults to `conversation_id`.
 
     Turns may leave out `at` (null) and `supervise` (true for agents). Meant for sources and tests.
     """

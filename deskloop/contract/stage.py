@@ -58,6 +58,7 @@ class Stage:
             missing file, an unavailable model.
         equipment: programs, local models and files that it uses besides Python's packages: name -> version or digest,
             part of the recipe. None: it is not installed, and the stage works without it.
+        config_of: stages whose configs, in steps before this one, it also computes with; part of the recipe.
         libraries: distributions whose version is part of the recipe.
         keyed: its context has the key, whose id is part of the recipe.
         suite: module of its expectation suite; every stage that makes a table needs one.
@@ -72,6 +73,7 @@ class Stage:
     ports: Mapping[str, Port] = field(default_factory=lambda: ROWS)
     check: Check | None = None
     equipment: Equipment | None = None
+    config_of: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
     keyed: bool = False
     suite: str = ""

@@ -1,4 +1,4 @@
-"""Text from data on its way to a terminal: nothing in it that moves the cursor, recolours, reorders or hides.
+"""Text from data for a terminal, without anything that moves the cursor, recolours, reorders or hides.
 
 File names, ids, keys and roles come from outside. An escape sequence in one of them could clear the screen or forge a
 line; a bidirectional override shows `exe.jsonl` as `lnosj.exe`.
@@ -15,17 +15,17 @@ _UNSAFE = re.compile(
 
 
 def visible(text: str) -> str:
-    """The text with every control character escaped as in JSON, line feeds included; JSON stays the same JSON."""
+    """Escape every control character as in JSON, line feeds included; JSON stays equivalent."""
     return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_escaped, text)
 
 
 def visible_lines(text: str) -> str:
-    """The same for text of several lines, whose line feeds are meant."""
+    """Escape control characters except line feeds."""
     return "\n".join(map(visible, text.split("\n")))
 
 
 def echo(message: Any = "", err: bool = False, nl: bool = True) -> None:
-    """`click.echo` for whatever may come from data."""
+    """`click.echo` for text that may come from data."""
     import click
 
     click.echo(visible_lines(str(message)), err=err, nl=nl)

@@ -85,8 +85,9 @@ class Decider:
     def decide(self, step: Step, inputs: Versions) -> Decision:
         """Choose between reuse, extend and compute, from digests and code, without reading rows."""
         stage = step.stage
-        equipment = stage.equipment(step.config, self.context(step)) if stage.equipment is not None else {}
-        recipe = recipe_of(step.name, stage, step.config, self.pipeline.settings.seed, self.store.key()[0], equipment)
+        context = self.context(step)
+        equipment = stage.equipment(step.config, context) if stage.equipment is not None else {}
+        recipe = recipe_of(context, stage, step.config, self.store.key()[0], equipment)
         return replace(self._decide(step, inputs, recipe, equipment), equipment=equipment)
 
     def _decide(self, step: Step, inputs: Versions, recipe: str, equipment: Mapping[str, str | None]) -> Decision:
@@ -168,7 +169,10 @@ class Decider:
             step=step.name,
             seed=settings.seed,
             key=self.store.key()[1] if stage.keyed else b"",
-            folder=str(self.pipeline.folder),
+            configs={
+                name: [one.config for one in self.pipeline.before(step) if one.stage.name == name]
+                for name in stage.config_of
+            },
             artifact=self.ledger.files(artifact) if artifact else {},
             families=self.ledger.families() if remembers else None,
             memo=str(self.store.root / "memo" / f"{step.name}.sqlite"),

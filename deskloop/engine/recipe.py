@@ -7,25 +7,27 @@ output, and the code that its functions compute with (deskloop.engine.code).
 import importlib.metadata
 from collections.abc import Mapping
 
-from deskloop.contract.stage import DataStage, ModelStage, Stage, StageConfig, TableStage
+from deskloop.contract.stage import Context, DataStage, ModelStage, Stage, StageConfig, TableStage
 from deskloop.engine.code import code_digest
 from deskloop.store.digest import text_digest
 
 
 def recipe_of(
-    step: str, stage: Stage, config: StageConfig, seed: int, key_id: str, equipment: Mapping[str, str | None]
+    context: Context, stage: Stage, config: StageConfig, key_id: str, equipment: Mapping[str, str | None]
 ) -> str:
     """Return the recipe's digest, 32 hexadecimal digits.
 
     Args:
+        context: of the step; its name, seed and configs are part of the recipe.
         equipment: versions of the stage's external tools and models; see `Stage.equipment`.
     """
+    others = {name: [one.model_dump(mode="json") for one in configs] for name, configs in context.configs.items()}
     pinned = isinstance(stage, ModelStage) and stage.pinned
     return text_digest(
-        step,
+        context.step,
         stage.name,
-        config.model_dump(mode="json"),
-        seed,
+        [config.model_dump(mode="json"), others] if others else config.model_dump(mode="json"),
+        context.seed,
         key_id if stage.keyed else "",
         dict(equipment),
         "pinned" if pinned else library_versions(stage.libraries),

@@ -179,7 +179,7 @@ def _record(ledger: Path, due: Sequence[Due], now: datetime) -> None:
 def _delete(store: Store, due: Due, last: int) -> None:
     folder = store.folder(RAW, due.dataset)
     if due.row_ids:
-        with owner_only(RAW), committing(folder, reads=True) as table:
+        with owner_only(RAW, folder), committing(folder, reads=True) as table:
             table.delete(f"batch <= {last}", commit_properties=marked())
 
 

@@ -1,4 +1,4 @@
-"""The pipeline file: read, checked as a whole, and refused with every problem at once.
+"""Load a pipeline file: it is checked as a whole, and every problem is reported at once.
 
 name: support
 store: .deskloop/support        # relative to this file
@@ -50,9 +50,9 @@ def load_pipeline(
 
     Args:
         file: the YAML file.
-        stages: every stage there is, by name.
+        stages: the available stages, by name.
         overrides: `a.b=value` each, value in YAML; `a` is a step or a key of the top level.
-        sample: read only so many records, into a store of their own.
+        sample: number of records to read, into a separate store.
     Raises:
         ConfigError: with every problem found, each with its path and the nearest right name.
     """
@@ -63,9 +63,9 @@ def load_pipeline(
     misplaced = [name for name in content if name in stages and name not in known]
     problems += [f"{name}: a stage; write it as an entry of `steps`" for name in misplaced]
     options = {name: value for name, value in content.items() if name not in misplaced}
-    settings = _validate(Settings, options, "", problems, known)
+    settings = _validate(Settings, options, "", problems, file.parent, known)
     name = content.get("name")
-    steps = _steps(raw_steps, stages, content.get("base"), str(name), problems)
+    steps = _steps(raw_steps, stages, content, file.parent, problems)
     problems += _name_problems(steps, name)
     problems += _store_problems(settings)
     if problems or settings is None:
@@ -74,21 +74,21 @@ def load_pipeline(
 
 
 def _store_problems(settings: Settings | None) -> list[str]:
-    """A store named like a sample's would be taken for one: another pipeline's sample could be the same folder."""
+    """Refuse a store named like a sample's, as the sample of another pipeline could use the same folder."""
     if settings is None or not is_sample(Path(settings.store or settings.name)):
         return []
     key = "store" if settings.store else "name"
     return [f"{key}: a name that ends in `-sample-<number>` is reserved for the stores of samples; choose another"]
 
 
-def _steps(entries: Any, stages: Mapping[str, Stage], base: Any, pipeline: str, problems: list[str]) -> list[Step]:
+def _steps(
+    entries: Any, stages: Mapping[str, Stage], content: Mapping[str, Any], folder: Path, problems: list[str]
+) -> list[Step]:
     if not isinstance(entries, list) or not entries:
         problems.append("steps: expected a list such as [ingest, scrub, normalize, dedupe, split, encode]")
         return []
     steps: list[Step] = []
-    assumed: list[
-        Step
-    ] = []  # with what was probably meant in place of unknown stages, so that others are judged fairly
+    assumed: list[Step] = []  # with the nearest stage for each unknown one, so that no other problem follows from it
     names = [step_name(entry) for entry in entries]
     for position, entry in enumerate(entries):
         where, name = f"steps.{position}", names[position]
@@ -109,12 +109,12 @@ def _steps(entries: Any, stages: Mapping[str, Stage], base: Any, pipeline: str, 
         stage = stages[stage_name]
         if not STEP_NAME.fullmatch(name):
             problems.append(f"{where}: the name {name!r} does not match the pattern '^{STEP_NAME.pattern}$'")
-        taken = [one for one in (*Settings.model_fields, "steps") if one not in stages]
+        taken = [key for key in (*Settings.model_fields, "steps") if key not in stages]
         if name in (*taken, *(step.name for step in steps)):
             problems.append(f"{where}: the name {name!r} is taken; write {{stage: {stage_name}, name: ...}}")
             continue
-        config = _validate(stage.config, options, f"steps.{name}", problems, base=base)
-        output = (stage.dataset or pipeline) if name == stage.name else name
+        config = _validate(stage.config, options, f"steps.{name}", problems, folder, base=content.get("base"))
+        output = (stage.dataset or str(content.get("name"))) if name == stage.name else name
         ports = connect(name, stage, inputs, assumed, later, problems)
         declared = _declared(expect, stage, f"steps.{name}.expect", problems)
         config = config if config is not None else stage.config.model_construct()
@@ -124,7 +124,7 @@ def _steps(entries: Any, stages: Mapping[str, Stage], base: Any, pipeline: str, 
 
 
 def _checked(steps: list[Step], assumed: Sequence[Step], problems: list[str]) -> list[Step]:
-    """The steps, with what is wrong with the way they are connected."""
+    """Return the steps; appends problems of their connections."""
     problems += flow_problems(assumed)
     read = {reference.step for step in assumed for reference in step.references}
     sources = [step.name for step in steps if isinstance(step.stage, SourceStage)]
@@ -152,7 +152,7 @@ def _declared(entries: Any, stage: Stage, where: str, problems: list[str]) -> tu
         problems.append(f"{where}: expected a list" if isinstance(stage, DataStage) else f"{where}: it makes no table")
         return ()
     kinds = [Relaxed if isinstance(entry, Mapping) and "relax" in entry else Added for entry in entries]
-    declared = [_validate(kinds[at], entry, f"{where}.{at}", problems) for at, entry in enumerate(entries)]
+    declared = [_validate(kinds[at], entry, f"{where}.{at}", problems, Path()) for at, entry in enumerate(entries)]
     return tuple(one for one in declared if one is not None)
 
 
@@ -161,24 +161,25 @@ def _validate(
     options: Any,
     where: str,
     problems: list[str],
+    folder: Path,
     known: Sequence[str] = (),
     base: Any = None,
 ) -> Any:
-    """The config, or None and what is wrong with it. The pipeline's base model is the default of every `base`."""
+    """Return the config; None if it has problems, which are appended. The pipeline's base is the default of `base`."""
     options = {} if options is None else options
     if not isinstance(options, dict):
         problems.append(f"{where}: expected options, found {kind(options)}")
         return None
     defaults = {"base": base} if "base" in model.model_fields and where and isinstance(base, str) and base else {}
     try:
-        return model.model_validate(defaults | options)
+        return model.model_validate(defaults | options, context=folder)
     except ValidationError as error:
         problems += refusals(error, model, options, where, known)
         return None
 
 
 def _name_problems(steps: Sequence[Step], pipeline: Any) -> list[str]:
-    """Everything that a run publishes has a name of its own: datasets, figures, and the pipeline's model."""
+    """Check that all outputs of a run have distinct names: datasets, figures, and the pipeline's model."""
     owners = dict.fromkeys(RESERVED, "deskloop itself")
     problems = []
     for step in steps:
@@ -189,9 +190,9 @@ def _name_problems(steps: Sequence[Step], pipeline: Any) -> list[str]:
         taken = {name: owners[name] for name in step.datasets.values() if name in owners}
         for name, owner in taken.items():
             is_model = name == pipeline and step.name == step.stage.name and not step.stage.dataset
-            where, told = f"steps.{step.name}", f"its dataset {name!r} is taken by {owner}"
+            where, problem = f"steps.{step.name}", f"its dataset {name!r} is taken by {owner}"
             if is_model:
-                where, told = "name", f"{name!r} is taken by {owner}; the model needs a name of its own"
-            problems.append(f"{where}: {told}")
+                where, problem = "name", f"{name!r} is taken by {owner}; the model needs another name"
+            problems.append(f"{where}: {problem}")
         owners |= dict.fromkeys(step.datasets.values(), f"steps.{step.name}")
     return problems

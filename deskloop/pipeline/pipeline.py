@@ -139,6 +139,14 @@ class Pipeline:
         """Return the configs of the steps of a stage, in order."""
         return [step.config for step in self.steps if step.stage.name == stage]
 
+    def before(self, step: Step) -> list[Step]:
+        """The steps that a step's inputs were made by, directly or through others, in order."""
+        names = {reference.step for reference in step.references}
+        for earlier in reversed(self.steps):
+            if earlier.name in names:
+                names |= {reference.step for reference in earlier.references}
+        return [earlier for earlier in self.steps if earlier.name in names]
+
     def step(self, name: str) -> Step:
         """Return a step by name.
 

@@ -1,4 +1,4 @@
-"""Paths that name a folder or file of this machine, told from URLs, which would become folders named `s3:`."""
+"""Paths of this machine, distinguished from URLs, which would otherwise become folders named `s3:`."""
 
 import re
 
@@ -6,7 +6,7 @@ _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*):")
 
 
 def check_local(place: str) -> str:
-    """Return a path as it is.
+    """Return a local path unchanged.
 
     Raises:
         ValueError: it is a URL, or written like one (`s3:/bucket`, `file:...`, `C:\\...`), or needs a shell (`~`).

@@ -25,7 +25,7 @@ def preflight(pipeline: Pipeline, steps: Sequence[Step]) -> None:
             if isinstance(step.stage, ModelStage | EvaluationStage):
                 require_extra("train", f"step {step.name!r}")
             if step.stage.check is not None:
-                step.stage.check(step.config, Context(step=step.name, folder=str(pipeline.folder)))
+                step.stage.check(step.config, Context(step.name))
         except ConfigError as error:
             refused.append(error)
     if not refused and (problems := section_problems(step.stage for step in pipeline.steps)):

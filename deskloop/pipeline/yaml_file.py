@@ -1,4 +1,4 @@
-"""The pipeline file as a YAML document: read without surprises, and changed by `--set a.b=value`."""
+"""The pipeline file as a YAML document: read within limits, and changed by `--set a.b=value`."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,18 @@ from deskloop.pipeline.problems import kind, nearest
 
 MAX_BYTES = 200_000  # of a pipeline file
 MAX_DEPTH = 100
-MAX_NODES = 50_000  # of it, aliases written out
+MAX_NODES = 50_000  # of it, aliases expanded
 
 
 def read_document(file: Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds.
+    """Read the mapping in a YAML file.
 
     Raises:
-        ConfigError: there is no such file, it cannot be read, or it is no mapping; names line and column.
+        ConfigError: the file is missing, unreadable, or holds no mapping; names line and column.
     """
     try:
         if not file.exists():
-            near = difflib.get_close_matches(file.name, [one.name for one in file.parent.glob("*.y*ml")], 1)
+            near = difflib.get_close_matches(file.name, [path.name for path in file.parent.glob("*.y*ml")], 1)
             hint = f"; did you mean {near[0]}?" if near else "; `deskloop init` writes one"
             raise ConfigError(f"there is no file {file}{hint}", "the command")
         if file.is_dir():
@@ -48,13 +48,13 @@ def read_document(file: Path) -> dict[str, Any]:
 
 
 def load_yaml(text: str, quick: bool = False, most: int = MAX_NODES) -> Any:
-    """What a YAML document holds, its aliases of a bearable size.
+    """Parse a YAML document whose aliases expand within limits.
 
     Args:
-        quick: use LibYAML where it is there, for long files; a later key silently wins.
-        most: values that it may hold with its aliases written out.
+        quick: use LibYAML if it is installed, for long files; accepts duplicate keys.
+        most: values that it may hold with its aliases expanded.
     Raises:
-        yaml.YAMLError: it is no YAML, has a key twice, or holds too much.
+        yaml.YAMLError: it is not valid YAML, has a duplicate key, or holds too much.
         ValueError, RecursionError: PyYAML lets these through.
     """
     kind_of_loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if quick else _UniqueKeys
@@ -65,9 +65,9 @@ def load_yaml(text: str, quick: bool = False, most: int = MAX_NODES) -> Any:
         node = loader.get_single_node()
         if node is None:
             return None
-        if _written_out(node, {}, most) > most:
+        if _expanded_size(node, {}, most) > most:
             raise yaml.constructor.ConstructorError(
-                None, None, f"with its aliases written out it holds more than {most:,} values", node.start_mark
+                None, None, f"with its aliases expanded it holds more than {most:,} values", node.start_mark
             )
         return loader.construct_document(node)
     finally:
@@ -87,17 +87,17 @@ def _check_depth(text: str, loader: Any) -> None:
             raise RecursionError
 
 
-def _written_out(node: yaml.Node, sizes: dict[int, int], most: int) -> int:
-    """How many nodes a document has once each alias is replaced by what it stands for."""
+def _expanded_size(node: yaml.Node, sizes: dict[int, int], most: int) -> int:
+    """Count the nodes of a document with its aliases expanded."""
     key = id(node)
     if key not in sizes:
-        sizes[key] = most + 1  # what contains itself has no end
+        sizes[key] = most + 1  # a node that contains itself never ends
         parts: list[yaml.Node] = []
         if isinstance(node, yaml.MappingNode):
             parts = [part for pair in node.value for part in pair]
         elif isinstance(node, yaml.SequenceNode):
             parts = node.value
-        sizes[key] = 1 + sum(_written_out(part, sizes, most) for part in parts)
+        sizes[key] = 1 + sum(_expanded_size(part, sizes, most) for part in parts)
     return sizes[key]
 
 
@@ -108,7 +108,7 @@ def override(content: dict[str, Any], overrides: Sequence[str], names: Sequence[
         overrides: `a.b=value` each, the value in YAML; `a` is a step or a key of the top level, numbers count in lists.
         names: keys of the top level.
     Returns:
-        What is wrong with them.
+        The problems found.
     """
     return [problem for text in overrides if (problem := _set(content, text, names))]
 
@@ -132,7 +132,7 @@ def _set(content: dict[str, Any], text: str, names: Sequence[str]) -> str | None
         last = position == len(inner) - 1
         if isinstance(target, list):
             if not key.isdigit() or int(key) >= len(target):
-                return f"--set {path}: {key!r} is no position in a list of {len(target)}"
+                return f"--set {path}: {key!r} is not a position in a list of {len(target)}"
             index: Any = int(key)
         elif isinstance(target, dict):
             index = key
@@ -147,7 +147,7 @@ def _set(content: dict[str, Any], text: str, names: Sequence[str]) -> str | None
 
 
 def step_name(entry: Any) -> str | None:
-    """The name of an entry of `steps` in any of its forms; None where it has no known form."""
+    """Return the name of an entry of `steps` in any of its forms; None for an unknown form."""
     if isinstance(entry, str):
         return entry
     if not isinstance(entry, dict):
@@ -158,7 +158,7 @@ def step_name(entry: Any) -> str | None:
 
 
 def step_options(content: dict[str, Any], name: str) -> Any:
-    """The options of the step `name` inside `content`, made if it has none; None if there is no such step."""
+    """Return the options of the step `name` inside `content`, added if missing; None if there is no such step."""
     entries = _entries(content)
     for position, entry in enumerate(entries):
         if step_name(entry) != name:
@@ -181,21 +181,21 @@ def _entries(content: Mapping[str, Any]) -> list[Any]:
 def _located(error: yaml.YAMLError) -> str:
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else "not valid YAML: "
-    told = ", ".join(filter(None, (getattr(error, "context", None), problem))) or getattr(error, "reason", "")
-    return f"{place}{told}"
+    message = ", ".join(filter(None, (getattr(error, "context", None), problem))) or getattr(error, "reason", "")
+    return f"{place}{message}"
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """YAML's loader lets a later key silently win; this one refuses."""
+    """A loader that refuses duplicate keys, of which YAML's own silently takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key_node, _ in node.value:
-            # `<<` takes over the keys of another mapping, which may then be written again.
+            # `<<` merges the keys of another mapping, which may then be overridden.
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             key = str(self.construct_object(key_node, deep=True))
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is there twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)

@@ -140,7 +140,7 @@ class DeltaTables:
             _clear_damaged(folder)
         elif self.exists(zone, dataset) and self.fits(zone, dataset, schema):
             return
-        with zones.owner_only(zone), committing(folder):
+        with zones.owner_only(zone, folder), committing(folder):
             DeltaTable.create(
                 str(folder),
                 schema=schema.append(pa.field("_hash", pa.binary())),
@@ -174,7 +174,7 @@ class DeltaTables:
                 actions.append(AddAction(path.name, path.stat().st_size, {}, now, True, rows))
                 checksums[path.name] = part.checksum
         if actions:
-            with zones.owner_only(zone), committing(folder, checksums) as table:
+            with zones.owner_only(zone, folder), committing(folder, checksums) as table:
                 table.create_write_transaction(
                     actions, mode="append", schema=table.schema(), commit_properties=marked()
                 )
@@ -196,7 +196,7 @@ class DeltaTables:
         """
         zones.check(zone, dataset)
         folder = self.folder(zone, dataset)
-        with zones.owner_only(zone), committing(folder, reads=True) as table:
+        with zones.owner_only(zone, folder), committing(folder, reads=True) as table:
             source = as_stream(parts, pa.schema(table.schema().to_arrow()), deleted or ())
             merger = table.merge(
                 source=source,

@@ -8,10 +8,10 @@ Outside such a block, every method of the store that would open a raw table rais
 variable, so that it ends with its block; a worker process has it only while it works on a step that declares the zone.
 """
 
-import os
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from pathlib import Path
 
 from deskloop.contract.errors import ZoneError
 
@@ -58,13 +58,15 @@ def check(zone: str, dataset: str) -> None:
 
 
 @contextmanager
-def owner_only(zone: str) -> Iterator[None]:
-    """Make files that are written to the raw zone inside this block readable by their owner only."""
-    if zone != RAW:
-        yield
-        return
-    before = os.umask(0o077)
+def owner_only(zone: str, folder: Path) -> Iterator[None]:
+    """Make the files of a raw table readable by their owner alone when the block ends, whatever the umask.
+
+    Until then the zone's folder protects them, as only its owner may enter it. The umask itself stays as it is, since
+    it belongs to all threads of the process.
+    """
     try:
         yield
     finally:
-        os.umask(before)
+        for path in folder.rglob("*") if zone == RAW else ():
+            if path.stat().st_mode & 0o077:
+                path.chmod(0o700 if path.is_dir() else 0o600)

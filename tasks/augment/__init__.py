@@ -1,34 +1,36 @@
 """Augment: copies of training conversations of rare intents, the customer's words rewritten, the agent's as they are.
 
 A plan by intent says how many copies (`quota`), generators take turns in writing them (`generators`), each rewritten
-turn is judged (`judge`), and what is not fit is rejected under the copy's own id. Validation and test pass through.
+turn is checked (`judge`), and unfit copies are rejected under their own id. Validation and test rows pass unchanged.
 """
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import pandas as pd
 
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.extras import require_extra
+from deskloop.contract.paths import written
 from deskloop.contract.stage import Context, FittedStage
 from deskloop.store.memo import Memo
+from tasks import scrub
 from tasks.augment import generators
 from tasks.augment.config import LEXICAL, AugmentConfig
 from tasks.augment.copies import Augmenter, augmented
-from tasks.augment.generators import Generator
+from tasks.augment.generators import Generator, RewriterConfig
+from tasks.augment.judge import scans_of
 from tasks.augment.quota import ARTIFACT, fit
 from tasks.augment.reasons import REASONS
 from tasks.augment.similarity import scorer
 
 __all__ = ["STAGE", "AugmentConfig", "augment", "check", "equipment"]
 
-_kept: dict[str, Generator] = {}  # by identity: a model is loaded once for all partitions of a process
-
 
 def augment(rows: pd.DataFrame, config: AugmentConfig, context: Context) -> pd.DataFrame:
-    """The rows as they are, and copies of those whose intent the plan names.
+    """Return the rows unchanged, with copies of those whose intent is in the plan.
 
     A copy's row_id is `<row_id>/<generator>-<number>`; it shares family, split, intent and everything else with its
     parent but the customer's turns, `entities`, `origin`, `parent_id`, and `repeats` and `weight`, which are 1. It is
@@ -36,7 +38,7 @@ def augment(rows: pd.DataFrame, config: AugmentConfig, context: Context) -> pd.D
     original words.
 
     Args:
-        rows: (n, schema) with `split`, `family`, `intent`; not modified. `context.artifact` holds what `fit` learned.
+        rows: (n, schema) with `split`, `family`, `intent`; not modified. `context.artifact` is the one of `fit`.
     Returns:
         (n + copies, schema + `reject`): first the n rows, unchanged, with a null `reject`; then the copies, whose
         `reject` is null or one of `tasks.augment.judge.REASONS`.
@@ -44,21 +46,21 @@ def augment(rows: pd.DataFrame, config: AugmentConfig, context: Context) -> pd.D
         DataError: scrub's detector takes too long on a text.
     """
     plan: dict[str, float] = json.loads(context.artifact[ARTIFACT])
-    with _ready(config, context.folder) as augmenters, Memo(context.memo) as memo:
-        score = scorer(config, context.folder, memo)
+    with _ready(config) as augmenters, Memo(context.memo) as memo:
+        score = scorer(config, memo)
         return augmented(rows, config, context, augmenters, plan, score, memo)
 
 
 def check(config: AugmentConfig, context: Context) -> None:
-    """Refuse models and files that cannot be had.
+    """Refuse models and files that are not available.
 
     Raises:
-        ConfigError: with every one of them.
+        ConfigError: with all of them.
     """
     problems: list[str] = []
     for generator in config.generators:
         try:
-            generators.check(generator, context.folder)
+            generators.check(generator)
         except ConfigError as error:
             problems += error.problems
     if config.similarity != LEXICAL:
@@ -66,7 +68,7 @@ def check(config: AugmentConfig, context: Context) -> None:
 
         try:
             require_extra("train", "similarity")
-            models.resolve(config.similarity, context.folder, "similarity")
+            models.resolve(config.similarity, "similarity")
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -74,37 +76,43 @@ def check(config: AugmentConfig, context: Context) -> None:
 
 
 def equipment(config: AugmentConfig, context: Context) -> dict[str, str | None]:
-    """Programs, files and models that decide the result: `<generator>: <name>` -> version; None: not installed."""
-    found = {
+    """Return the programs, files and models of the step: `<generator>: <name>` -> version; None: not installed."""
+    versions = {
         f"{generator.label}: {name}": version
         for generator in config.generators
-        for name, version in generators.equipment(generator, context.folder).items()
+        for name, version in generators.equipment(generator).items()
     }
     if config.similarity != LEXICAL:
         from tasks.augment.generators import models
 
-        found[f"similarity: model {config.similarity}"] = models.resolve(config.similarity, context.folder).version
-    return found
+        versions[f"similarity: model {written(config.similarity)}"] = models.resolve(config.similarity).version
+    for scan in scans_of(context):
+        versions |= {f"scan: {name}": version for name, version in scrub.equipment(scan, context).items()}
+    return versions
 
 
 @contextmanager
-def _ready(config: AugmentConfig, folder: str) -> Iterator[list[Augmenter]]:
-    """The declared generators, ready to work; models stay loaded for the next partition, programs are ended."""
-    augmenters = []
-    for one in config.generators:
-        generator = generators.build(one, folder)
-        if generator is not None and generator.neural:
-            generator = _kept.setdefault(generator.identity, generator)
-        augmenters.append(Augmenter(one, generator))
-    present = [one.generator for one in augmenters if one.generator is not None]
-    for identity in set(_kept) - {generator.identity for generator in present}:
-        _kept.pop(identity).close()
+def _ready(config: AugmentConfig) -> Iterator[list[Augmenter]]:
+    """Yield the declared generators; models stay loaded for the next partition, programs are ended."""
+    neural = tuple(one for one in config.generators if generators.is_neural(one))
+    versions = tuple(tuple(generators.equipment(one).items()) for one in neural)
+    loaded = dict(zip(neural, _neural(neural, versions), strict=True))
+    built = {one: generators.build(one) for one in config.generators if one not in loaded}
     try:
-        yield augmenters
+        yield [Augmenter(one, (loaded | built)[one]) for one in config.generators]
     finally:
-        for generator in present:
-            if not generator.neural:
-                generator.close()
+        for generator in filter(None, built.values()):
+            generator.close()
+
+
+@lru_cache(maxsize=1)
+def _neural(configs: tuple[RewriterConfig, ...], versions: tuple[object, ...]) -> tuple[Generator | None, ...]:
+    """Build the generators that load models, once per process.
+
+    Args:
+        versions: of the models; other weights are other generators.
+    """
+    return tuple(map(generators.build, configs))
 
 
 STAGE = FittedStage(
@@ -121,6 +129,7 @@ STAGE = FittedStage(
     fit=fit,
     check=check,
     equipment=equipment,
+    config_of=("scrub",),
     needs=frozenset({"split", "family", "intent"}),
     provides=frozenset({"augmented"}),
     libraries=("nlpaug", "phonenumbers", "presidio-analyzer", "torch", "transformers"),

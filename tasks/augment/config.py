@@ -1,9 +1,11 @@
-"""What a pipeline file may say about augmentation."""
+"""Config of `augment`."""
 
 from collections import Counter
+from typing import Annotated
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
+from deskloop.contract.paths import ModelPath
 from deskloop.contract.stage import StageConfig
 from tasks.augment.generators.config import (
     BackTranslationConfig,
@@ -13,13 +15,14 @@ from tasks.augment.generators.config import (
 )
 
 LEXICAL = "lexical"
-# (least, most) likeness that a rewritten turn may have to the original: too little is another matter, too much a typo.
+# (least, most) similarity of a rewritten turn to the original: less is another subject, more is a typo.
 LEXICAL_BOUNDS = (0.4, 0.98)
 EMBEDDED_BOUNDS = (0.7, 1.0)
 
 
 class AugmentConfig(StageConfig):
-    """Which intents get copies, who writes them, and which of them are kept. The personal-data scan is always on."""
+    """Which intents get copies, which generators write them, and which copies are kept. They are always scanned for
+    personal data."""
 
     target: float = Field(
         0.5,
@@ -27,9 +30,9 @@ class AugmentConfig(StageConfig):
         le=1,
         description="share of the largest intent's training conversations that every intent is lifted towards",
     )
-    max_copies: int = Field(3, ge=1, le=50, description="copies of one conversation that an intent may ask for")
+    max_copies: int = Field(3, ge=1, le=50, description="copies of one conversation, at most")
     intents: tuple[str, ...] | None = Field(None, min_length=1, description="only these intents; default: all")
-    unlabelled: bool = Field(False, description="treat conversations without an intent as one more intent")
+    unlabelled: bool = Field(False, description="treat conversations without an intent as one intent")
     generators: tuple[GeneratorConfig, ...] = Field(
         (
             BackTranslationConfig(kind="back_translation"),
@@ -37,25 +40,23 @@ class AugmentConfig(StageConfig):
             NoiseConfig(kind="noise"),
         ),
         min_length=1,
-        description="who rewrites the customer's turns; they take turns",
+        description="generators that rewrite the customer's turns, in alternation",
     )
-    similarity: str = Field(
+    similarity: Annotated[str, StringConstraints(min_length=1), ModelPath(words=(LEXICAL,))] = Field(
         LEXICAL,
-        min_length=1,
-        description="how likeness is measured: `lexical` (character n-grams), or a sentence-embedding model's id or "
-        "folder",
+        description="similarity measure: `lexical` (character n-grams), or a sentence-embedding model's id or folder",
     )
     min_similarity: float | None = Field(
         None,
         ge=0,
         le=1,
-        description=f"least likeness to the original; default {LEXICAL_BOUNDS[0]}, by embeddings {EMBEDDED_BOUNDS[0]}",
+        description=f"least similarity to the original; default {LEXICAL_BOUNDS[0]}, embeddings {EMBEDDED_BOUNDS[0]}",
     )
     max_similarity: float | None = Field(
         None,
         ge=0,
         le=1,
-        description=f"most likeness to the original; default {LEXICAL_BOUNDS[1]}, by embeddings {EMBEDDED_BOUNDS[1]:g}",
+        description=f"most similarity to the original; default {LEXICAL_BOUNDS[1]}, embeddings {EMBEDDED_BOUNDS[1]:g}",
     )
     length: tuple[float, float] = Field(
         (0.5, 2.0), description="characters of a rewritten turn as a share of the original's: [least, most]"
@@ -63,7 +64,7 @@ class AugmentConfig(StageConfig):
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """(least, most) likeness that is kept."""
+        """(least, most) similarity of a copy that is kept."""
         least, most = LEXICAL_BOUNDS if self.similarity == LEXICAL else EMBEDDED_BOUNDS
         return (
             least if self.min_similarity is None else self.min_similarity,
@@ -76,7 +77,7 @@ class AugmentConfig(StageConfig):
         labels = Counter(generator.label for generator in generators)
         taken = sorted(label for label, count in labels.items() if count > 1)
         if taken:
-            raise ValueError(f"two generators are called {' and '.join(taken)}: give each a `name` of its own")
+            raise ValueError(f"two generators are named {' and '.join(taken)}: give each its own `name`")
         return generators
 
     @field_validator("length")

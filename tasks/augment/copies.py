@@ -1,8 +1,8 @@
-"""The copies of a batch of conversations: who rewrites what, and what comes of it.
+"""The copies of a batch of conversations.
 
-Each conversation has its own sequence of generators, keyed by its id. Its copies are the sequence's first; where one
-is not fit to keep, the next of the sequence may try, once for each copy that is wanted. So a conversation's copies
-depend on itself alone, while texts of the whole batch go to a generator together.
+Each conversation has its own sequence of generators, keyed by its id. Its copies are the sequence's first; if one is
+unfit, the next generator tries, once for each wanted copy. A conversation's copies therefore depend on itself alone,
+while a generator receives the texts of the whole batch at once.
 """
 
 from collections import Counter
@@ -18,12 +18,13 @@ from deskloop.contract.stage import Context
 from deskloop.store.memo import Item, Memo
 from tasks.augment.config import AugmentConfig
 from tasks.augment.generators import Generator, RewriterConfig
-from tasks.augment.judge import REASONS, fold, judge
+from tasks.augment.judge import REASONS, fold, judge, scans_of
 from tasks.augment.quota import UNLABELLED, copies, copyable, rewritable
 from tasks.augment.similarity import Score
+from tasks.scrub.config import ScrubConfig
 
 TRIES = 2  # attempts for each copy that is wanted
-CHUNK = 512  # texts after which a neural generator's outputs are kept: a run that is killed loses no more
+CHUNK = 512  # texts after which a neural generator's outputs are stored: a killed run loses no more
 SEEDS = 2**32  # NumPy's global generator, which nlpaug uses, takes no larger seed
 
 
@@ -37,7 +38,7 @@ class Augmenter:
 
 @dataclass
 class Attempt:
-    """One copy that is tried: for each customer turn that is rewritten, what the generator is asked."""
+    """An attempt at one copy: for each customer turn to rewrite, the generator's input."""
 
     number: int
     augmenter: Augmenter
@@ -48,14 +49,14 @@ class Attempt:
 
 @dataclass
 class Parent:
-    """A conversation that copies are made of.
+    """A conversation to copy.
 
     Attributes:
         position: of its row in the batch.
         wanted: copies.
-        sequence: who makes the next attempt, and the next; may end.
+        sequence: generators of the next attempts; may end.
         seen: folded customer words of the conversation and of each copy that was kept.
-        covered: placeholder -> the pseudonym that it stands for in `turns`, so that nobody rewrites it.
+        covered: placeholder -> the pseudonym that it stands for in `turns`, so that no generator rewrites it.
     """
 
     position: int
@@ -69,7 +70,7 @@ class Parent:
 
     @property
     def missing(self) -> int:
-        """Copies that are wanted and not there."""
+        """Number of copies still wanted."""
         return self.wanted - sum(attempt.reject is None for attempt in self.attempts)
 
 
@@ -82,16 +83,17 @@ def augmented(
     score: Score,
     memo: Memo,
 ) -> pd.DataFrame:
-    """The rows as they are, and after them the copies, kept and rejected; see `tasks.augment.augment`.
+    """Return the rows, then the copies, kept and rejected; see `tasks.augment.augment`.
 
     Args:
         augmenters: one for each declared generator, in that order.
         plan: intent -> copies per conversation.
     """
+    scans = scans_of(context)
     parents = list(_parents(rows, config, context, augmenters, plan))
     for _ in range(TRIES):
         tried = [(parent, attempt) for parent in parents for attempt in _next(parent, parent.missing, context)]
-        _rewrite(tried, config, score, memo)
+        _rewrite(tried, config, scans, score, memo)
     result = rows.assign(reject=pd.Series([None] * len(rows), index=rows.index, dtype="str"))
     attempts = [(parent, attempt) for parent in parents for attempt in parent.attempts]
     return pd.concat([result, _rows(result, attempts)], ignore_index=True) if attempts else result
@@ -104,7 +106,7 @@ def _parents(
     augmenters: Sequence[Augmenter],
     plan: dict[str, float],
 ) -> Iterator[Parent]:
-    """The training rows that get copies."""
+    """Yield the training rows that get copies."""
     names = ("row_id", "split", "intent", "parent_id", "language", "turns", "entities")
     for position, cells in enumerate(zip(*(rows[name] for name in names), strict=True)):
         row_id, split, intent, parent, language, turns, entities = cells
@@ -119,9 +121,9 @@ def _parents(
 
 
 def _sequence(row_id: str, served: Sequence[Augmenter], context: Context) -> Iterator[Augmenter]:
-    """Who writes a conversation's copies: a keyed order, round and round; whoever heeds no seed comes once.
+    """Yield a conversation's generators in a keyed order, repeatedly; those that use no seed come once.
 
-    Generators that are missing are left out only after the order is drawn, so that the others keep theirs.
+    Missing generators are removed after the order is drawn, so that the others keep their places.
     """
     drawn = [served[place] for place in context.rng(row_id, "order").permutation(len(served))]
     present = [one for one in drawn if one.generator is not None]
@@ -130,7 +132,7 @@ def _sequence(row_id: str, served: Sequence[Augmenter], context: Context) -> Ite
 
 
 def _next(parent: Parent, count: int, context: Context) -> list[Attempt]:
-    """The conversation's next attempts, `count` or fewer; they are noted with it."""
+    """Return the conversation's next attempts, at most `count`, and add them to `parent.attempts`."""
     fresh = []
     for augmenter in islice(parent.sequence, count):
         number, generator = len(parent.attempts) + 1, augmenter.generator
@@ -149,8 +151,14 @@ def _next(parent: Parent, count: int, context: Context) -> list[Attempt]:
     return fresh
 
 
-def _rewrite(tried: Sequence[tuple[Parent, Attempt]], config: AugmentConfig, score: Score, memo: Memo) -> None:
-    """Have all attempts of a round written and judged; their `turns` and `reject` are set."""
+def _rewrite(
+    tried: Sequence[tuple[Parent, Attempt]],
+    config: AugmentConfig,
+    scans: Sequence[ScrubConfig],
+    score: Score,
+    memo: Memo,
+) -> None:
+    """Write and check all attempts of a round; sets their `turns` and `reject`."""
     made: dict[tuple[str, Item], str | None] = {}
     for augmenter in {attempt.augmenter.config.label: attempt.augmenter for _, attempt in tried}.values():
         own = [attempt for _, attempt in tried if attempt.augmenter is augmenter]
@@ -160,7 +168,7 @@ def _rewrite(tried: Sequence[tuple[Parent, Attempt]], config: AugmentConfig, sco
     places = [(attempt, place, item) for _, attempt in tried for place, item in attempt.asked.items()]
     pairs = [(item[0], made[attempt.augmenter.config.label, item]) for attempt, _, item in places]
     reasons: dict[int, dict[int, str | None]] = {id(attempt): {} for _, attempt in tried}
-    for (attempt, place, _), reason in zip(places, judge(pairs, config, score), strict=True):
+    for (attempt, place, _), reason in zip(places, judge(pairs, config, scans, score), strict=True):
         reasons[id(attempt)][place] = reason
     for parent, attempt in tried:
         rewritten = {
@@ -175,7 +183,7 @@ def _rewrite(tried: Sequence[tuple[Parent, Attempt]], config: AugmentConfig, sco
 
 
 def generate(generator: Generator, items: Iterable[Item], memo: Memo) -> dict[Item, str | None]:
-    """What a generator makes of each item, each distinct one once; a neural one's outputs come from the memo if there.
+    """Generate the output of each distinct item once; a neural generator's outputs are memoised.
 
     Args:
         items: texts with their seeds.
@@ -198,7 +206,7 @@ def _called(generator: Generator, items: Sequence[Item]) -> dict[Item, str | Non
 
 
 def _verdict(parent: Parent, attempt: Attempt, reasons: Sequence[str | None]) -> str | None:
-    """The reason against a whole copy; at least half of the turns that were rewritten must be fit."""
+    """Return the reason to reject a copy, or None; at least half of the rewritten turns must be fit."""
     failures = Counter(reason for reason in reasons if reason is not None)
     if 2 * failures.total() > len(reasons):
         return min(failures, key=lambda reason: (-failures[reason], REASONS.index(reason)))
@@ -214,7 +222,7 @@ def _words(turns: Sequence[dict[str, Any]]) -> str:
 
 
 def _rows(rows: pd.DataFrame, attempts: Sequence[tuple[Parent, Attempt]]) -> pd.DataFrame:
-    """The attempts as rows like their parents', which are found by position in `rows`."""
+    """Return the attempts as rows; their parents' rows are at `position` in `rows`."""
     copied = rows.iloc[[parent.position for parent, _ in attempts]].reset_index(drop=True)
     shown = [show(attempt.turns, parent.covered) for parent, attempt in attempts]
     values: dict[str, list[Any]] = {

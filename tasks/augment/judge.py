@@ -1,20 +1,22 @@
-"""Whether a rewritten turn is fit to stand for the original: whole, free of personal data, of like length and meaning.
+"""Checks of a rewritten turn: it must be complete, free of new personal data, and similar in length and meaning.
 
-The look at personal data is twofold: scrub's detector once more, and a plain one that shares nothing with it.
+Two scans look for personal data: scrub's detector, and a simple one that shares no code with it.
 """
 
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import cast
 
 from deskloop.contract.placeholders import PLACEHOLDER
+from deskloop.contract.stage import Context
 from tasks.augment.config import AugmentConfig
 from tasks.augment.generators.shield import intact, protected
 from tasks.augment.similarity import Pair, Score
 from tasks.scrub.config import ScrubConfig
 from tasks.scrub.detect import detect
 
-# In the order of the checks, which also settles which reason stands for a copy whose turns failed equally often.
+# In the order of the checks; on a tie, a copy gets the reason that comes first.
 REASONS = (
     "nothing_generated",
     "not_new",
@@ -27,14 +29,22 @@ REASONS = (
 LONG_NUMBER = re.compile(r"[0-9]{3,}")
 
 
-def judge(pairs: Sequence[tuple[str, str | None]], config: AugmentConfig, score: Score) -> list[str | None]:
-    """The reason against each rewritten turn.
+def scans_of(context: Context) -> Sequence[ScrubConfig]:
+    """Return the settings of the scrub steps before this step; scrub's defaults if another stage scrubs."""
+    return cast(Sequence[ScrubConfig], context.configs.get("scrub")) or [ScrubConfig()]
+
+
+def judge(
+    pairs: Sequence[tuple[str, str | None]], config: AugmentConfig, scans: Sequence[ScrubConfig], score: Score
+) -> list[str | None]:
+    """Return the reason against each rewritten turn.
 
     Args:
-        pairs: n of (original turn, rewritten turn or None where there is none).
-        score: likeness of pairs, 0 to 1.
+        pairs: n of (original turn, rewritten turn or None).
+        scans: settings of the scan for personal data, see `scans_of`.
+        score: similarity of pairs, 0 to 1.
     Returns:
-        n of one of REASONS, or None where the rewritten turn may stand for the original.
+        n of one of REASONS, or None for a fit turn.
     Raises:
         DataError: scrub's detector takes too long on a text.
     """
@@ -44,29 +54,28 @@ def judge(pairs: Sequence[tuple[str, str | None]], config: AugmentConfig, score:
     for pair, likeness in zip(whole, score(whole) if whole else (), strict=True):
         reasons[pair] = _likeness(likeness, config)
     alike = [pair for pair in whole if reasons[pair] is None]
-    for pair, new in zip(alike, new_personal(alike), strict=True):
+    for pair, new in zip(alike, new_personal(alike, scans), strict=True):
         reasons[pair] = "personal_data" if new else None
     return [reasons[pair] for pair in pairs]
 
 
 def fold(text: str) -> str:
-    """The letters and digits of a text, case folded: what is left when case, punctuation and space do not count."""
+    """Return the letters and digits of a text, case folded."""
     return "".join(filter(str.isalnum, text.casefold()))
 
 
-def new_personal(pairs: Sequence[Pair]) -> list[bool]:
-    """Whether scrub's detector finds a value in the rewritten turn that it does not find in the original."""
-    config = ScrubConfig()
+def new_personal(pairs: Sequence[Pair], scans: Sequence[ScrubConfig]) -> list[bool]:
+    """Check which rewritten turns hold a value that scrub's detector does not find in the original."""
     texts = sorted({text for pair in pairs for text in pair})
-    found = {
-        text: {text[span.start : span.end].casefold() for span in spans}
-        for text, spans in zip(texts, detect(texts, config), strict=True)
-    }
-    return [not found[rewritten] <= found[original] for original, rewritten in pairs]
+    values: dict[str, set[str]] = {text: set() for text in texts}
+    for scan in scans:
+        for text, spans in zip(texts, detect(texts, scan), strict=True):
+            values[text] |= {text[span.start : span.end].casefold() for span in spans}
+    return [not values[rewritten] <= values[original] for original, rewritten in pairs]
 
 
 def _plainly(original: str, rewritten: str | None, config: AugmentConfig) -> str | None:
-    """The checks that need neither a model nor the detector."""
+    """Run the checks that need neither a model nor the detector."""
     if rewritten is None or not rewritten.strip():
         return "nothing_generated"
     if fold(original) == fold(rewritten):
@@ -81,7 +90,7 @@ def _plainly(original: str, rewritten: str | None, config: AugmentConfig) -> str
 
 
 def looks_personal(original: str, rewritten: str) -> bool:
-    """Whether a rewritten turn has an `@` or a number of three digits or more that the original has not."""
+    """Check for an `@` or a number of three or more digits that the original does not have."""
     if rewritten.count("@") > original.count("@"):
         return True
     return not set(LONG_NUMBER.findall(rewritten)) <= set(LONG_NUMBER.findall(original))

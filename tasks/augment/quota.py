@@ -1,6 +1,6 @@
-"""How many copies: a plan by intent, learned from the training rows, and from it the copies of one row.
+"""The number of copies: a plan by intent, fitted on the training rows, and from it the copies of one row.
 
-The plan is a rate, so that a row's copies depend on nothing but the plan and the row's own id (P4, P5).
+The plan is a rate, so that a row's copies depend only on the plan and the row's id (P4, P5).
 """
 
 import json
@@ -16,15 +16,15 @@ from deskloop.contract.stage import Context
 from tasks.augment.config import AugmentConfig
 
 ARTIFACT = "quota.json"
-UNLABELLED = ""  # stands for conversations without an intent in the plan
-FEWEST_WORDS = 3  # of a turn that is rewritten: "ok" and "yes please" have no other wording worth learning from
+UNLABELLED = ""  # conversations without an intent, in the plan
+FEWEST_WORDS = 3  # of a turn that is rewritten: "ok" and "yes please" have no other useful wording
 
 WORD = re.compile(r"[^\W\d_]{2,}")
 DIGIT = re.compile(r"\S*[@0-9]\S*")
 
 
 def fit(rows: pd.DataFrame, config: AugmentConfig, context: Context) -> Mapping[str, bytes]:
-    """Learn how many copies each intent's training conversations need.
+    """Fit how many copies each intent's training conversations need.
 
     Args:
         rows: (n, schema) with `split`, `intent`, `parent_id`, `language`, `turns`; not modified.
@@ -37,7 +37,7 @@ def fit(rows: pd.DataFrame, config: AugmentConfig, context: Context) -> Mapping[
 
 
 def plan(rows: pd.DataFrame, config: AugmentConfig, step: str) -> dict[str, float]:
-    """Intent -> copies per conversation, for the intents that need any; see `fit`."""
+    """Return intent -> copies per conversation, for the intents that need copies; see `fit`."""
     training = rows[rows["split"] == "train"]
     intents = training["intent"].fillna(UNLABELLED)
     sizes = intents[(intents != UNLABELLED) | config.unlabelled].value_counts()
@@ -53,21 +53,21 @@ def plan(rows: pd.DataFrame, config: AugmentConfig, step: str) -> dict[str, floa
     ]
     sources = intents[able].value_counts()
     goal = config.target * sizes.max() if len(sizes) else 0.0
-    found = {}
+    rates = {}
     for intent in sorted(chosen & set(sources.index)):
         rate = min(float(config.max_copies), (goal - sizes[intent]) / sources[intent])
         if rate > 0:
-            found[intent] = round(float(rate), 6)
-    return found
+            rates[intent] = round(float(rate), 6)
+    return rates
 
 
 def copies(row_id: str, rate: float, context: Context) -> int:
-    """Copies of one row at a rate: its whole part, and one more with the probability of the rest, keyed by the row."""
+    """Draw the number of copies of a row: the rate's integer part, plus one with the probability of the rest."""
     return int(rate) + int(context.rng(row_id, "copies").random() < rate % 1)
 
 
 def copyable(parent: object, language: str | None, turns: list[dict[str, Any]], config: AugmentConfig) -> bool:
-    """Whether a conversation is no copy itself, in a language that a generator serves, with words to rewrite."""
+    """Check that a conversation is no copy, has words to rewrite, and has a generator for its language."""
     return (
         bool(pd.isna(parent))  # type: ignore[call-overload]
         and any(generator.serves(language) for generator in config.generators)
@@ -76,7 +76,7 @@ def copyable(parent: object, language: str | None, turns: list[dict[str, Any]], 
 
 
 def rewritable(turn: Mapping[str, Any]) -> bool:
-    """Whether a turn is the customer's and has words enough besides placeholders, codes and numbers."""
+    """Check that a turn is the customer's and has enough words besides placeholders, codes and numbers."""
     if turn["role"] != "customer":
         return False
     plain = DIGIT.sub(" ", PLACEHOLDER.sub(" ", turn["text"] or ""))

@@ -1,4 +1,4 @@
-"""How alike two wordings of a turn are: by character n-grams, or by a sentence-embedding model."""
+"""Similarity of two wordings of a turn: by character n-grams, or by a sentence-embedding model."""
 
 import functools
 from collections import Counter
@@ -14,7 +14,7 @@ Pair = tuple[str, str]  # the original turn, and the rewritten one
 Score = Callable[[Sequence[Pair]], list[float]]
 
 ORDER = 6  # characters of the longest n-gram, as in chrF
-DECIMALS = 3  # of a score: below them, what else is in a batch of embeddings shows
+DECIMALS = 3  # of a score: further ones depend on the rest of an embedding batch
 BATCH = 32
 LONGEST = 256  # tokens of a turn that are embedded
 
@@ -44,23 +44,22 @@ def lexical(pairs: Sequence[Pair]) -> list[float]:
     return [round(chrf(*pair), DECIMALS) for pair in pairs]
 
 
-def scorer(config: AugmentConfig, folder: str, memo: Memo) -> Score:
-    """The measure that the config asks for.
+def scorer(config: AugmentConfig, memo: Memo) -> Score:
+    """Return the measure of the config.
 
     Args:
-        folder: where a relative model folder starts.
         memo: keeps the scores of an embedding model, by original and rewritten turn.
     """
     if config.similarity == LEXICAL:
         return lexical
-    found = resolve(config.similarity, folder)
+    found = resolve(config.similarity)
     return functools.partial(embedded, model=found, memo=memo)
 
 
 def embedded(pairs: Sequence[Pair], model: Found, memo: Memo) -> list[float]:
-    """Cosine of the mean token embeddings of each pair, rounded; what the memo holds is not computed again.
+    """Return the cosine of the mean token embeddings of each pair, rounded and memoised.
 
-    Reimers, Gurevych: Sentence-BERT, EMNLP 2019, with mean pooling over the tokens that are no padding.
+    Reimers, Gurevych: Sentence-BERT, EMNLP 2019, with mean pooling over the tokens that are not padding.
     """
     import numpy as np
 
@@ -81,7 +80,7 @@ def embedded(pairs: Sequence[Pair], model: Found, memo: Memo) -> list[float]:
 
 
 def embed(texts: Sequence[str], model: Found) -> Any:
-    """(n, hidden) float32 rows of length 1."""
+    """Embed texts as (n, hidden) float32 rows of length 1."""
     import numpy as np
     import torch
 
@@ -101,7 +100,7 @@ def embed(texts: Sequence[str], model: Found) -> Any:
 
 @functools.lru_cache(maxsize=1)
 def _loaded(model: Found) -> tuple[Any, Any]:
-    """The tokenizer and the model, on the GPU when there is one."""
+    """Load the tokenizer and the model, on the GPU if there is one."""
     import torch
     from transformers import AutoModel, AutoTokenizer
 

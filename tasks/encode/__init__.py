@@ -7,13 +7,14 @@ both cases each placeholder has one token (P8).
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 from pydantic import Field
 
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.hub import check_model
+from deskloop.contract.paths import ModelPath, is_folder, written
 from deskloop.contract.placeholders import PLACEHOLDER, entity_type, hide, renumber
 from deskloop.contract.quiet import quiet
 from deskloop.contract.schema import ENCODED
@@ -41,7 +42,9 @@ ENTITY_TYPES = (
 class EncodeConfig(StageConfig):
     """Config of `encode`."""
 
-    base: str = Field("tiny", description="`tiny`, a Hugging Face model id, or a folder (relative to this file)")
+    base: Annotated[str, ModelPath(words=("tiny",))] = Field(
+        "tiny", description="`tiny`, a Hugging Face model id, or a folder (relative to this file)"
+    )
     max_length: int = Field(512, ge=16, le=1_048_576, description="longest training window, in tokens")
     vocabulary: int = Field(4096, ge=300, le=262_144, description="tokens of `tiny`'s tokenizer; other bases: unused")
     placeholders: int = Field(
@@ -60,16 +63,15 @@ def check(config: EncodeConfig, context: Context) -> None:
         ConfigError: it is neither a folder, nor cached, nor on the hub.
     """
     if config.base != "tiny":
-        check_model(config.base, context.folder, f"step {context.step!r}")
+        check_model(config.base, f"step {context.step!r}")
 
 
 def equipment(config: EncodeConfig, context: Context) -> dict[str, str | None]:
     """Identify a local base's tokenizer by its digest, because the content of the folder may change."""
-    folder = Path(context.folder, config.base)
-    if config.base == "tiny" or not folder.is_dir():
+    if not is_folder(config.base):
         return {}
-    files = {path.name: path.read_bytes() for path in folder.glob("*") if path.name in TOKENIZER_FILES}
-    return {f"tokenizer of {config.base}": tokenizer_module.digest(files)}
+    files = {path.name: path.read_bytes() for path in Path(config.base).glob("*") if path.name in TOKENIZER_FILES}
+    return {f"tokenizer of {written(config.base)}": tokenizer_module.digest(files)}
 
 
 def fit(rows: pd.DataFrame, config: EncodeConfig, context: Context) -> dict[str, bytes]:
@@ -89,10 +91,11 @@ def fit(rows: pd.DataFrame, config: EncodeConfig, context: Context) -> dict[str,
         texts = (turn["text"] for turns in train["turns"] for turn in turns)
         tokenizer = tokenizer_module.load(tiny.train_tokenizer(texts, config.vocabulary), "tiny")
     else:
-        tokenizer = _pretrained(config.base, context.folder)
+        tokenizer = _pretrained(config.base)
     if config.max_length > tokenizer.model_max_length:
         raise ConfigError(
-            f"max_length {config.max_length} is more than the {tokenizer.model_max_length} tokens of {config.base!r}",
+            f"max_length {config.max_length} is more than the {tokenizer.model_max_length} tokens of "
+            f"{written(config.base)!r}",
             f"step {context.step!r}",
         )
     return tokenizer_module.to_files(tokenizer_module.adapt(tokenizer, _placeholders(train, config.placeholders)))
@@ -220,18 +223,17 @@ def _placeholders(train: pd.DataFrame, least: int) -> list[str]:
     return [f"<{name}_{number}>" for name in sorted(highest) for number in range(1, highest[name] + 1)]
 
 
-def _pretrained(base: str, folder: str) -> Any:
+def _pretrained(base: str) -> Any:
     from transformers import AutoTokenizer
 
-    local = Path(folder, base)
     with quiet():
         try:
-            tokenizer = AutoTokenizer.from_pretrained(str(local) if local.is_dir() else base)
+            tokenizer = AutoTokenizer.from_pretrained(base)
         except (OSError, ValueError) as error:
-            problem = f"base {base!r} is neither a folder with a tokenizer nor a model that can be downloaded"
+            problem = f"base {written(base)!r} is neither a folder with a tokenizer nor a model that can be downloaded"
             raise ConfigError(f"{problem} ({type(error).__name__})", "encode") from None
     if not tokenizer.is_fast:
-        raise ConfigError(f"base {base!r} has no fast tokenizer (tokenizer.json)", "encode")
+        raise ConfigError(f"base {written(base)!r} has no fast tokenizer (tokenizer.json)", "encode")
     return tokenizer
 
 

@@ -17,14 +17,14 @@ def plan(
 
     Args:
         lengths: (windows,) tokens.
-        repeats: (windows,) how often a window is seen in an epoch; 0 leaves it out.
+        repeats: (windows,) how often a window occurs in an epoch; 0: never.
         epochs: passes over the windows; a fraction is allowed.
         batches: batches in all; overrides `epochs`.
         budget: tokens of a batch, padding included; a longer window is a batch of its own.
         seed: the same seed gives the same plan.
         packing: rows are filled with windows up to the longest window's length.
     Returns:
-        The batches in order, and how many make the first epoch.
+        The batches in order, and the number of batches in the first epoch.
     """
     windows = np.repeat(np.arange(len(lengths)), repeats)
     result: list[Batch] = []

@@ -45,15 +45,15 @@ def finetune(
         base_folder_or_id: a Hugging Face folder or id, such as `prepare_base` writes.
         seed: the same seed and inputs give the same weights on the same CPU stack.
         out: must not exist; appears whole or not at all.
-        work: for checkpoints. A run with the same inputs, config and seed goes on from the last one there; others
-            are removed. The caller removes it when it has published the model.
-        base: `tiny`, a model id or a folder: what the base was made from, which decides defaults.
+        work: for checkpoints. A run with the same inputs, config and seed continues from the last checkpoint; others
+            are removed. The caller removes the folder once the model is published.
+        base: `tiny`, a model id or a folder: the origin of the base, which sets defaults.
         on_progress: called with `{"step", "steps", "epoch", "loss"?, "validation_loss"?, "learning_rate"?}`.
     Returns:
         `history` [{step, epoch, loss, validation_loss, learning_rate}], `steps`, `tokens` (trained on, padding not
         counted), `seconds` (of this call), `parameters`, `device`, `precision`, `best_validation_loss`.
     Raises:
-        ConfigError: the base cannot be had, or does not fit the config.
+        ConfigError: the base is not available, or does not fit the config.
         DataError: nothing to train on, a weight that is not positive, windows longer than the base's context, or a
             loss that is no longer finite.
     """
@@ -103,7 +103,7 @@ def finetune(
 
 
 def _sample(validation: pa.Table, most: int) -> pa.Table:
-    """Windows of about `most` tokens: the same ones whenever the split is the same, in whatever order."""
+    """Sample windows of about `most` tokens; depends on the rows, not on their order."""
     keys = [hashlib.sha256(row_id.encode()).digest() for row_id in validation.column("row_id").to_pylist()]
     order = sorted(range(len(keys)), key=keys.__getitem__)
     reached = np.cumsum([len(validation["input_ids"][place]) for place in order])
@@ -115,7 +115,7 @@ def _check(model: Any, data: Mapping[str, Any], validation: pa.Table, config: Fi
     if not len(data["lengths"]) or not data["repeats"].sum():
         raise DataError("finetune has no training windows: the training split is empty")
     if config.early_stopping and not len(validation):
-        raise DataError("finetune has early_stopping set but no validation windows to judge by")
+        raise DataError("finetune has early_stopping set but no validation windows")
     wrong = int((~(np.isfinite(data["weights"]) & (data["weights"] > 0))).sum())
     if wrong:
         raise DataError(
@@ -131,7 +131,7 @@ def _check(model: Any, data: Mapping[str, Any], validation: pa.Table, config: Fi
 
 
 def _precision(wanted: str) -> str:
-    """What `auto` means here, and what a device cannot do.
+    """Resolve `auto`, and check that the device supports the compute dtype.
 
     Raises:
         ConfigError: fp16 on a CPU, where gradients cannot be scaled, or bf16 on a GPU without it.

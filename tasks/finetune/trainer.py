@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +27,28 @@ class PlannedTrainer(Trainer):
     """A Trainer whose dataset is the list of batches, and whose validation loss is the mean over tokens."""
 
     control: Any
-    compute_loss_func: Any
-    validation: pa.Table
-    epoch_batches: int
+
+    def __init__(self, validation: pa.Table, epoch_batches: int, **arguments: Any) -> None:
+        """Create a Trainer.
+
+        Args:
+            validation: (n, ENCODED), may be empty.
+            epoch_batches: batches of the first epoch.
+            arguments: the Trainer's own.
+        """
+        self.validation, self.epoch_batches = validation, epoch_batches
+        super().__init__(**arguments)
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """The usual loss, its logits computed where the loss looks only."""
+        """The usual loss, with logits only for supervised tokens."""
         if self.compute_loss_func is None:
             return super().compute_loss(model, inputs, *args, **kwargs)
-        if "weights" in inputs:
-            self.compute_loss_func = partial(mean_loss, weights=inputs.pop("weights"))
-        with supervised_only(self.model, inputs["labels"]):
-            return super().compute_loss(model, inputs, *args, **kwargs)
+        labels, weights = inputs.pop("labels"), inputs.pop("weights", None)
+        with supervised_only(self.model, labels):  # the Trainer hands the pair to `weighted_loss` as it is
+            return super().compute_loss(model, {**inputs, "labels": (labels, weights)}, *args, **kwargs)
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
-        """The batches of one step, and what its loss is divided by: its supervised tokens, each by its weight."""
+        """Return the batches of one step, and the divisor of its loss: its supervised tokens, weighted."""
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
         if batches and "weights" in batches[0]:
             items = sum(batch["weights"][:, 1:][batch["labels"][:, 1:] != UNSEEN].sum() for batch in batches)
@@ -52,7 +58,7 @@ class PlannedTrainer(Trainer):
         return batches, items
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """The loss of each supervised token counts alike; the Trainer's own would be a mean of batches' means."""
+        """Compute the mean loss over supervised tokens; the Trainer's own is a mean of batch means."""
         scores = likelihood(self.model, self.validation)
         output = {"eval_loss": float(scores["nll"].sum() / scores["tokens"].sum())}
         self.log(output)
@@ -60,7 +66,7 @@ class PlannedTrainer(Trainer):
         return output
 
     def history(self) -> list[dict[str, Any]]:
-        """The training curve: one entry a logged step, kept over a resume by the checkpoint."""
+        """Return the training curve: one entry per logged step; checkpoints preserve it."""
         entries: dict[int, dict[str, Any]] = {}
         for logged in self.state.log_history:
             if "loss" in logged or "eval_loss" in logged:
@@ -71,9 +77,14 @@ class PlannedTrainer(Trainer):
         return [entries[step] for step in sorted(entries)]
 
     def entry(self, step: int) -> dict[str, Any]:
-        """A step's place in the history, without figures."""
+        """Return a history entry without figures."""
         epoch = round(step * self.args.gradient_accumulation_steps / self.epoch_batches, 4)
         return {"step": step, "epoch": epoch, "loss": None, "validation_loss": None, "learning_rate": None}
+
+
+def weighted_loss(outputs: Any, targets: tuple[Any, Any], num_items_in_batch: Any = None) -> Any:
+    """`mean_loss` of a batch's (labels, weights)."""
+    return mean_loss(outputs, targets[0], num_items_in_batch, targets[1])
 
 
 def mean_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None, weights: Any = None) -> Any:
@@ -99,27 +110,27 @@ def mean_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None, weights
 
 
 class Watch(TrainerCallback):
-    """Ends a run that diverged, evaluates after the last step, and passes progress on."""
+    """Stops a diverged run, evaluates after the last step, and reports progress."""
 
     def __init__(self, trainer: PlannedTrainer, on_progress: Callable[[dict[str, Any]], None] | None) -> None:
         self.trainer, self.on_progress = trainer, on_progress
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        """Log and evaluate after the last step, wherever it falls."""
+        """Log and evaluate after the last step."""
         if state.global_step >= state.max_steps:
             control.should_log = True
             control.should_evaluate = args.eval_strategy != "no"
         return control
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Look at the figures and pass them on."""
+        """Check the figures and report them."""
         logged = {"validation_loss" if name == "eval_loss" else name: value for name, value in (logs or {}).items()}
         figures: dict[str, Any] = {
             name: logged[name] for name in ("loss", "validation_loss", "learning_rate") if name in logged
         }
         if not all(math.isfinite(value) for value in figures.values()):
             raise DataError(
-                f"finetune diverged: the loss at step {state.global_step} is no finite number; lower learning_rate "
+                f"finetune diverged: the loss at step {state.global_step} is not finite; lower learning_rate "
                 f"({args.learning_rate:g}), or raise warmup_share"
             )
         if figures and self.on_progress is not None:
@@ -142,7 +153,7 @@ def make_trainer(
     resumed: bool,
     on_progress: Callable[[dict[str, Any]], None] | None,
 ) -> PlannedTrainer:
-    """A Trainer that goes once over the planned batches.
+    """Create a Trainer that processes the planned batches once.
 
     Args:
         batches: all batches of all epochs, of which `epoch_batches` are the first epoch.
@@ -151,28 +162,28 @@ def make_trainer(
     Raises:
         ConfigError: weights, in one process with several GPUs.
     """
-    arguments = _arguments(len(batches), bool(len(validation)), config, precision, seed, work)
+    arguments = _arguments(len(batches), bool(len(validation)), config, precision, seed, work, resumed)
     weights = data["weights"] if (data["weights"] != 1).any() else None
     if weights is not None and arguments.n_gpu > 1:
         raise ConfigError(
             f"the training rows have weights, which one process with {arguments.n_gpu} GPUs cannot use: start one "
-            f"process a GPU with torchrun, show it one GPU (CUDA_VISIBLE_DEVICES=0), or set balance's `weights: none`",
+            "process per GPU with torchrun, show it one GPU (CUDA_VISIBLE_DEVICES=0), or set balance's `weights: none`",
             "finetune",
         )
-    arguments.eval_on_start = bool(len(validation)) and not resumed
 
     def collator(items: list[Batch]) -> dict[str, Any]:
         return collate(items[0], data["tokens"], data["labels"], pad, config.packing, weights)
 
     trainer = PlannedTrainer(
+        validation,
+        epoch_batches,
         model=model,
         args=arguments,
         data_collator=collator,
         train_dataset=batches,
-        compute_loss_func=mean_loss if arguments.n_gpu <= 1 else None,  # torch's DataParallel splits the logits
+        compute_loss_func=weighted_loss if arguments.n_gpu <= 1 else None,  # torch's DataParallel splits the logits
         eval_dataset=batches[:1] if len(validation) else None,
     )
-    trainer.validation, trainer.epoch_batches = validation, epoch_batches
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Watch(trainer, on_progress))
     if config.early_stopping:
@@ -181,7 +192,7 @@ def make_trainer(
 
 
 def _arguments(
-    batches: int, validated: bool, config: FinetuneConfig, precision: str, seed: int, work: Path
+    batches: int, validated: bool, config: FinetuneConfig, precision: str, seed: int, work: Path, resumed: bool
 ) -> TrainingArguments:
     import torch
 
@@ -190,7 +201,7 @@ def _arguments(
     evaluating = _steps(config.evaluate_every, steps)
     saving = evaluating if config.early_stopping else _steps(config.checkpoint_every, steps)
     if not config.early_stopping:
-        saving = math.ceil(saving / logging) * logging  # the curve of a resumed run has no seam
+        saving = math.ceil(saving / logging) * logging  # the curve of a resumed run is continuous
     name, settings = SCHEDULERS[config.scheduler]
     return TrainingArguments(
         output_dir=str(work),
@@ -213,6 +224,7 @@ def _arguments(
         logging_steps=logging,
         logging_nan_inf_filter=False,
         eval_strategy="steps" if validated else "no",
+        eval_on_start=validated and not resumed,
         eval_steps=evaluating,
         save_strategy="steps",
         save_steps=saving,

@@ -47,7 +47,7 @@ def ingest(config: IngestConfig, context: Context) -> Iterator[pd.DataFrame]:
         InputError: a file is truncated, damaged or larger than its limits, or most of a source was misread.
     """
     files = checked_files(config, context)
-    users = read_users(config, context)
+    users = read_users(config)
     admission = Admission(config, context, frozenset(file.label for file in files))
     rows: list[dict[str, Any]] = []
     size = 0

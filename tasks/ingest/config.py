@@ -4,11 +4,13 @@ import codecs
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from deskloop.contract.paths import LocalPath, written
 from deskloop.contract.stage import StageConfig
 from tasks.ingest.unpack import Limits
 
+SourcePath = Annotated[str, StringConstraints(min_length=1), LocalPath()]
 Paths = Annotated[tuple[str, ...], Field(min_length=1)]
 Format = Literal[
     "auto",
@@ -74,8 +76,7 @@ class Customer(StageConfig):
 class SourceConfig(StageConfig):
     """One source and how to read it: a file, folder, glob, any fsspec URL or a data set of the Hugging Face Hub."""
 
-    path: str = Field(
-        min_length=1,
+    path: SourcePath = Field(
         description="relative to the pipeline file; compression is detected from the content. "
         "hf://datasets/ORG/NAME is a data set of the Hugging Face Hub",
     )
@@ -94,7 +95,9 @@ class SourceConfig(StageConfig):
     follow_links: bool = Field(
         False, description="follow links that lead out of a folder or glob; a path that is itself a link is always read"
     )
-    users: str | None = Field(default=None, description="zendesk: a file or glob of the users who wrote the comments")
+    users: SourcePath | None = Field(
+        default=None, description="zendesk: a file or glob of the users who wrote the comments"
+    )
     separators: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (), description="context_response: in a context of one text, the first one separates turns, the others lines"
     )
@@ -126,7 +129,7 @@ class SourceConfig(StageConfig):
     @property
     def is_dataset(self) -> bool:
         """Whether the library `datasets` loads this source."""
-        return self.format == "huggingface" or HUB_DATASET.fullmatch(self.path) is not None
+        return self.format == "huggingface" or HUB_DATASET.fullmatch(written(self.path)) is not None
 
     @field_validator("encoding")
     @classmethod

@@ -74,17 +74,17 @@ def inputs(config: IngestConfig, context: Context) -> list[tuple[str, str]]:
     """
     files = checked_files(config, context)
     digests = [(file.label, dataset_digest(file) if file.source.is_dataset else digest(file)) for file in files]
-    return digests + [(f"users: {file.label}", digest(file)) for file in find_users(config, context, [])]
+    return digests + [(f"users: {file.label}", digest(file)) for file in find_users(config, [])]
 
 
-def read_users(config: IngestConfig, context: Context) -> Users:
+def read_users(config: IngestConfig) -> Users:
     """Load the users of the sources into memory, at about 300 bytes each.
 
     Raises:
         InputError: a record is not a user; reading on would leave that person's name unscrubbed.
     """
     tables: dict[int, dict[str, Person]] = {}
-    for file in find_users(config, context, []):
+    for file in find_users(config, []):
         table = tables.setdefault(file.index, {})
         for record in json_records(file, config):
             value = record.value or {}

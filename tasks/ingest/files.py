@@ -12,6 +12,7 @@ import fsspec
 
 from deskloop.contract.errors import ConfigError, InputError
 from deskloop.contract.files import kind_of
+from deskloop.contract.paths import ConfigPath, is_folder, written
 from deskloop.contract.stage import Context
 from deskloop.contract.terminal import visible
 from tasks.ingest.config import IngestConfig, SourceConfig
@@ -28,10 +29,10 @@ def find_files(config: IngestConfig, context: Context) -> list[File]:
     files: list[File] = []
     problems: list[str] = []
     owners: dict[tuple[str, ...], int] = {}
-    user_files = {file.path for file in find_users(config, context, problems)}
+    user_files = {file.path for file in find_users(config, problems)}
     for index, source in enumerate(config.sources):
-        for file in _files(index, source, context, problems):
-            if file.path in user_files and file.path != _absolute(source.path, context.folder):
+        for file in _files(index, source, problems):
+            if file.path in user_files and file.path != source.path:
                 continue
             subset = (source.split, source.name or "") if source.is_dataset else ()
             first = owners.setdefault((str(getattr(file.filesystem, "protocol", "")), file.path, *subset), index)
@@ -45,42 +46,36 @@ def find_files(config: IngestConfig, context: Context) -> list[File]:
     return _labelled(files)
 
 
-def find_users(config: IngestConfig, context: Context, problems: list[str]) -> list[File]:
+def find_users(config: IngestConfig, problems: list[str]) -> list[File]:
     """Return the files of users that the sources declare; appends what is wrong with them to `problems`."""
     user_files: list[File] = []
     for index, source in enumerate(config.sources):
         if source.users is not None:
             users = SourceConfig(path=source.users, encoding=source.encoding, follow_links=source.follow_links)
-            files = _files(index, users, context, problems)
+            files = _files(index, users, problems)
             user_files += [replace(file, limits=config.limits) for file in files if not file.skipped]
     return _labelled(user_files)
 
 
-def _files(index: int, source: SourceConfig, context: Context, problems: list[str]) -> list[File]:
+def _files(index: int, source: SourceConfig, problems: list[str]) -> list[File]:
     if source.is_dataset:
-        path = source.path.removeprefix("hf://datasets/").rstrip("/")
-        folder = _absolute(path, context.folder)
-        is_hub = source.path.startswith("hf://") or not os.path.isdir(folder)
-        return [File(path if is_hub else folder, None, source, "", index)]
+        name = written(source.path).removeprefix("hf://datasets/").rstrip("/")
+        return [File(source.path if is_folder(source.path) else name, None, source, "", index)]
     try:
-        absolute = _absolute(source.path, context.folder)
-        filesystem, path = fsspec.core.url_to_fs(absolute)
+        filesystem, path = fsspec.core.url_to_fs(source.path)
         if filesystem.isdir(path):
-            if is_local(filesystem) and os.path.commonpath([path, os.path.abspath(context.folder)]) == path:
+            own_folder = source.path.folder if isinstance(source.path, ConfigPath) and is_local(filesystem) else ""
+            if own_folder and os.path.commonpath([path, own_folder]) == path:
                 raise InputError("also contains the pipeline file and its store; move the logs to a separate folder")
             names = _in_folder(filesystem, path, source.follow_links)
             return [File(name, filesystem, source, "", index, skipped=not _is_known(name)) for name in names]
         return [File(name, filesystem, source, "", index) for name in _matches(filesystem, path, source.follow_links)]
     except (InputError, ValueError, ImportError, OSError) as error:
         reason = str(error) if isinstance(error, InputError) else f"cannot be opened: {cause(error)}"
-        problems.append(f"sources[{index}]: {shown(source.path)!r} {reason}")
+        problems.append(f"sources[{index}]: {shown(written(source.path))!r} {reason}")
     except Exception as error:  # each remote filesystem raises its own exceptions
-        problems.append(f"sources[{index}]: {shown(source.path)!r} cannot be reached: {type(error).__name__}")
+        problems.append(f"sources[{index}]: {shown(written(source.path))!r} cannot be reached: {type(error).__name__}")
     return []
-
-
-def _absolute(path: str, folder: str) -> str:
-    return path if "://" in path else os.path.abspath(os.path.join(folder, os.path.expanduser(path)))
 
 
 def _in_folder(filesystem: Any, path: str, follow_links: bool) -> list[str]:

@@ -70,13 +70,13 @@ def pipeline_for(log: str, folder: Path) -> str:
         ConfigError, InputError: the file is missing, or contains no readable records.
     """
     path = log if "://" in log else os.path.relpath(os.path.expanduser(log), folder)
-    config = IngestConfig(sources=(SourceConfig(path=path),))
+    config = IngestConfig.model_validate({"sources": [{"path": path}]}, context=folder)
     try:
-        files = find_files(config, Context(step="ingest", folder=str(folder)))
+        files = find_files(config, Context("ingest"))
         first = next(file for file in files if not file.skipped)
         encoding = likely_encoding(first, config)
         if encoding is not None:
-            first = replace(first, source=SourceConfig(path=path, encoding=encoding))
+            first = replace(first, source=first.source.model_copy(update={"encoding": encoding}))
         format, names = field_names(first, config)
     except ConfigError as error:
         problems = [re.sub(r"^sources\[0\]: ", "", problem) for problem in error.problems]

@@ -50,7 +50,7 @@ def scrub(conversations: pd.DataFrame, config: ScrubConfig, context: Context) ->
         )
         for said, extra, values in zip(turns, metadata, known, strict=True)
     ]
-    replace_values(batch, config, context.key, context.folder)
+    replace_values(batch, config, context.key)
     texts = [[text.text for text in conversation.texts] for conversation in batch]
     turns = [
         [{**turn, "text": text} for turn, text in zip(said, new, strict=False)]
@@ -113,11 +113,11 @@ def check(config: ScrubConfig, context: Context) -> None:
     if config.recognizers:
         from tasks.scrub.patterns import file
 
-        file.check(config.recognizers, context.folder)
+        file.check(config.recognizers)
     if config.detector.startswith(EXTERNAL):
         from tasks.scrub import external
 
-        external.check(config.detector, context.folder)
+        external.check(config.detector)
 
 
 def equipment(config: ScrubConfig, context: Context) -> dict[str, str | None]:
@@ -126,11 +126,11 @@ def equipment(config: ScrubConfig, context: Context) -> dict[str, str | None]:
     if config.recognizers:
         from tasks.scrub.patterns import file
 
-        versions |= file.equipment(config.recognizers, context.folder)
+        versions |= file.equipment(config.recognizers)
     if config.detector.startswith(EXTERNAL):
         from tasks.scrub import external
 
-        return versions | external.equipment(config.detector, context.folder)
+        return versions | external.equipment(config.detector)
     if config.detector == "embedded":
         from tasks.scrub import tagger
 

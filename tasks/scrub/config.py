@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from deskloop.contract.paths import LocalPath, ModelPath
 from deskloop.contract.stage import StageConfig
 from tasks.scrub.recognizers import PREDEFINED
 
@@ -12,6 +13,11 @@ EntityType = Annotated[str, StringConstraints(pattern=r"^[A-Z](?:[A-Z_]*[A-Z])?$
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")]
 Value = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2)]
 
+Detector = Annotated[
+    str,
+    StringConstraints(pattern=r"^(?:embedded|patterns|(?:spacy|transformers):.+)$"),
+    ModelPath(("embedded", "patterns"), ("spacy", "transformers")),
+]
 Mode = Literal["placeholder", "pseudonym", "mask", "hash", "keep"]
 
 # Presidio's types, a subset of `PREDEFINED`. Dates and links are not among them: they rarely identify a person, and an
@@ -72,15 +78,14 @@ class ScrubConfig(StageConfig):
     deny: dict[EntityType, tuple[Value, ...]] = Field(
         default_factory=dict, description="entity type: values that are always personal, matched as whole words"
     )
-    recognizers: str = Field(
+    recognizers: Annotated[str, LocalPath()] = Field(
         "", description="a YAML file in Presidio's format with your own recognizers: patterns and deny lists"
     )
     keep: tuple[str, ...] = Field(
         (), description="regular expressions for text that is not personal, such as product codes; findings inside stay"
     )
-    detector: str = Field(
+    detector: Detector = Field(
         "embedded",
-        pattern=r"^(?:embedded|patterns|(?:spacy|transformers):.+)$",
         description="what detects names and addresses: embedded, patterns (none), spacy:MODEL, transformers:MODEL",
     )
     dialogue: bool = Field(True, description="detect what an agent asked for in the customer's next answers")

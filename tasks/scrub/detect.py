@@ -9,7 +9,6 @@ import itertools
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from deskloop.contract.errors import DataError
@@ -25,13 +24,12 @@ from tasks.scrub.spoken import back, written
 CORE, MARGIN = 1500, 300  # characters; a finding belongs to the piece in whose core it starts
 
 
-def detect(texts: Sequence[str], config: ScrubConfig, folder: str = ".") -> list[list[Span]]:
+def detect(texts: Sequence[str], config: ScrubConfig) -> list[list[Span]]:
     """Find personal values in a batch of texts.
 
     Args:
         texts: n decoded texts; not modified. No finding overlaps a placeholder.
         config: entities, patterns, deny lists, `keep`, the detector and the threshold of patterns.
-        folder: base of relative paths in the config.
     Returns:
         n lists of spans, ordered by start; spans of one text may overlap. A number spelled out in words is detected as
         its figures would be, and its span covers all of its words.
@@ -41,10 +39,9 @@ def detect(texts: Sequence[str], config: ScrubConfig, folder: str = ".") -> list
     """
     views = {text: view for text in dict.fromkeys(texts) if (view := written(text))}
     distinct = list(dict.fromkeys([*texts, *(view.text for view in views.values())]))
-    file = str(Path(folder) / config.recognizers) if config.recognizers else ""
-    rules = build(config.entities, config.pattern_items, config.deny_items, file)
+    rules = build(config.entities, config.pattern_items, config.deny_items, config.recognizers)
     detected, denied = (_searched(distinct, engine, config.threshold) for engine in (rules.patterns, rules.denied))
-    for layer in _layers(distinct, config, folder):
+    for layer in _layers(distinct, config):
         for spans, more in zip(detected, layer, strict=True):
             spans.update(more)
     if config.keep:
@@ -55,7 +52,7 @@ def detect(texts: Sequence[str], config: ScrubConfig, folder: str = ".") -> list
     return [list(merged[text]) for text in texts]
 
 
-def _layers(texts: Sequence[str], config: ScrubConfig, folder: str) -> Iterator[list[list[Span]]]:
+def _layers(texts: Sequence[str], config: ScrubConfig) -> Iterator[list[list[Span]]]:
     """Yield the spans that each layer after the patterns finds in each text, as selected by `detector`."""
     if config.detector == "patterns":
         return
@@ -69,7 +66,7 @@ def _layers(texts: Sequence[str], config: ScrubConfig, folder: str) -> Iterator[
     else:
         from tasks.scrub.external import load
 
-        yield load(config.detector, folder)(texts)
+        yield load(config.detector)(texts)
 
 
 def _searched(texts: Sequence[str], engine: Engine, threshold: float) -> list[set[Span]]:

@@ -247,16 +247,13 @@ def settle(spans: Iterable[Span]) -> list[Span]:
     return settled
 
 
-def replace_values(
-    conversations: Sequence[Conversation], config: ScrubConfig, key: bytes = b"", folder: str = "."
-) -> None:
+def replace_values(conversations: Sequence[Conversation], config: ScrubConfig, key: bytes = b"") -> None:
     """Replace the personal values of conversations until there are no more findings.
 
     Args:
         conversations: a batch, modified; the other conversations of the batch do not influence the result of one.
         config: what to detect and how to replace it.
         key: secret bytes for pseudonyms and hashes.
-        folder: base of relative paths in the config.
     Raises:
         ConfigError: a mode of `replace` needs a key, but none is available.
         DataError: a pattern of the pipeline file takes too long on a text.
@@ -267,7 +264,7 @@ def replace_values(
     active: Sequence[Conversation] = conversations
     for _ in range(ROUNDS):
         texts = [conversation.texts[index].text for conversation in active for index in conversation.pending]
-        detected: Iterator[list[Span]] = iter(detect(texts, config, folder))
+        detected: Iterator[list[Span]] = iter(detect(texts, config))
         for conversation in active:
             conversation.replace(list(itertools.islice(detected, len(conversation.pending))), config, made)
         active = [conversation for conversation in active if conversation.pending]

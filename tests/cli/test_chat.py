@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cli import chat
+from deskloop.pipeline.yaml_file import step_name
 from tasks.evaluate import EvaluateConfig
 from tasks.evaluate.generation import load_speaker, prompt_ids
 from tasks.scrub import ScrubConfig
@@ -67,7 +69,7 @@ def test_a_line_is_a_turn_and_only_replies_are_printed(say: Say, seen: list[list
     assert len(seen) == 2
     assert result.err.splitlines() == [
         "desk 2 (desk@2): champion, 2.250 bits per byte on its test split. It writes names, addresses and numbers as "
-        "placeholders such as <PERSON_1>; what you write is scrubbed the same way, and is not kept."
+        "placeholders such as <PERSON_1>; your messages are scrubbed the same way, and not stored."
     ]
     assert say("Where is it?\n\nThank you\n", "--greedy").out == result.out
 
@@ -85,7 +87,24 @@ def test_what_is_written_is_scrubbed_as_one_conversation_and_kept_nowhere(
     assert not [path for path in store if b"jane.roe" in path.read_bytes()]
     raw = say(lines, "--greedy", "--raw")
     assert seen[-1][0]["text"] == "I am jane.roe@example.com"
-    assert "what you write goes to it as it is" in raw.err
+    assert "your messages are not scrubbed" in raw.err
+
+
+def test_recognizers_lie_beside_the_pipeline_file(
+    file: Path, deskloop: Call, seen: list[list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (file.parent / "own.yaml").write_text(
+        "recognizers: [{name: o, supported_entity: ORDER_ID, patterns: [{name: o, regex: 'HD-\\d{6}', score: 0.9}]}]\n"
+    )
+    pipeline = yaml.safe_load(file.read_text())
+    place = next(place for place, step in enumerate(pipeline["steps"]) if step_name(step) == "scrub")
+    pipeline["steps"][place] = {"scrub": {"recognizers": "own.yaml", "detector": "patterns"}}
+    other = file.with_name("recognizers.yaml")
+    other.write_text(yaml.safe_dump(pipeline))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"Where is HD-123456?\n")))
+    monkeypatch.chdir(tmp_path)
+    assert deskloop("chat", "-c", other, "--greedy").code == 0
+    assert seen[0][0]["text"] == "Where is <ORDER_ID_1>?"
 
 
 def test_commands(say: Say, seen: list[list[dict[str, Any]]]) -> None:
@@ -94,7 +113,7 @@ def test_commands(say: Say, seen: list[list[dict[str, Any]]]) -> None:
         ["system", "customer"], ["system", "customer"], ["customer", "agent", "customer"],
     ]  # fmt: skip
     assert seen[1][0]["text"] == "Be kind."
-    assert "no command /sytsem; /reset starts anew" in result.err
+    assert "no command /sytsem; /reset starts a new" in result.err
 
 
 @pytest.mark.parametrize(
@@ -102,7 +121,7 @@ def test_commands(say: Say, seen: list[list[dict[str, Any]]]) -> None:
     [
         ("champion", "desk 2 (desk@2): champion"),
         ("candidate", "desk 3 (desk@3): challenger"),
-        ("1", "desk 1 (desk@1): not in use"),
+        ("1", "desk 1 (desk@1): not promoted"),
         ("desk@3", "desk 3 (desk@3): challenger"),
         ("base", "base@1, the model before fine-tuning"),
     ],
@@ -182,7 +201,7 @@ def test_by_hand(file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     one = talk(file)
     hi, hello = one.reply("Hi"), talk(file).reply("Hello")
     one.reset()
-    chat._by_hand(one)
+    chat._interactive(one)
     assert capsys.readouterr() == (f"agent: {hi}\nagent: {hello}\n\n", f"{chat.HELP}\n")
     assert one.turns == [{"role": "customer", "text": "Hello"}, {"role": "agent", "text": hello}]
 

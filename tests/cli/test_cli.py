@@ -367,7 +367,9 @@ def test_data_show_prints_rows(file: Path, deskloop: Call) -> None:
 def test_data_show_of_raw_is_refused(file: Path, deskloop: Call) -> None:
     refused = deskloop("data", "show", "logged@1", "-c", file)
     assert (refused.code, refused.out) == (2, "")
-    assert "logged@1 is in the raw zone and holds personal data; one of its rows is shown" in refused.err
+    assert (
+        "logged@1 is in the raw zone and holds personal data; `deskloop data trace ROW_ID --raw` shows" in refused.err
+    )
 
 
 def test_data_trace_follows_a_row_back(file: Path, deskloop: Call) -> None:
@@ -431,7 +433,7 @@ def test_init_writes_a_file_once(tmp_path: Path, deskloop: Call) -> None:
     assert "path: ../log.jsonl" in written
     again = deskloop("init", tmp_path / "log.jsonl", "-o", output)
     assert (again.code, again.out, output.read_text()) == (2, "", written)
-    assert "is there already; name another file with --output" in again.err
+    assert "exists already; name another file with --output" in again.err
     absent = deskloop("init", tmp_path / "lag.jsonl", "-o", tmp_path / "other.yaml")
     assert (absent.code, "'lag.jsonl' does not exist" in absent.err) == (2, True)
     blocked = deskloop("init", tmp_path / "log.jsonl", "-o", tmp_path / "log.jsonl" / "p.yaml")
@@ -445,7 +447,7 @@ def test_scrub_reads_and_writes_lines() -> None:
     out = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one.get("text") for one in out] == ["write to <EMAIL_ADDRESS_1>"] * 3 + [None]
     assert out[3]["error"] == "invalid_json"
-    told = '4 lines, 3 values replaced (EMAIL_ADDRESS 3)\n1 lines could not be used; each has an "error" in its place\n'
+    told = '4 lines, 3 values replaced (EMAIL_ADDRESS 3)\n1 lines were unusable; each became an "error"\n'
     assert done.stderr == told
 
 
@@ -460,6 +462,22 @@ def test_scrub_takes_the_options_of_a_pipeline(tmp_path: Path, deskloop: Call) -
     assert done.err == ""
     file.write_text("name: x\nsteps: [{ingest: {sources: [{path: a.jsonl}]}}]\n")
     assert "it has no scrub step" in deskloop("scrub", "-c", file, tmp_path / "in.jsonl.gz").err
+
+
+def test_scrub_reads_recognizers_beside_the_pipeline_file(
+    tmp_path: Path, deskloop: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = tmp_path / "desk"
+    desk.mkdir()
+    (desk / "own.yaml").write_text(
+        "recognizers: [{name: o, supported_entity: ORDER_ID, patterns: [{name: o, regex: 'HD-\\d{6}', score: 0.9}]}]\n"
+    )
+    steps = "[{ingest: {sources: [{path: a.jsonl}]}}, {scrub: {recognizers: own.yaml}}]"
+    (desk / "pipeline.yaml").write_text(f"name: x\nsteps: {steps}\n")
+    (tmp_path / "in.jsonl").write_text('{"id": 1, "text": "my HD-123456 please"}\n')
+    monkeypatch.chdir(tmp_path)
+    done = deskloop("scrub", "-q", "-c", "desk/pipeline.yaml", "in.jsonl")
+    assert (done.err, json.loads(done.out)["text"]) == ("", "my <ORDER_ID_1> please")
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

@@ -142,16 +142,16 @@ def test_list_promote_and_roll_back(file: Path, deskloop: Call) -> None:
     lines = listed.out.splitlines()
     assert (listed.code, listed.err, len(lines)) == (0, "", 11)
     assert lines[0].startswith("   3  desk@3               challenger   2.375 bits per byte   registered 2")
-    assert lines[0].endswith(" UTC, never in use")
-    assert lines[3].startswith("   2  desk@2               champion     2.250 bits per byte   in use since 2")
+    assert lines[0].endswith(" UTC, never promoted")
+    assert lines[3].startswith("   2  desk@2               champion     2.250 bits per byte   champion since 2")
     assert lines[3].endswith(" UTC, after 1")
     assert lines[6] == "      promoted: all gates passed"
-    assert "was in use from" in lines[7]
+    assert "was champion from" in lines[7]
     assert lines[10] == "      last run: it passed"
     assert lines[1:3] == ["      train@3", f"      {file.parent}/store/models/desk/{3:016d}"]
 
     blocked = deskloop("models", "promote", "desk@3", "--reason", "experts prefer it", "-c", file)
-    assert blocked.out == "desk 3 (desk@3) is in use, in place of 2 (desk@2)\n"
+    assert blocked.out == "desk 3 (desk@3) is promoted, in place of 2 (desk@2)\n"
     assert blocked.err == (
         "it had failed the gate not worse than champion: +0.125 bits per byte (+0.115 to +0.135); the whole "
         "interval must be below +0.068\n"
@@ -159,7 +159,7 @@ def test_list_promote_and_roll_back(file: Path, deskloop: Call) -> None:
 
     began = time.monotonic()
     back = deskloop("models", "rollback", "--reason", "rude replies", "-c", file)
-    assert back == (0, "desk 2 (desk@2) is in use, in place of 3 (desk@3)\n", "")
+    assert back == (0, "desk 2 (desk@2) is promoted, in place of 3 (desk@3)\n", "")
     assert time.monotonic() - began < 5
 
     rows = json.loads(deskloop("models", "list", "-c", file, "--json").out)
@@ -178,7 +178,7 @@ def test_list_promote_and_roll_back(file: Path, deskloop: Call) -> None:
     moved = json.loads(deskloop("models", "rollback", "-c", file, "--json").out)
     assert (moved["from"]["version"], moved["to"]["version"], moved["failed_gates"]) == (3, 2, [])
     same = deskloop("models", "promote", "2", "-c", file)
-    assert same == (0, "desk 2 (desk@2) is in use already\n", "")
+    assert same == (0, "desk 2 (desk@2) is the champion already\n", "")
     assert "it was rolled back before: 2" in deskloop("models", "promote", "3", "-c", file).err
 
 
@@ -241,7 +241,7 @@ def test_a_sample_is_looked_at_by_every_command(file: Path, deskloop: Call) -> N
     assert deskloop("models", "list", "-c", file, "--sample", 20).out.splitlines()[-5].startswith("   1  desk@1")
     own, sample = Registry(file.parent / "store"), Registry(file.parent / "store-sample-20")
     assert [one.champion("desk").version for one in (own, sample)] == [2, 1]  # type: ignore[union-attr]
-    assert deskloop("models", "rollback", "-c", file, "--sample", 20).out.startswith("desk 2 (desk@2) is in use, in")
+    assert deskloop("models", "rollback", "-c", file, "--sample", 20).out.startswith("desk 2 (desk@2) is promoted, in")
     assert deskloop("data", "log", "base", "-c", file, "--sample", 20).code == 0
     for arguments in (
         ("models", "list"), ("models", "promote", "1"), ("models", "rollback"), ("chat",), ("report",), ("data", "log"),

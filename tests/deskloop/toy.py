@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 import pyarrow as pa
 
 from deskloop.contract.errors import ConfigError
+from deskloop.contract.paths import LocalPath, written
 from deskloop.contract.schema import RAW_CONVERSATION, conversations
 from deskloop.contract.stage import Context, DataStage, RowStage, SourceStage, StageConfig, TableStage
 from deskloop.engine import expect
@@ -24,20 +25,20 @@ from deskloop.store.zones import allow_raw
 
 
 class LogConfig(StageConfig):
-    path: str
+    path: Annotated[str, LocalPath()]
 
 
 def _check(config: LogConfig, context: Context) -> None:
-    if not Path(context.folder, config.path).exists():
-        raise ConfigError(f"{config.path} does not exist")
+    if not Path(config.path).exists():
+        raise ConfigError(f"{written(config.path)} does not exist")
 
 
 def _inputs(config: LogConfig, context: Context) -> list[tuple[str, str]]:
-    return [(config.path, Path(context.folder, config.path).read_text())]
+    return [(written(config.path), Path(config.path).read_text())]
 
 
 def _read(config: LogConfig, context: Context) -> Iterator[pd.DataFrame]:
-    rows: dict[str, str] = json.loads(Path(context.folder, config.path).read_text())
+    rows: dict[str, str] = json.loads(Path(config.path).read_text())
     turns = {key: [{"role": "customer", "text": text}, {"role": "agent", "text": "ok"}] for key, text in rows.items()}
     frame = conversations([{"conversation_id": key, "turns": turn} for key, turn in turns.items()], RAW_CONVERSATION)
     broken = [text == "broken" for text in rows.values()]

@@ -78,7 +78,7 @@ def test_a_customer_erased_by_the_command(trained_desk: Desk, prefect: Path, des
     assert champion.folder.is_dir()
     listed = json.loads(deskloop("models", "list", "-c", desk.file, "--json").out)
     assert [one["erased_rows"] for one in listed] == [champion.erased["rows"]]
-    assert "rows that have been erased since" in deskloop("models", "list", "-c", desk.file).out
+    assert "rows that have since been erased" in deskloop("models", "list", "-c", desk.file).out
     kept = Catalog(store / "catalog").get("train_encoded@1")
     assert kept.erased_at == document["erased_at"]
     log = deskloop("data", "log", "-c", desk.file, "ingested").out
@@ -107,7 +107,7 @@ def test_what_is_refused(tmp_path: Path, deskloop: Call) -> None:
     cases = {
         "name whom to erase": (),
         "the store has no row of theirs": ("--customer", "C-nobody", "--yes"),
-        "one is empty, or a word for nobody": ("--customer", "guest"),
+        "one is empty, or stands for no person": ("--customer", "guest"),
         "--reason: a word": ("--customer", "C-1", "--reason", "Ann Lee asked"),
     }
     for message, more in cases.items():

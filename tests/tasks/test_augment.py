@@ -1,6 +1,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,10 @@ from tasks.augment.similarity import lexical
 from tasks.scrub.config import ScrubConfig
 from tests.flows.desk import Desk, actions, digests, example_lines, versions
 
-CONTEXT = Context(step="augment", seed=5)
+# The generators here write words that are none, which the tagger may take for names.
+CONTEXT = Context("augment", seed=5, configs={"scrub": [ScrubConfig(detector="patterns")]})
 CONFIG = AugmentConfig.model_validate({"generators": [{"kind": "noise", "name": name} for name in ("one", "two")]})
 LETTERS = str.maketrans("0123456789", "aeioulmnrs")
-
-
-@pytest.fixture(autouse=True)
-def _patterns_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The generators here write words that are none, which the tagger may take for names."""
-    monkeypatch.setattr("tasks.augment.judge.ScrubConfig", lambda: ScrubConfig(detector="patterns"))
 
 
 class Spoken:
@@ -282,7 +278,7 @@ def test_the_stage_itself_with_real_generators(tmp_path: Path) -> None:
         {"generators": [{"kind": "noise"}, {"kind": "synonyms", "wordnet": str(tmp_path)}], "target": 1.0}
     )
     rows = conversations([talk(f"c{number}", "rare" if number < 6 else "big") for number in range(18)])
-    context = Context("augment", seed=1, artifact=fit(rows, config, CONTEXT))
+    context = replace(CONTEXT, seed=1, artifact=fit(rows, config, CONTEXT))
     assert equipment(config, context) == {"synonyms: WordNet": None}
     result = augment(rows, config, context)
     copied = kept(result[18:])
@@ -312,7 +308,7 @@ def test_what_cannot_be_had_is_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"generators": [{"kind": "noise"}, {"kind": "noise"}]}, "two generators are called noise"),
+        ({"generators": [{"kind": "noise"}, {"kind": "noise"}]}, "two generators are named noise"),
         ({"generators": []}, "at least 1 item"),
         ({"length": [2, 3]}, "expected \\[least, most\\]"),
         ({"min_similarity": 0.99}, "min_similarity 0.99 is not below max_similarity 0.98"),

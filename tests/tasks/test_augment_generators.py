@@ -20,7 +20,7 @@ from tasks.augment.generators import (
 )
 from tasks.augment.generators.config import NOISES
 from tasks.augment.generators.shield import protected
-from tests.tasks.test_augment_generators_neural import WORDS, chat, marian, pair, t5
+from tests.tasks.test_augment_generators_neural import WORDS, chat, located, marian, pair, t5
 
 APERTIUM = BackTranslationConfig(kind="back_translation")
 SYNONYMS = SynonymsConfig(kind="synonyms", share=0.5)
@@ -60,9 +60,9 @@ def turns(count: int, seed: int) -> list[str]:
     return made
 
 
-def kept_share(config: RewriterConfig, folder: str, count: int, least: float) -> None:
+def kept_share(config: RewriterConfig, count: int, least: float) -> None:
     """Every output has the protected spans of its text, once each and in order, and its lines; enough come through."""
-    generator = build(config, folder)
+    generator = build(config)
     assert generator is not None
     texts = turns(count, 5)
     outputs = generator(texts, list(range(len(texts))))
@@ -79,18 +79,18 @@ def kept_share(config: RewriterConfig, folder: str, count: int, least: float) ->
     generator.close()
 
 
-@pytest.mark.skipif(None in equipment(APERTIUM, ".").values(), reason="needs Apertium with eng-spa")
+@pytest.mark.skipif(None in equipment(APERTIUM).values(), reason="needs Apertium with eng-spa")
 def test_no_span_is_lost_by_apertium() -> None:
-    kept_share(APERTIUM, ".", 2000, 0.9)
+    kept_share(APERTIUM, 2000, 0.9)
 
 
-@pytest.mark.skipif(None in equipment(SYNONYMS, ".").values(), reason="needs WordNet")
+@pytest.mark.skipif(None in equipment(SYNONYMS).values(), reason="needs WordNet")
 def test_no_span_is_lost_by_synonyms() -> None:
-    kept_share(SYNONYMS, ".", 2000, 0.4)
+    kept_share(SYNONYMS, 2000, 0.4)
 
 
 def test_no_span_is_lost_by_noise() -> None:
-    kept_share(NoiseConfig(kind="noise", share=0.5, kinds=NOISES), ".", 2000, 0.9)
+    kept_share(NoiseConfig(kind="noise", share=0.5, kinds=NOISES), 2000, 0.9)
 
 
 @pytest.mark.long
@@ -98,10 +98,10 @@ def test_no_span_is_lost_by_models_that_say_anything(tmp_path: Path) -> None:
     marian(tmp_path / "out", WORDS, 20)
     t5(tmp_path / "t5")
     chat(tmp_path / "chat")
-    kept_share(pair("out", "out", beams=1, max_new_tokens=8, batch_size=256), str(tmp_path), 2000, 0.5)
+    kept_share(located(pair("out", "out", beams=1, max_new_tokens=8, batch_size=256), tmp_path), 2000, 0.5)
     for name in ("t5", "chat"):
         config = ParaphraseConfig(kind="paraphrase", model=name, max_new_tokens=8, batch_size=256)
-        kept_share(config, str(tmp_path), 2000, 0.4)
+        kept_share(located(config, tmp_path), 2000, 0.4)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_configs_that_are_refused(declared: dict[str, object], why: str) -> None
 
 def test_identity_is_what_decides_outputs() -> None:
     def identity(**more: object) -> str:
-        generator = build(NoiseConfig(kind="noise", **more), ".")  # type: ignore[arg-type]
+        generator = build(NoiseConfig(kind="noise", **more))  # type: ignore[arg-type]
         assert generator is not None
         return generator.identity
 
@@ -155,12 +155,12 @@ def test_identity_is_what_decides_outputs() -> None:
 
 def test_without_apertium_it_is_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert equipment(APERTIUM, ".") == {"apertium eng-spa": None}
-    assert build(APERTIUM, ".") is None
-    check(APERTIUM, ".")
+    assert equipment(APERTIUM) == {"apertium eng-spa": None}
+    assert build(APERTIUM) is None
+    check(APERTIUM)
 
 
 def test_a_pair_that_is_not_installed_is_off() -> None:
     config = BackTranslationConfig(kind="back_translation", pair="eng-xyz")
-    assert equipment(config, ".") == {"apertium eng-xyz": None}
-    assert build(config, ".") is None
+    assert equipment(config) == {"apertium eng-xyz": None}
+    assert build(config) is None

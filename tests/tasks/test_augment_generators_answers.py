@@ -85,7 +85,7 @@ def test_models_translate_sentence_by_sentence(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(ModelTranslation, "_translated", translated)
     config = BackTranslationConfig(kind="back_translation", engine="transformers", forward="a", backward="b")
-    generator = ModelTranslation(config, ".", {})
+    generator = ModelTranslation(config, {})
     made = generator(["Hello there!  Where is it? Where is it?\n\nIt is e.g. here"], [0])
     assert sent == {"Hello there!", "Where is it?", "It is e.g. here"}
     assert made == ["Hello there!  Is it there? Is it there?\n\nIt is e.g. here"]

@@ -15,12 +15,12 @@ from tasks.augment.generators.shield import intact
 CONFIG = BackTranslationConfig(kind="back_translation", protect=("standing desk",))
 SIGNS = "[]\\^$/{}<>@*#~+_….  "
 CONTROL = ["\n", "\t", "\r", "\x00", "\x1b", "\u2028", "\u200b"]
-installed = pytest.mark.skipif(None in equipment(CONFIG, ".").values(), reason="needs Apertium with eng-spa")
+installed = pytest.mark.skipif(None in equipment(CONFIG).values(), reason="needs Apertium with eng-spa")
 
 
 @installed
 def test_turns_come_back_changed_and_whole() -> None:
-    generator = build(CONFIG, ".")
+    generator = build(CONFIG)
     assert generator is not None
     texts = [
         "What is going on with the Terra standing desk for <PERSON_1>?\n\n  My order NV-2081 has not arrived!  ",
@@ -46,7 +46,7 @@ def test_turns_come_back_changed_and_whole() -> None:
 
 @installed
 def test_a_slip_that_is_a_word_in_the_other_language_stays() -> None:
-    generator = build(CONFIG, ".")
+    generator = build(CONFIG)
     assert generator is not None
     (made,) = generator(["what is going on with the das of my order?"], [0])
     assert made is not None
@@ -55,12 +55,12 @@ def test_a_slip_that_is_a_word_in_the_other_language_stays() -> None:
 
 @installed
 def test_version_and_data_are_its_equipment() -> None:
-    (name, version), *more = equipment(CONFIG, ".").items()
+    (name, version), *more = equipment(CONFIG).items()
     assert not more
     assert name == "apertium eng-spa"
     assert version is not None
     assert "3." in version
-    generator = build(CONFIG, ".")
+    generator = build(CONFIG)
     assert generator is not None
     assert version in generator.identity
 
@@ -79,7 +79,7 @@ def test_version_and_data_are_its_equipment() -> None:
 )
 @settings(deadline=None, max_examples=40)
 def test_any_text_passes(texts: list[str]) -> None:
-    generator = build(CONFIG, ".")
+    generator = build(CONFIG)
     assert generator is not None
     for text, made in zip(texts, generator(texts, [0] * len(texts)), strict=True):
         assert made is None or (made != text and intact(text, made) and made.count("\n") == text.count("\n"))
@@ -89,7 +89,7 @@ def test_any_text_passes(texts: list[str]) -> None:
 def test_signs_of_its_stream_format_do_not_stop_it() -> None:
     signs = [*SIGNS, *CONTROL[1:], "^ ^", "^a/b<n>$", "[^", "\\^"]
     texts = [f"what is going on {sign} with my order{sign}" for sign in signs]
-    generator = build(CONFIG, ".")
+    generator = build(CONFIG)
     assert generator is not None
     assert None not in generator(texts, [0] * len(texts))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deskloop.contract.quiet import quiet
-from tasks.augment.generators import BackTranslationConfig, ParaphraseConfig, build
+from tasks.augment.generators import BackTranslationConfig, ParaphraseConfig, RewriterConfig, build
 from tasks.augment.generators.models import resolve
 from tasks.augment.generators.neural import Model, Settings
 
@@ -190,6 +190,11 @@ def untaught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def located(config: RewriterConfig, folder: Path) -> Any:
+    """The config as it would be in a pipeline file in `folder`."""
+    return type(config).model_validate(config.model_dump(), context=folder)
+
+
 def pair(forward: str = "out", backward: str = "back", **more: Any) -> BackTranslationConfig:
     return BackTranslationConfig(
         kind="back_translation", engine="transformers", forward=forward, backward=backward, **more
@@ -198,7 +203,7 @@ def pair(forward: str = "out", backward: str = "back", **more: Any) -> BackTrans
 
 @pytest.mark.parametrize("beams", [1, 4])
 def test_a_pair_of_models_translates_there_and_back(taught: Path, beams: int) -> None:
-    generator = build(pair(beams=beams), str(taught))
+    generator = build(located(pair(beams=beams), taught))
     assert generator is not None
     texts = [
         "where is my package",
@@ -224,7 +229,7 @@ def test_a_pair_of_models_translates_there_and_back(taught: Path, beams: int) ->
 
 
 def test_a_lost_code_sends_the_model_what_stands_between(taught: Path) -> None:
-    generator = build(pair(), str(taught))
+    generator = build(located(pair(), taught))
     assert generator is not None
     # It was taught X0 alone, so that a second span is lost in the whole line.
     text = "where is my package <PERSON_1> please send the order NV-2081"
@@ -232,13 +237,13 @@ def test_a_lost_code_sends_the_model_what_stands_between(taught: Path) -> None:
 
 
 def test_what_is_declared_stays(taught: Path) -> None:
-    generator = build(pair(protect=("package",)), str(taught))
+    generator = build(located(pair(protect=("package",)), taught))
     assert generator is not None
     assert generator(["please send my package"], [0]) == ["please mail my package"]
 
 
 def test_a_text_longer_than_the_model_stays_alone(taught: Path) -> None:
-    generator = build(pair(), str(taught))
+    generator = build(located(pair(), taught))
     assert generator is not None
     assert generator(["where is my package", "my order " * 60], [0, 0]) == ["where is my parcel", None]
 
@@ -247,7 +252,7 @@ def test_a_text_longer_than_the_model_stays_alone(taught: Path) -> None:
 @pytest.mark.parametrize("name", ["t5", "chat"])
 def test_a_paraphraser_heeds_text_and_seed_alone(untaught: Path, name: str, temperature: float) -> None:
     config = ParaphraseConfig(kind="paraphrase", model=name, temperature=temperature, max_new_tokens=12, batch_size=3)
-    generator = build(config, str(untaught))
+    generator = build(located(config, untaught))
     assert generator is not None
     assert (generator.keyed, generator.neural) == (temperature > 0, True)
     texts = [f"where is my package number {word} please" for word in ("one", "two", "three", "four of the last")]
@@ -275,7 +280,7 @@ def test_what_is_drawn_has_the_models_own_probabilities() -> None:
 
 
 def test_a_model_cuts_answers_by_the_texts_own_length(untaught: Path) -> None:
-    model = Model(resolve("t5", str(untaught)), "seq2seq")
+    model = Model(resolve(str(untaught / "t5")), "seq2seq")
     ample = Settings(max_new_tokens=256, temperature=0.5)
     alone = model(["ab"] * 20, range(20), ample)
     assert model(["ab", "a much longer text " * 10], [0, 0], ample)[0] == alone[0]
@@ -284,7 +289,7 @@ def test_a_model_cuts_answers_by_the_texts_own_length(untaught: Path) -> None:
 
 
 def test_an_answer_that_is_no_text_counts_for_nothing(untaught: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = Model(resolve("t5", str(untaught)), "seq2seq")
+    model = Model(resolve(str(untaught / "t5")), "seq2seq")
     answers = [" fine é😡\n", "half a \ufffd", "a \x07 bell", "\x85"]
     monkeypatch.setattr(model.tokenizer, "batch_decode", lambda *_, **__: answers)
     assert model(["a", "b", "c", "d"], [0] * 4, Settings()) == ["fine é😡", None, None, None]

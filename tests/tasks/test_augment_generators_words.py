@@ -80,8 +80,8 @@ def test_synonyms_are_plain_usual_and_sure(wordnet: Path) -> None:
 
 
 def test_words_are_replaced_in_their_case(wordnet: Path, tmp_path: Path) -> None:
-    config = SynonymsConfig(kind="synonyms", share=1.0, wordnet="wordnet", protect=("fast",))
-    generator = build(config, str(tmp_path))
+    config = SynonymsConfig(kind="synonyms", share=1.0, wordnet=str(wordnet), protect=("fast",))
+    generator = build(config)
     assert generator is not None
     texts = [
         "Buy the phone,\n\n  really: BUY it for <PERSON_1>!",
@@ -100,7 +100,7 @@ def test_words_are_replaced_in_their_case(wordnet: Path, tmp_path: Path) -> None
 
 
 def test_the_share_and_the_seed_decide_how_much_and_what(wordnet: Path, tmp_path: Path) -> None:
-    generator = build(SynonymsConfig(kind="synonyms", share=0.25, wordnet="wordnet"), str(tmp_path))
+    generator = build(SynonymsConfig(kind="synonyms", share=0.25, wordnet=str(wordnet)))
     assert generator is not None
     text = "phone error buy fast really phone error buy"
     made = generator([text] * 50, range(50))
@@ -115,28 +115,28 @@ def test_wordnet_is_found_where_it_is_said_to_be(
 ) -> None:
     monkeypatch.setenv("WNSEARCHDIR", str(wordnet))
     here = SynonymsConfig(kind="synonyms")
-    before = equipment(here, ".")
-    assert before == equipment(SynonymsConfig(kind="synonyms", wordnet="wordnet"), str(tmp_path))
-    first = build(here, ".")
+    before = equipment(here)
+    assert before == equipment(SynonymsConfig(kind="synonyms", wordnet=str(wordnet)))
+    first = build(here)
     (wordnet / "noun.exc").write_text("mice mouse\n")
-    second = build(here, ".")
-    assert equipment(here, ".") != before
+    second = build(here)
+    assert equipment(here) != before
     assert first is not None
     assert second is not None
     assert first.identity != second.identity
     monkeypatch.setenv("WNSEARCHDIR", str(tmp_path))
-    assert equipment(here, ".") == {"WordNet": None}
-    assert build(here, ".") is None
-    check(here, ".")  # it is off; only what was declared can be wrong
+    assert equipment(here) == {"WordNet": None}
+    assert build(here) is None
+    check(here)  # it is off; only what was declared can be wrong
     with pytest.raises(
         ConfigError, match=r"synonyms: wordnet 'nowhere' lacks cntlist.rev, data.noun, index.noun \.\.\."
     ):
-        check(SynonymsConfig(kind="synonyms", wordnet="nowhere"), str(tmp_path))
+        check(SynonymsConfig(kind="synonyms", wordnet="nowhere"))
 
 
-@pytest.mark.skipif(equipment(SynonymsConfig(kind="synonyms"), ".")["WordNet"] is None, reason="needs WordNet")
+@pytest.mark.skipif(equipment(SynonymsConfig(kind="synonyms"))["WordNet"] is None, reason="needs WordNet")
 def test_debians_wordnet_is_read() -> None:
-    generator = build(SynonymsConfig(kind="synonyms", share=0.5), ".")
+    generator = build(SynonymsConfig(kind="synonyms", share=0.5))
     assert generator is not None
     assert (
         generator(["Can I buy it in a shop by <DATE_1>?"] * 2, [1, 2])
@@ -151,7 +151,7 @@ def noisy(*kinds: Noise, share: float = 0.3) -> NoiseConfig:
 
 @pytest.mark.parametrize("kind", NOISES)
 def test_each_kind_of_noise_does_its_own(kind: Noise) -> None:
-    generator = build(noisy(kind, share=0.1), ".")
+    generator = build(noisy(kind, share=0.1))
     assert generator is not None
     text = "Where Is the Parcel our colleague bought, <PERSON_1>?\nPlease look for NV-2081."
     made = generator([text] * 20, range(20))
@@ -172,7 +172,7 @@ def test_each_kind_of_noise_does_its_own(kind: Noise) -> None:
 
 
 def test_noise_leaves_the_global_generators_alone() -> None:
-    generator = build(noisy(*NOISES), ".")
+    generator = build(noisy(*NOISES))
     assert generator is not None
     random.seed(1)
     np.random.seed(1)
@@ -185,7 +185,7 @@ def test_noise_leaves_the_global_generators_alone() -> None:
 
 
 def test_nothing_to_spoil() -> None:
-    generator = build(noisy("keyboard", "lowercase"), ".")
+    generator = build(noisy("keyboard", "lowercase"))
     assert generator is not None
     assert generator(["", "NV-2081", "<PERSON_1> 12", "ok"], [0, 1, 2, 3]) == [None] * 4
 
@@ -199,7 +199,7 @@ TEXTS = st.lists(
 @given(items=st.lists(st.tuples(TEXTS, st.integers(0, 2**32 - 1)), max_size=6), data=st.data())
 @settings(deadline=None, max_examples=60)
 def test_order_and_batch_decide_nothing(items: list[tuple[str, int]], data: st.DataObject) -> None:
-    generator = build(noisy(*NOISES), ".")
+    generator = build(noisy(*NOISES))
     assert generator is not None
     made = generator([text for text, _ in items], [seed for _, seed in items])
     order = data.draw(st.permutations(range(len(items))))

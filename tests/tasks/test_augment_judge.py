@@ -1,3 +1,4 @@
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -6,18 +7,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deskloop.contract.stage import Context
+from deskloop.engine.decide import Decider
+from deskloop.pipeline.load import load_pipeline
 from deskloop.store.memo import Memo, text_hash
+from deskloop.store.store import Store
+from tasks import stages
+from tasks.augment import equipment
 from tasks.augment.config import AugmentConfig
-from tasks.augment.judge import REASONS, fold, judge, looks_personal
+from tasks.augment.judge import REASONS, fold, judge, looks_personal, scans_of
 from tasks.augment.similarity import chrf, embedded, lexical, scorer
+from tasks.scrub.config import ScrubConfig
 
 ASKED = "Hello, where is the parcel NV-2081 of <PERSON_1>? I paid $49 on 12.03.2026 and nobody answers me."
 LIKE = "Hello, where's the package NV-2081 of <PERSON_1>? I have paid $49 on 12.03.2026 and no one answers me."
 CONFIG = AugmentConfig()
+SCANS = [ScrubConfig()]
 
 
 def reason(original: str, rewritten: str | None, **options: Any) -> str | None:
-    return judge([(original, rewritten)], AugmentConfig(**options), lexical)[0]
+    return judge([(original, rewritten)], AugmentConfig(**options), SCANS, lexical)[0]
 
 
 @pytest.mark.parametrize(
@@ -79,11 +88,46 @@ def test_a_value_that_only_the_detector_sees(monkeypatch: pytest.MonkeyPatch) ->
     assert reason(ASKED.replace("Hello", "Hello Mulberry"), rewritten) is None
 
 
+def test_a_copy_is_scanned_with_the_settings_of_the_scrub_steps(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(
+        "recognizers: [{name: o, supported_entity: BRANCH, patterns: [{name: o, regex: 'Mulberry', score: 0.9}]}]"
+    )
+    scrub = ScrubConfig.model_validate({"recognizers": "own.yaml", "detector": "patterns"}, context=tmp_path)
+    original, rewritten = ASKED, LIKE.replace("Hello", "Hello Mulberry")
+    for configs, expected in (({"scrub": [SCANS[0], scrub]}, "personal_data"), ({}, None)):
+        scans = scans_of(Context("augment", configs=configs))
+        assert judge([(original, rewritten)], CONFIG, scans, lexical) == [expected]
+    context = Context("augment", configs={"scrub": [scrub, SCANS[0]]})
+    assert [name for name in equipment(AugmentConfig(), context) if name.startswith("scan: ")] == [
+        "scan: recognizers own.yaml", "scan: tagger",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [{}, {"deny": {"BRANCH": ["Mulberry"]}}, {"detector": "patterns"}])
+def test_the_settings_of_scrub_are_part_of_the_recipe(tmp_path: Path, options: dict[str, Any]) -> None:
+    steps = ["normalize", "dedupe", {"augment": {"generators": [{"kind": "noise"}]}}, "split"]
+    recipes = []
+    for place, scrub in enumerate(({}, options)):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        file = folder / "pipeline.yaml"
+        source = {"ingest": {"sources": [{"path": "log.jsonl"}]}}
+        file.write_text(json.dumps({"name": "desk", "steps": [source, {"scrub": scrub}, *steps]}))
+        pipeline = load_pipeline(file, stages())
+        store = Store(folder / "store")
+        store.prepare()
+        decider = Decider(pipeline, store)
+        recipes.append([decider.decide(pipeline.step(name), {}).recipe for name in ("normalize", "augment")])
+    (normalize, augment), (same, changed) = recipes
+    assert normalize == same
+    assert (augment == changed) == (not options)
+
+
 def test_pairs_are_judged_apart_and_in_order() -> None:
     pairs = [(ASKED, LIKE), (ASKED, None), (ASKED, LIKE), (LIKE, LIKE)]
-    assert judge(pairs, CONFIG, lexical) == [None, "nothing_generated", None, "not_new"]
-    assert judge([], CONFIG, lexical) == []
-    assert [judge([pair], CONFIG, lexical)[0] for pair in pairs] == judge(pairs, CONFIG, lexical)
+    assert judge(pairs, CONFIG, SCANS, lexical) == [None, "nothing_generated", None, "not_new"]
+    assert judge([], CONFIG, SCANS, lexical) == []
+    assert [judge([pair], CONFIG, SCANS, lexical)[0] for pair in pairs] == judge(pairs, CONFIG, SCANS, lexical)
 
 
 @settings(max_examples=50, deadline=None)
@@ -146,8 +190,8 @@ def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_embeddings_do_not_depend_on_the_batch(sentences: Path) -> None:
-    config = AugmentConfig(similarity=sentences.name)
-    score = scorer(config, str(sentences.parent), Memo(""))
+    config = AugmentConfig.model_validate({"similarity": sentences.name}, context=sentences.parent)
+    score = scorer(config, Memo(""))
     together = score(PAIRS)
     assert together == [score([pair])[0] for pair in PAIRS]
     assert together == score(PAIRS[::-1])[::-1]
@@ -164,7 +208,7 @@ def test_embeddings_are_mean_pooled(sentences: Path) -> None:
     with torch.inference_mode():
         means = [model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(dim=0) for text in PAIRS[2]]
     expected = torch.nn.functional.cosine_similarity(*means, dim=0).item()
-    score = scorer(AugmentConfig(similarity=str(sentences)), ".", Memo(""))
+    score = scorer(AugmentConfig(similarity=str(sentences)), Memo(""))
     assert score(PAIRS)[2] == pytest.approx(expected, abs=1e-3)
 
 
@@ -174,7 +218,7 @@ def test_scores_are_kept_and_forgotten_with_the_original(
     from tasks.augment import similarity
     from tasks.augment.generators.models import resolve
 
-    found = resolve(str(sentences), ".")
+    found = resolve(str(sentences))
     with Memo(str(tmp_path / "memo.sqlite")) as memo:
         scores = embedded(PAIRS, found, memo)
         identity = f"similarity {found.version}"

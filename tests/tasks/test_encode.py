@@ -110,8 +110,8 @@ def test_a_first_token_is_never_a_label_even_where_the_template_writes_nothing_b
     base = tokenizer_module.load(ARTIFACT)
     base.chat_template = "{%- for message in messages -%}{{- message['content'] -}}{{- eos_token -}}{%- endfor -%}"
     base.save_pretrained(tmp_path / "base")
-    config = EncodeConfig(base="base", max_length=64, placeholders=1)
-    files = fit(ROWS, config, Context("encode", folder=str(tmp_path)))
+    config = EncodeConfig.model_validate({"base": "base", "max_length": 64, "placeholders": 1}, context=tmp_path)
+    files = fit(ROWS, config, Context("encode"))
     rows = conversations([row("a", ("agent", "Hello there, how can I help?"), ("customer", "Hi"), ("agent", "ok"))])
     result = encode(rows, config, Context("encode", artifact=files)).iloc[0]
     tokens, labels = list(result["input_ids"]), list(result["labels"])
@@ -217,7 +217,7 @@ def test_a_later_window_takes_earlier_turns_as_context():
 def test_a_base_that_cannot_be_had_is_refused(base, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ConfigError, match="neither a folder") as caught:
-        fit(ROWS, EncodeConfig(base=base), Context("encode", folder=str(tmp_path)))
+        fit(ROWS, EncodeConfig.model_validate({"base": base}, context=tmp_path), Context("encode"))
     assert caught.value.exit_code == 2
 
 
@@ -229,8 +229,8 @@ def test_a_base_in_a_folder_keeps_its_tokens_and_gets_what_it_lacks(tmp_path):
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
     saved = PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="[UNK]", model_max_length=64)
     saved.save_pretrained(tmp_path / "base")
-    config = EncodeConfig(base="base", max_length=64, placeholders=1)
-    files = fit(ROWS, config, Context("encode", folder=str(tmp_path)))
+    config = EncodeConfig.model_validate({"base": "base", "max_length": 64, "placeholders": 1}, context=tmp_path)
+    files = fit(ROWS, config, Context("encode"))
     made = tokenizer_module.load(files, "base")
     assert made.get_vocab()["there"] == 2
     assert made.eos_token == "<|endoftext|>"
@@ -239,7 +239,7 @@ def test_a_base_in_a_folder_keeps_its_tokens_and_gets_what_it_lacks(tmp_path):
     result = encode(ROWS, config, Context("encode", artifact=files))
     assert result["reject"].fillna("").to_list() == ["", "", "unknown_placeholder"]
     with pytest.raises(ConfigError, match="max_length 65 is more than the 64 tokens"):
-        fit(ROWS, EncodeConfig(base="base", max_length=65), Context("encode", folder=str(tmp_path)))
+        fit(ROWS, EncodeConfig.model_validate({"base": "base", "max_length": 65}, context=tmp_path), Context("encode"))
 
 
 def test_stage():

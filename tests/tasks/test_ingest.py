@@ -24,8 +24,8 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 
 def collect(folder: Path, *sources: Mapping[str, Any], **options: Any) -> pd.DataFrame:
     """All rows of a run over `sources`, `folder` being the pipeline's."""
-    config = IngestConfig.model_validate({"sources": sources, **options})
-    frames = list(ingest(config, Context(step="ingest", key=KEY, folder=str(folder))))
+    config = IngestConfig.model_validate({"sources": sources, **options}, context=folder)
+    frames = list(ingest(config, Context(step="ingest", key=KEY)))
     return pd.concat(frames, ignore_index=True)
 
 

@@ -34,8 +34,8 @@ def source(**options: object) -> dict[str, Any]:
 
 
 def listed(folder: Path, *sources: dict[str, Any]) -> list[tuple[str, str]]:
-    config = IngestConfig.model_validate({"sources": sources})
-    return inputs(config, Context("ingest", key=KEY, folder=str(folder)))
+    config = IngestConfig.model_validate({"sources": sources}, context=folder)
+    return inputs(config, Context("ingest", key=KEY))
 
 
 def write_jsonl(folder: Path, split: str, records: Sequence[object]) -> None:
@@ -139,10 +139,10 @@ def test_all_unavailable_data_sets_are_reported_at_once(tmp_path: Path) -> None:
         source(path="empty"),
         source(path="hf://datasets/org/name"),
     ]
-    config = IngestConfig.model_validate({"sources": wrong})
+    config = IngestConfig.model_validate({"sources": wrong}, context=tmp_path)
     start = time.monotonic()
     with pytest.raises(ConfigError) as error:
-        check(config, Context("ingest", key=KEY, folder=str(tmp_path)))
+        check(config, Context("ingest", key=KEY))
     assert time.monotonic() - start < 15  # of which most is the import of the library
     assert error.value.exit_code == 2
     first, second, third, fourth = error.value.problems

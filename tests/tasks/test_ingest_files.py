@@ -20,8 +20,8 @@ GOOD = b'{"id": "%d", "turns": [{"role": "user", "text": "canary"}]}\n'
 
 
 def listed(folder: Path, *sources: Mapping[str, object]) -> list[tuple[str, str]]:
-    config = IngestConfig.model_validate({"sources": sources})
-    return inputs(config, Context(step="ingest", key=KEY, folder=str(folder)))
+    config = IngestConfig.model_validate({"sources": sources}, context=folder)
+    return inputs(config, Context(step="ingest", key=KEY))
 
 
 @pytest.fixture

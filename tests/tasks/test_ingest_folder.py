@@ -59,8 +59,8 @@ def test_every_file_is_read_by_its_own_format_or_rejected(tmp_path: Path) -> Non
 
 def test_what_is_in_a_folder_is_in_its_digests(tmp_path: Path) -> None:
     fill(tmp_path / "exports")
-    config = IngestConfig.model_validate({"sources": [{"path": "exports"}]})
-    context = Context("ingest", key=KEY, folder=str(tmp_path))
+    config = IngestConfig.model_validate({"sources": [{"path": "exports"}]}, context=tmp_path)
+    context = Context("ingest", key=KEY)
     before = inputs(config, context)
     assert [name for name, _ in before] == [
         *("a.csv", "b.jsonl", "README", "c.json.gz", "D.PARQUET", "notes.txt", "e.json", "empty.jsonl", "f.ndjson"),

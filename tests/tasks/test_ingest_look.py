@@ -105,7 +105,7 @@ def looked_at(folder: Path, name: str, content: bytes) -> tuple[str, Any]:
 
 
 def rows_of(pipeline: Any) -> list[dict[str, Any]]:
-    context = Context("ingest", key=b"k", folder=str(pipeline.folder))
+    context = Context("ingest", key=b"k")
     return [row for frame in ingest(pipeline.steps[0].config, context) for row in frame.to_dict("records")]
 
 
@@ -159,7 +159,7 @@ def test_a_folder_is_looked_at_by_its_first_log(tmp_path: Path) -> None:
     file.write_text(pipeline_for(f"{tmp_path / 'logs'}/", file.parent))
     pipeline = load_pipeline(file, stages())
     assert pipeline.settings.name == "logs"
-    assert pipeline.steps[0].config.sources[0].path == "../logs"
+    assert pipeline.steps[0].config.sources[0].path.written == "../logs"
     assert [row["reject"] for row in rows_of(pipeline)] == ["unknown_file", None, None, None]
 
 
@@ -205,7 +205,7 @@ def test_a_glob_is_kept_and_named_after_nothing(tmp_path: Path) -> None:
     file = tmp_path / "pipeline.yaml"
     file.write_text(pipeline_for(str(tmp_path / "*.jsonl"), tmp_path))
     pipeline = load_pipeline(file, stages())
-    assert pipeline.steps[0].config.sources[0].path == "*.jsonl"
+    assert pipeline.steps[0].config.sources[0].path.written == "*.jsonl"
     assert pipeline.settings.name == "log"
     assert [row["row_id"] for row in rows_of(pipeline)] == ["T-a", "T-b"]
 
@@ -244,7 +244,7 @@ def test_a_name_that_yaml_would_take_for_something_else_is_quoted(tmp_path: Path
     file = tmp_path / "pipeline.yaml"
     file.write_text(pipeline_for(str(tmp_path / name), tmp_path))
     (source,) = load_pipeline(file, stages()).steps[0].config.sources
-    assert source.path == name
+    assert source.path.written == name
 
 
 def test_a_remote_log_is_named_as_it_is() -> None:

@@ -142,9 +142,9 @@ def test_reading_an_unreadable_file_stops_early(tmp_path: Path) -> None:
 
 def test_a_sample_is_judged_by_itself(tmp_path: Path) -> None:
     encoded(tmp_path / "x.jsonl", records(50), "cp1252")
-    config = IngestConfig.model_validate({"sources": [{"path": "x.jsonl"}]})
+    config = IngestConfig.model_validate({"sources": [{"path": "x.jsonl"}]}, context=tmp_path)
     with pytest.raises(InputError, match="20 of 20 records"):
-        list(ingest(config, Context("ingest", key=KEY, folder=str(tmp_path), sample=20)))
+        list(ingest(config, Context("ingest", key=KEY, sample=20)))
 
 
 @pytest.mark.parametrize("sample", [None, 10])

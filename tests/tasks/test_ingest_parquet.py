@@ -201,11 +201,11 @@ def test_a_large_row_group_streams(tmp_path: Path) -> None:
     rows = {"id": [f"n{n}" for n in range(1_500)], "instruction": ["x" * 40_000] * 1_500, "response": ["y"] * 1_500}
     write(tmp_path / "x.parquet", rows, use_dictionary=False, compression="none", data_page_size=1 << 20,
           write_batch_size=16)  # fmt: skip
-    config = IngestConfig.model_validate({"sources": [{"path": "x.parquet"}]})
+    config = IngestConfig.model_validate({"sources": [{"path": "x.parquet"}]}, context=tmp_path)
     before = pa.total_allocated_bytes()
     most = 0
     tracemalloc.start()
-    for frame in ingest(config, Context("ingest", key=KEY, folder=str(tmp_path))):
+    for frame in ingest(config, Context("ingest", key=KEY)):
         most = max(most, pa.total_allocated_bytes() - before)
         assert len(frame) <= 1_000
     peak = tracemalloc.get_traced_memory()[1]

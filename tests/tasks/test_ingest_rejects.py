@@ -233,6 +233,6 @@ def _is_one_document(content: bytes) -> bool:
 
 def test_without_a_key_nothing_is_read(tmp_path: Path) -> None:
     write_lines(tmp_path / "x.jsonl", [GOOD])
-    config = IngestConfig.model_validate({"sources": [{"path": "x.jsonl"}]})
+    config = IngestConfig.model_validate({"sources": [{"path": "x.jsonl"}]}, context=tmp_path)
     with pytest.raises(ConfigError, match="key"):
-        next(ingest(config, Context(step="ingest", folder=str(tmp_path))))
+        next(ingest(config, Context(step="ingest")))

@@ -99,8 +99,8 @@ def test_a_file_of_users_is_an_input_and_no_log(tmp_path: Path) -> None:
     write_lines(tmp_path / "zendesk" / "tickets.jsonl", [ticket()])
     write_lines(tmp_path / "zendesk" / "users.jsonl", USERS)
     source = {"path": "zendesk", "users": "zendesk/users.jsonl"}
-    config = IngestConfig.model_validate({"sources": [source]})
-    context = Context("ingest", key=KEY, folder=str(tmp_path))
+    config = IngestConfig.model_validate({"sources": [source]}, context=tmp_path)
+    context = Context("ingest", key=KEY)
     before = inputs(config, context)
     assert [name for name, _ in before] == ["tickets.jsonl", "users: users.jsonl"]
     assert collect(tmp_path, source)["known"][0]["PERSON"] == ["Ann Lee", "Bo Quist", "Bobby"]

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deskloop.contract.errors import ConfigError
+from tasks.scrub.config import ScrubConfig
 from tasks.scrub.external import check, equipment, load
 from tasks.scrub.external.findings import chosen, entity_of
 from tasks.scrub.span import Span
@@ -102,6 +103,11 @@ def make_bert(folder: Path, labels: tuple[str, ...] = ("O", "B-PER", "I-PER", "B
     tokenizer.save_pretrained(folder)
 
 
+def located(detector: str, folder: Path) -> str:
+    """A detector as a pipeline file in `folder` names it."""
+    return ScrubConfig.model_validate({"detector": detector}, context=folder).detector
+
+
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the models `ner` (spaCy) and `bert`."""
@@ -115,7 +121,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["spacy:./ner", "transformers:./bert"])
 def detector(request: pytest.FixtureRequest, models: Path) -> Any:
-    return load(request.param, str(models))
+    return load(located(request.param, models))
 
 
 def values(texts: list[str], spans: list[list[Span]]) -> list[list[tuple[str, str]]]:
@@ -150,27 +156,27 @@ def test_long_texts_are_read_in_windows(detector: Any) -> None:
 @given(st.lists(st.sampled_from([text for text, _ in examples()]), min_size=1, max_size=40))
 def test_neither_batches_nor_order_matter(models: Path, texts: list[str]) -> None:
     for name in ("spacy:./ner", "transformers:./bert"):
-        detect = load(name, str(models))
+        detect = load(located(name, models))
         whole = detect(texts)
         assert detect(texts[::-1]) == whole[::-1]
         assert [detect([text])[0] for text in texts] == whole
 
 
 def test_a_model_is_loaded_once(models: Path) -> None:
-    assert load("spacy:./ner", str(models)) is load("spacy:ner", str(models))
-    assert load("transformers:bert", str(models)) is load("transformers:bert", str(models))
+    assert load(located("spacy:./ner", models)) is load(located("spacy:ner", models))
+    assert load(located("transformers:bert", models)) is load(located("transformers:bert", models))
 
 
 def test_equipment_depends_on_the_files(models: Path, tmp_path: Path) -> None:
     for name, file in (("spacy:ner", "ner/ner/model"), ("transformers:bert", "bert/model.safetensors")):
         folder = tmp_path / name.partition(":")[2]
         shutil.copytree(models / folder.name, folder)
-        before = equipment(name, str(tmp_path))
-        assert before == equipment(name, str(models))
+        before = equipment(located(name, tmp_path))
+        assert before == equipment(located(name, models))
         assert list(before) == [f"detector {name}"]
         changed = tmp_path / file
         changed.write_bytes(changed.read_bytes()[:-1] + b"\x07")
-        assert equipment(name, str(tmp_path)) != before
+        assert equipment(located(name, tmp_path)) != before
 
 
 @pytest.mark.parametrize(
@@ -184,7 +190,7 @@ def test_equipment_depends_on_the_files(models: Path, tmp_path: Path) -> None:
         ("spacy:tagger", "detects no entities"),
         ("spacy:money", "stands for personal values: MONEY, ORG"),
         ("transformers:nobody/model", "hf download nobody/model"),
-        ("transformers:empty", r"holds no config\.json"),
+        ("transformers:empty", r"has no config\.json"),
         ("transformers:odd", "cannot be read"),
         ("transformers:encoder", "is not a token classifier"),
         ("transformers:chunks", "no label of 'chunks' stands for personal values"),
@@ -209,7 +215,7 @@ def test_unavailable_detectors_are_rejected(
         (tmp_path / name / "config.json").write_text(json.dumps(content))
         (tmp_path / name / "model.safetensors").write_bytes(b"")
     with pytest.raises(ConfigError, match=message) as refused:
-        check(detector, str(tmp_path))
+        check(detector if message.startswith("expected") else located(detector, tmp_path))
     assert str(refused.value).startswith("scrub has 1 problem")
 
 

@@ -26,11 +26,12 @@ recognizers:
 
 def test_recognizers_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(GOOD)
-    config = ScrubConfig(detector="patterns", recognizers="own.yaml", keep=(".+",))
+    options = {"detector": "patterns", "recognizers": "own.yaml", "keep": [".+"]}
+    config = ScrubConfig.model_validate(options, context=tmp_path)
     texts = ["order HD-123456", "HD-123456", "rosalind q. franklin", "KD7"]
-    check("own.yaml", str(tmp_path))
-    assert detect(texts, config, str(tmp_path)) == [[], [], [Span(0, 20, "STAFF", 1.0)], []]
-    assert detect(texts, config.model_copy(update={"keep": ()}), str(tmp_path)) == [
+    check(str(tmp_path / "own.yaml"))
+    assert detect(texts, config) == [[], [], [Span(0, 20, "STAFF", 1.0)], []]
+    assert detect(texts, config.model_copy(update={"keep": ()})) == [
         [Span(6, 15, "ORDER_ID", 0.55)],
         [],
         [Span(0, 20, "STAFF", 1.0)],
@@ -56,14 +57,15 @@ def test_recognizers_of_a_file(tmp_path: Path) -> None:
 def test_bad_files(tmp_path: Path, text: str, problem: str) -> None:
     (tmp_path / "own.yaml").write_text(text)
     with pytest.raises(ConfigError, match=problem) as error:
-        check("own.yaml", str(tmp_path))
+        check(str(tmp_path / "own.yaml"))
     assert str(tmp_path / "own.yaml") in str(error.value)
     assert "Rosalind" not in str(error.value)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read it"):
-        check("own.yaml", str(tmp_path))
-    assert equipment("own.yaml", str(tmp_path)) == {"recognizers own.yaml": None}
+        check(str(tmp_path / "own.yaml"))
+    config = ScrubConfig.model_validate({"recognizers": "own.yaml"}, context=tmp_path)
+    assert equipment(config.recognizers) == {"recognizers own.yaml": None}
     assert equipment("") == {}
     check("")

@@ -1,6 +1,6 @@
 """Back-translation by Apertium, a rule-based translator (https://doi.org/10.1007/s10590-011-9090-0): no model, no GPU.
 
-A batch goes through one process per direction, line by line, the lines parted by NUL bytes, at which Apertium forgets
+A batch goes through one process per direction, line by line, separated by NUL bytes, at which Apertium forgets
 what it has read. Protected spans travel as superblanks, `[0]`, which its stream format passes on untouched; so do
 names, and on the way back the words that the way out did not know: what is no English need not be Spanish.
 """
@@ -30,19 +30,19 @@ SECONDS, SECONDS_A_LINE = 60.0, 0.05  # before a batch is given up
 
 
 class ApertiumTranslation:
-    """There and back through another language."""
+    """Translation into another language and back."""
 
     keyed, neural = False, False
 
     def __init__(self, config: BackTranslationConfig, versions: Mapping[str, str]) -> None:
-        """Only remembers; processes are started by a call and end with it."""
+        """Keep the config; each call starts its processes and ends them."""
         self._config = config
         self.identity = identity_of(config, versions)
         first, second = config.pair.split("-")
         self._modes = (f"{first}-{second}", f"{second}-{first}")
 
     def __call__(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str | None]:
-        """Texts of the same lines; None where nothing changed, a protected span would not come out, or Apertium fails.
+        """Return translations line by line; None if nothing changed, a protected span was lost, or Apertium failed.
 
         Args:
             texts: n texts.
@@ -51,7 +51,7 @@ class ApertiumTranslation:
         return by_line(texts, [0] * len(texts), self._config.protect, self._there_and_back)
 
     def close(self) -> None:
-        """Nothing is left open."""
+        """Do nothing: there is nothing to release."""
 
     def _there_and_back(self, items: Sequence[Item]) -> list[str | None]:
         kept: list[list[str]] = [[] for _ in items]  # of each line: what its superblanks [0], [1], ... stand for
@@ -132,7 +132,7 @@ def translate(lines: Sequence[str], mode: str, marks: bool) -> list[str | None]:
 
 
 def _answers(lines: Sequence[str], command: Sequence[str]) -> list[str]:
-    """What a command writes for lines that are parted by NUL bytes; nothing if it fails or takes too long."""
+    """Run a command on lines separated by NUL bytes; returns nothing if it fails or takes too long."""
     sent = "".join(f"{line}\0" for line in lines).encode()
     # A process group of its own, since ending Apertium's shell script does not end the programs that it started.
     with subprocess.Popen(
@@ -163,11 +163,11 @@ def version(pair: str) -> str | None:
 
 @lru_cache(maxsize=16)
 def _version(program: str, modes: tuple[tuple[str, int], ...]) -> str:
-    told = subprocess.run([program, "-V"], capture_output=True, text=True, timeout=SECONDS, check=True).stdout
+    output = subprocess.run([program, "-V"], capture_output=True, text=True, timeout=SECONDS, check=True).stdout
     digest = hashlib.blake2b(digest_size=8)
     for mode, _ in modes:
         # A mode names the files that it works with by their whole paths, in quotes.
         for name in re.findall(r"'(/[^']+)'", Path(mode).read_text(encoding="utf-8")):
             with open(name, "rb") as file:
                 digest.update(hashlib.file_digest(file, "blake2b").digest())
-    return f"{told.strip()}, data {digest.hexdigest()}"
+    return f"{output.strip()}, data {digest.hexdigest()}"

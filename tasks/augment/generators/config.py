@@ -1,17 +1,19 @@
-"""What can be set about the generators that rewrite a customer's words."""
+"""Configs of the generators."""
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
+from deskloop.contract.paths import LocalPath, ModelPath
 from deskloop.contract.stage import StageConfig
 
 NOISES = ("keyboard", "ocr", "swap", "drop", "lowercase", "punctuation")
+Model = Annotated[str, StringConstraints(min_length=1), ModelPath()]
 Noise = Literal["keyboard", "ocr", "swap", "drop", "lowercase", "punctuation"]
 
 
 class RewriterConfig(StageConfig):
-    """What every generator has. `kind` names it; `origin` is the schema's origin of the rows that come from it."""
+    """Options of every generator. `origin` is the schema's origin of its copies."""
 
     origin: ClassVar[str]
 
@@ -19,13 +21,13 @@ class RewriterConfig(StageConfig):
     name: str | None = Field(
         None,
         pattern=r"^[a-z][a-z0-9_]*$",
-        description="what its copies are called in row ids; default: its kind; must differ from the others'",
+        description="its name in row ids; default: its kind; unique within the step",
     )
     languages: tuple[str, ...] = Field(
-        ("en",), description="it is given conversations in these languages (ISO 639-1) only; empty: in any"
+        ("en",), description="languages (ISO 639-1) of the conversations that it rewrites; empty: all"
     )
     protect: tuple[str, ...] = Field(
-        (), description="words that must stay as they are (product names), in whatever case they are written"
+        (), description="words that must stay unchanged, such as product names, in any case"
     )
 
     @property
@@ -34,12 +36,12 @@ class RewriterConfig(StageConfig):
         return self.name or self.kind
 
     def serves(self, language: str | None) -> bool:
-        """Whether it is meant for conversations in this language."""
+        """Check whether it rewrites conversations in a language."""
         return not self.languages or language in self.languages
 
 
 class BackTranslationConfig(RewriterConfig):
-    """There and back through another language."""
+    """Translation into another language and back."""
 
     origin: ClassVar[str] = "back_translation"
 
@@ -52,14 +54,12 @@ class BackTranslationConfig(RewriterConfig):
         pattern=r"^[a-z]{2,3}-[a-z]{2,3}$",
         description="for apertium: the log's language and the one between, as in its modes; both directions are used",
     )
-    forward: str | None = Field(
-        None, min_length=1, description="for transformers: model id or folder, from the log's language"
+    forward: Model | None = Field(None, description="for transformers: model id or folder, from the log's language")
+    backward: Model | None = Field(
+        None, description="for transformers: model id or folder, back into the log's language"
     )
-    backward: str | None = Field(
-        None, min_length=1, description="for transformers: model id or folder, back into the log's language"
-    )
-    forward_prefix: str = Field("", description="put before each sentence that goes out, such as '>>spa<< '")
-    backward_prefix: str = Field("", description="put before each sentence that comes back")
+    forward_prefix: str = Field("", description="prefix of each sentence for `forward`, such as '>>spa<< '")
+    backward_prefix: str = Field("", description="prefix of each sentence for `backward`")
     beams: int = Field(4, ge=1, le=64, description="for transformers: beams of the search; 1: greedy")
     max_new_tokens: int = Field(256, ge=1, le=4096, description="for transformers: most tokens of a sentence")
     batch_size: int = Field(32, ge=1, le=4096, description="for transformers: sentences translated together")
@@ -74,27 +74,27 @@ class BackTranslationConfig(RewriterConfig):
 
 
 class ParaphraseConfig(RewriterConfig):
-    """The same in other words, by a sequence-to-sequence or a chat model."""
+    """A paraphrase by a sequence-to-sequence or a chat model."""
 
     origin: ClassVar[str] = "paraphrase"
 
     kind: Literal["paraphrase"]
-    model: str = Field(min_length=1, description="model id or folder: T5, BART, Pegasus, or any chat model")
+    model: Model = Field(description="model id or folder: T5, BART, Pegasus, or any chat model")
     architecture: Literal["auto", "seq2seq", "chat"] = Field("auto", description="auto: as the model's config says")
     prompt: str | None = Field(
         None,
-        description="what the model is given, with {text} in it; default: '{text}' after 'paraphrase: ', or a request "
+        description="the model's input, with {text} in it; default: '{text}' after 'paraphrase: ', or a request "
         "to a chat model",
     )
-    temperature: float = Field(0.8, ge=0, le=5, description="0: always the likeliest words")
-    top_p: float = Field(0.95, gt=0, le=1, description="words are drawn from the likeliest of this share together")
+    temperature: float = Field(0.8, ge=0, le=5, description="0: greedy")
+    top_p: float = Field(0.95, gt=0, le=1, description="nucleus sampling: probability mass to sample from")
     max_new_tokens: int = Field(256, ge=1, le=4096, description="most tokens of an answer")
     batch_size: int = Field(16, ge=1, le=4096, description="turns rewritten together")
 
     @model_validator(mode="after")
     def _prompt(self) -> "ParaphraseConfig":
         if self.prompt is not None and "{text}" not in self.prompt:
-            raise ValueError("prompt has no {text} in it: it stands where the customer's words go")
+            raise ValueError("prompt has no {text}, the placeholder for the customer's words")
         return self
 
 
@@ -105,18 +105,18 @@ class SynonymsConfig(RewriterConfig):
 
     kind: Literal["synonyms"]
     share: float = Field(0.15, gt=0, le=1, description="share of a turn's words to replace, at least one")
-    wordnet: str | None = Field(
-        None, min_length=1, description="folder of WordNet 3.0's files; default: $WNSEARCHDIR, or Debian's place"
+    wordnet: Annotated[str, StringConstraints(min_length=1), LocalPath()] | None = Field(
+        None, description="folder of WordNet 3.0's files; default: $WNSEARCHDIR, or Debian's place"
     )
 
 
 class NoiseConfig(RewriterConfig):
-    """Slips of the finger, of a scanner, and of haste."""
+    """Typos, OCR errors, missing capitals and punctuation."""
 
     origin: ClassVar[str] = "noise"
 
     kind: Literal["noise"]
-    share: float = Field(0.1, gt=0, le=1, description="share of a turn's words to spoil, at least one")
+    share: float = Field(0.1, gt=0, le=1, description="share of a turn's words to change, at least one")
     kinds: tuple[Noise, ...] = Field(
         ("keyboard", "swap", "drop", "lowercase", "punctuation"),
         min_length=1,

@@ -1,4 +1,4 @@
-"""What a generator's outputs are known by: everything that decides them besides text and seed."""
+"""The identity of a generator: everything that determines its outputs besides text and seed."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from tasks.augment.generators.config import RewriterConfig
 
 
 def identity_of(config: RewriterConfig, versions: Mapping[str, str]) -> str:
-    """Settings and versions as one line of JSON; its name and for whom it works decide nothing.
+    """Return settings and versions as one line of JSON, without name and languages.
 
     Args:
         versions: of the equipment and libraries that the output depends on.

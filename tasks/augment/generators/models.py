@@ -1,4 +1,4 @@
-"""Where a model is: a folder, the local Hugging Face cache, or the hub; told without loading it."""
+"""Find a model in a folder, the local Hugging Face cache or on the hub, without loading it."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from pathlib import Path
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.extras import require_extra
 from deskloop.contract.hub import ask
+from deskloop.contract.paths import is_folder, written
 from deskloop.contract.quiet import quiet
 
 WEIGHTS = ("*.safetensors", "*.bin")
@@ -19,10 +20,10 @@ class Found:
     """A model that can be loaded.
 
     Attributes:
-        source: what `from_pretrained` takes: a folder, or an id.
+        source: argument of `from_pretrained`: a folder, or an id.
         revision: commit of an id; None for a folder.
         version: the commit, or a digest of the folder's weights, settings and tokenizer.
-        folder: where its files lie; None if they are still to be downloaded.
+        folder: of its files; None if they are not downloaded yet.
     """
 
     source: str
@@ -31,28 +32,27 @@ class Found:
     folder: Path | None
 
 
-def resolve(model: str, folder: str, where: str = "augment") -> Found:
+def resolve(model: str, where: str = "augment") -> Found:
     """Find a model: as a folder, in the local cache, on the hub, in this order.
 
     Args:
-        model: folder or id.
-        folder: where a relative path starts.
+        model: absolute path of a folder, or an id.
         where: whose model it is, for the error.
     Raises:
         ConfigError: it is nowhere.
     """
     from huggingface_hub import try_to_load_from_cache
 
-    local = Path(folder, model)
-    if local.is_dir():
-        _complete(local, model, where)
+    if is_folder(model):
+        local = Path(model)
+        _complete(local, written(model), where)
         files = sorted({path for pattern in FILES for path in local.glob(pattern)})
         stats = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
         return Found(str(local), None, _digest(stats), local)
     try:
         cached = try_to_load_from_cache(model, "config.json")
-    except ValueError:  # no such id can be
-        raise _absent(model, where, "it is no valid model id either") from None
+    except ValueError:  # not a valid id
+        raise _absent(model, where, "it is not a valid model id") from None
     if isinstance(cached, str) and _weights(Path(cached).parent):
         snapshot = Path(cached).parent
         return Found(model, snapshot.name, snapshot.name, snapshot)
@@ -60,7 +60,7 @@ def resolve(model: str, folder: str, where: str = "augment") -> Found:
     return Found(model, commit, commit, None)
 
 
-def check(model: str, folder: str, where: str, architecture: str = "auto") -> None:
+def check(model: str, where: str, architecture: str = "auto") -> None:
     """Refuse a model that is absent or of the wrong kind.
 
     Args:
@@ -69,22 +69,24 @@ def check(model: str, folder: str, where: str, architecture: str = "auto") -> No
         ConfigError: it is nowhere, is no `architecture`, or is a chat model without a chat template.
     """
     require_extra("train", where)
-    found = resolve(model, folder, where)
+    found = resolve(model, where)
     if found.folder is None:
-        return  # it is on the hub; its kind shows when it has been downloaded
+        return  # its kind is known only once it is downloaded
     kind = architecture_of(found, where)
     if architecture not in ("auto", kind):
-        raise ConfigError(f"{where}: {model!r} is a {kind} model, and a {architecture} model is needed", "augment")
+        raise ConfigError(
+            f"{where}: {written(model)!r} is a {kind} model, and a {architecture} model is needed", "augment"
+        )
     if kind == "chat" and not _has_template(found.folder):
         raise ConfigError(
-            f"{where}: {model!r} has no chat template, so that it cannot be asked: take a chat (instruct) model, or a "
-            "sequence-to-sequence model such as T5",
+            f"{where}: {written(model)!r} has no chat template: choose a chat (instruct) model, or a sequence-to-"
+            "sequence model such as T5",
             "augment",
         )
 
 
 def architecture_of(found: Found, where: str) -> str:
-    """`seq2seq` or `chat`, as the model's config says."""
+    """Return `seq2seq` or `chat`, by the model's config."""
     from transformers import AutoConfig
 
     try:
@@ -104,7 +106,7 @@ def _complete(local: Path, model: str, where: str) -> None:
     missing = [name for name, found in there.items() if not found]
     if missing:
         raise ConfigError(
-            f"{where}: folder {model!r} holds no {' and no '.join(missing)}: expected a model as `save_pretrained` "
+            f"{where}: folder {model!r} has no {' and no '.join(missing)}: expected a model as `save_pretrained` "
             "writes it",
             "augment",
         )
@@ -122,7 +124,7 @@ def _has_template(folder: Path) -> bool:
 
 
 def _on_hub(model: str, where: str) -> str:
-    """The commit that the hub gives for an id.
+    """Return the commit of a model id on the hub.
 
     Raises:
         ConfigError: the hub has none, or cannot be reached.
@@ -131,18 +133,18 @@ def _on_hub(model: str, where: str) -> str:
 
     answer = ask(model)
     if isinstance(answer, RepositoryNotFoundError):
-        raise _absent(model, where, "the hub has none of that name that may be read")
+        raise _absent(model, where, "the hub has no such model, or it needs a login")
     if isinstance(answer, Exception):
         raise _absent(model, where, f"the hub cannot be reached ({type(answer).__name__})")
     if answer is None:
-        raise _absent(model, where, "the hub tells no commit of it")
+        raise _absent(model, where, "the hub reports no commit")
     return answer
 
 
 def _absent(model: str, where: str, why: str) -> ConfigError:
     return ConfigError(
-        f"{where}: model {model!r} is no folder and is not in the local Hugging Face cache; {why}. Give a folder (a "
-        f"relative one starts at the pipeline file), or fetch it where there is a network: hf download {model}",
+        f"{where}: model {model!r} is neither a folder nor in the local Hugging Face cache; {why}. Give a folder (a "
+        f"relative one starts at the pipeline file), or download it where there is a network: hf download {model}",
         "augment",
     )
 

@@ -1,4 +1,4 @@
-"""Texts through a Hugging Face model, so that each output depends on its text and seed, not on the batch around it.
+"""Run texts through a Hugging Face model; each output depends on its text and seed, not on the rest of the batch.
 
 Sampling is by the Gumbel-max trick (https://arxiv.org/abs/1611.01144, section 2.1): the likeliest word after noise is a
 sample; the noise comes from a generator of the text's own, and no global one takes part. What is left of the batch are
@@ -19,12 +19,12 @@ SHORTEST = 16  # tokens; inputs up to this length share batches, then up to twic
 
 @dataclass(frozen=True)
 class Settings:
-    """How words are chosen.
+    """Settings of decoding.
 
     Attributes:
-        beams: of the search, where nothing is drawn.
-        temperature: 0: nothing is drawn.
-        top_p: words are drawn from the likeliest of this share together.
+        beams: of beam search, without sampling.
+        temperature: of sampling; 0: none.
+        top_p: probability mass to sample from.
         max_new_tokens: most tokens of an answer.
         batch_size: texts.
     """
@@ -61,7 +61,7 @@ class Model:
         self._limit = min(int(limit), self.tokenizer.model_max_length)
 
     def __call__(self, texts: Sequence[str], seeds: Sequence[int], settings: Settings) -> list[str | None]:
-        """What the model makes of each text.
+        """Generate the model's output for each text.
 
         Args:
             texts: n, distinct together with their seeds.

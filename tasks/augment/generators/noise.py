@@ -1,4 +1,4 @@
-"""Slips of finger and scanner, by nlpaug (https://github.com/makcedward/nlpaug); and haste: no capitals, no stops.
+"""Typos and OCR errors by nlpaug (https://github.com/makcedward/nlpaug); missing capitals and punctuation.
 
 nlpaug spoils words one by one: given a whole text, it would part placeholders and set its own spaces.
 """
@@ -23,23 +23,23 @@ OF_TURN = ("lowercase", "punctuation")
 
 
 class Noisy:
-    """Spoils a share of a turn's words, one at least; now and then also its capitals and full stops."""
+    """Changes a share of a turn's words, at least one; sometimes also its capitals and full stops."""
 
     keyed, neural = True, False
 
     def __init__(self, config: NoiseConfig) -> None:
-        """Remembers; nlpaug is loaded at the first call."""
+        """Keep the config; nlpaug is loaded at the first call."""
         self._config = config
         self._of_word = [kind for kind in config.kinds if kind not in OF_TURN]
         self.identity = identity_of(config, {"nlpaug": importlib.metadata.version("nlpaug")})
 
     def __call__(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str | None]:
-        """Noisy texts; None where there is no word to spoil."""
+        """Return noisy texts; None if there is no word to change."""
         with _own_randomness():
             return [self._spoilt(text, seed) for text, seed in zip(texts, seeds, strict=True)]
 
     def close(self) -> None:
-        """Nothing is left open."""
+        """Do nothing: there is nothing to release."""
 
     def _spoilt(self, text: str, seed: int) -> str | None:
         rng = np.random.default_rng(seed)
@@ -73,7 +73,7 @@ class Noisy:
         return text
 
     def _spoil(self, word: str, kind: str) -> str:
-        """One slip in a word, which keeps its capital: `eHllo` would be a code."""
+        """Make one typo in a word, which keeps its capital: `eHllo` would be a code."""
         upper = word[0].isupper()
         made = self._augmenters[kind].augment(word.lower() if upper else word)
         spoilt = made[0] if made and made[0].isalpha() else word

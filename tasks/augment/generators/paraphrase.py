@@ -27,13 +27,13 @@ QUOTES = {'"': '"', "“": "”", "«": "»", "'": "'", "‘": "’", "`": "`"}
 
 
 class Paraphrase:
-    """Says each line in other words."""
+    """Rewrites each line in other words."""
 
     neural = True
 
-    def __init__(self, config: ParaphraseConfig, folder: str, versions: Mapping[str, str]) -> None:
-        """Remembers; the model is loaded at the first call."""
-        self._config, self._folder = config, folder
+    def __init__(self, config: ParaphraseConfig, versions: Mapping[str, str]) -> None:
+        """Keep the config; the model is loaded at the first call."""
+        self._config = config
         self.keyed = config.temperature > 0
         self._settings = Settings(
             temperature=config.temperature,
@@ -44,24 +44,24 @@ class Paraphrase:
         self.identity = identity_of(config, {**versions, "transformers": importlib.metadata.version("transformers")})
 
     def __call__(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str | None]:
-        """Texts of the same lines; None where nothing changed, or a protected span would not come out."""
+        """Return paraphrases line by line; None if nothing changed or a protected span was lost."""
         protect, codes = self._config.protect, self._loaded[1] == "seq2seq"
         used = list(seeds) if self.keyed else [0] * len(texts)
         return by_line(texts, used, protect, lambda lines: around_spans(lines, protect, self._said, codes))
 
     def close(self) -> None:
-        """Let go of the model."""
+        """Release the model."""
         self.__dict__.pop("_loaded", None)
 
     @cached_property
     def _loaded(self) -> tuple[Model, str]:
-        found = resolve(self._config.model, self._folder, self._config.label)
+        found = resolve(self._config.model, self._config.label)
         declared = self._config.architecture
         kind = architecture_of(found, self._config.label) if declared == "auto" else str(declared)
         return Model(found, kind), kind
 
     def _said(self, items: Sequence[Item]) -> list[str | None]:
-        """Texts in other words; None where nothing is left of an answer."""
+        """Return paraphrases; None for an empty answer."""
         model, kind = self._loaded
         asked = [(self._config.prompt or PROMPTS[kind]).replace("{text}", text) for text, _ in items]
         if kind == "chat":
@@ -82,8 +82,8 @@ def first_answer(answer: str, text: str) -> str:
     """The first answer of a model, on one line, without thoughts, preamble, list marker or quotes around it.
 
     Args:
-        answer: what the model said.
-        text: what it was asked to say in other words: what that begins with is no preamble.
+        answer: the model's output.
+        text: the input; a preamble that it begins with itself is kept.
     """
     said = THOUGHT.sub("", answer).strip()
     if not PREAMBLE.match(text.strip())[0]:  # type: ignore[index]

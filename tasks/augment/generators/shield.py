@@ -1,4 +1,4 @@
-"""Spans that no rewriting may touch: placeholders, links, addresses, codes, numbers, words declared.
+"""Spans that no generator may change: placeholders, links, addresses, codes, numbers, declared words.
 
 Protected are placeholders such as `<PERSON_1>`, links, tokens with an `@`, a digit or a dot inside (NV-2081, $49,
 norvale.example), words in capitals or with a capital inside (EUR, PayPal), and what a config declares. A rewritten text
@@ -33,12 +33,12 @@ def spans(text: str, protect: Sequence[str] = ()) -> list[tuple[int, int]]:
 
 
 def protected(text: str, protect: Sequence[str] = ()) -> list[str]:
-    """What the protected spans say, in order."""
+    """Return the texts of the protected spans, in order."""
     return [text[start:end] for start, end in spans(text, protect)]
 
 
 def intact(before: str, after: str, protect: Sequence[str] = ()) -> bool:
-    """Whether each protected span of `before` is in `after` exactly once, unchanged, in its order; and no other is."""
+    """Check that `after` has exactly the protected spans of `before`, unchanged and in order."""
     old, new = spans(before, protect), spans(after, protect)
     if [before[slice(*span)] for span in old] != [after[slice(*span)] for span in new]:
         return False
@@ -70,5 +70,5 @@ def _pattern(protect: tuple[str, ...]) -> regex.Pattern[str]:
 
 
 def _free(text: str, start: int, end: int) -> bool:
-    """Whether a span stands alone: no letter or digit touches it."""
+    """Check that no letter or digit touches a span."""
     return not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum())

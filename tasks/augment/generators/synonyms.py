@@ -28,25 +28,25 @@ KEPT = frozenset(GRAMMAR.split())
 
 
 class Synonyms:
-    """Replaces a share of a turn's words, one at least."""
+    """Replaces a share of a turn's words, at least one."""
 
     keyed, neural = True, False
 
-    def __init__(self, config: SynonymsConfig, folder: str, versions: Mapping[str, str]) -> None:
-        """Remembers; WordNet is read at the first call."""
+    def __init__(self, config: SynonymsConfig, versions: Mapping[str, str]) -> None:
+        """Keep the config; WordNet is read at the first call."""
         self._config = config
-        self._place = place(config.wordnet, folder)
+        self._place = place(config.wordnet)
         self._wordnet: WordNet | None = None
         self.identity = identity_of(config, versions)
 
     def __call__(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str | None]:
-        """Texts with synonyms; None where no word has one."""
+        """Return texts with synonyms; None if no word has one."""
         if self._wordnet is None:
             self._wordnet = WordNet(self._place)
         return [self._replaced(text, seed) for text, seed in zip(texts, seeds, strict=True)]
 
     def close(self) -> None:
-        """Let go of WordNet."""
+        """Release WordNet."""
         self._wordnet = None
 
     def _replaced(self, text: str, seed: int) -> str | None:

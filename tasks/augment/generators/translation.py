@@ -15,20 +15,20 @@ SENTENCES = re.compile(r"((?:(?<=[!?…])|(?<=[\w>)]{2}\.))\s+(?=\S))")  # not a
 
 
 class ModelTranslation:
-    """There and back through another language, sentence by sentence: what such models are trained on."""
+    """Translation into another language and back, by sentence, as such models are trained on sentences."""
 
     keyed, neural = False, True
 
-    def __init__(self, config: BackTranslationConfig, folder: str, versions: Mapping[str, str]) -> None:
-        """Remembers; the models are loaded at the first call."""
-        self._config, self._folder = config, folder
+    def __init__(self, config: BackTranslationConfig, versions: Mapping[str, str]) -> None:
+        """Keep the config; the models are loaded at the first call."""
+        self._config = config
         self._settings = Settings(
             beams=config.beams, max_new_tokens=config.max_new_tokens, batch_size=config.batch_size
         )
         self.identity = identity_of(config, {**versions, "transformers": importlib.metadata.version("transformers")})
 
     def __call__(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str | None]:
-        """Texts of the same lines; None where nothing changed, or a protected span would not come out.
+        """Return translations line by line; None if nothing changed or a protected span was lost.
 
         Args:
             texts: n texts.
@@ -40,17 +40,17 @@ class ModelTranslation:
         )
 
     def close(self) -> None:
-        """Let go of the models."""
+        """Release the models."""
         self.__dict__.pop("_pair", None)
 
     @cached_property
     def _pair(self) -> tuple[Model, Model]:
         names = self._config.forward or "", self._config.backward or ""
-        forward, backward = (Model(resolve(name, self._folder, self._config.label), "seq2seq") for name in names)
+        forward, backward = (Model(resolve(name, self._config.label), "seq2seq") for name in names)
         return forward, backward
 
     def _back(self, items: Sequence[Item]) -> list[str | None]:
-        """Texts there and back; a sentence that is too long, or comes back empty, stays as it is."""
+        """Translate texts and back; a sentence that is too long or comes back empty stays unchanged."""
         split = [SENTENCES.split(text) for text, _ in items]
         made = self._translated({sentence for parts in split for sentence in parts[::2]})
         return ["".join(made.get(part) or part for part in parts) for parts in split]

@@ -1,4 +1,4 @@
-"""WordNet 3.0's own files (https://wordnet.princeton.edu/documentation/wndb5wn), read for one thing: plain synonyms.
+"""WordNet 3.0's own files (https://wordnet.princeton.edu/documentation/wndb5wn), read for plain synonyms only.
 
 A synonym is offered where a word means mostly one thing: its part of speech and its first sense must make up most of
 its uses in the texts that WordNet's authors tagged, and the synonym, too, must often be used in that sense.
@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from deskloop.contract.errors import ConfigError
+from deskloop.contract.paths import written
 
 POS = {"noun": "n", "verb": "v", "adj": "a", "adv": "r"}
 TYPES = {"1": "n", "2": "v", "3": "a", "4": "r", "5": "a"}  # a sense key's number of the part of speech
@@ -50,7 +51,7 @@ class WordNet:
         self._known: dict[str, tuple[str, ...]] = {}
 
     def synonyms(self, word: str) -> tuple[str, ...]:
-        """Words that may stand for a lower-case word, sorted; none where that is not safe to say."""
+        """Return synonyms of a lower-case word, sorted; none if they are uncertain."""
         if word not in self._known:
             self._known[word] = self._find(word)
         return self._known[word]
@@ -64,7 +65,7 @@ class WordNet:
         return tuple(sorted(other for other in others if self._usual(other, word, pos, offset)))
 
     def _part_of_speech(self, word: str) -> str | None:
-        """The one that the word mostly is, if its first sense is the usual one; None if either is unclear."""
+        """Return the word's usual part of speech, if its first sense is the usual one; None if either is unclear."""
         uses = {pos: sum(self._uses(word, pos).values()) for pos in POS.values() if (word, pos) in self._senses}
         best = max(uses, key=lambda pos: uses[pos], default=None)
         if best is None or uses[best] < LEAST or uses[best] < MOSTLY * sum(uses.values()):
@@ -76,13 +77,13 @@ class WordNet:
         return self._tagged.get((word, pos), {})
 
     def _looks_inflected(self, word: str) -> bool:
-        """Whether the word may be a form of another: `used` is an adjective here, but mostly a form of `use`."""
+        """Check whether the word may be a form of another: `used` is an adjective here, but mostly a form of `use`."""
         match = INFLECTED.fullmatch(word)
         stems = () if match is None else (match[1], match[1] + "e", match[1][:-1])
         return any((stem, pos) in self._senses for stem in stems for pos in "nva")
 
     def _usual(self, other: str, word: str, pos: str, offset: int) -> bool:
-        """Whether the synonym, too, often has this sense, and is not rare in it."""
+        """Check that the synonym often has this sense, and is not rare in it."""
         senses, uses = self._senses.get((other, pos), []), self._uses(other, pos)
         own = uses.get(senses.index(offset) + 1, 0) if offset in senses else 0
         return own >= max(2, OFTEN * sum(uses.values()), RARE * self._uses(word, pos)[1])
@@ -93,30 +94,30 @@ class WordNet:
         return [word.partition("(")[0] for word in rest[: 2 * int(count, 16) : 2]]
 
 
-def place(declared: str | None, folder: str) -> Path:
-    """Where WordNet's files are looked for: as declared, $WNSEARCHDIR, or Debian's place."""
-    return Path(folder, declared) if declared else Path(os.environ.get("WNSEARCHDIR") or PLACE)
+def place(declared: str | None) -> Path:
+    """Return the folder of WordNet's files: as declared, $WNSEARCHDIR, or Debian's."""
+    return Path(declared or os.environ.get("WNSEARCHDIR") or PLACE)
 
 
-def check(declared: str, folder: str, where: str) -> None:
+def check(declared: str, where: str) -> None:
     """Refuse a declared folder that lacks WordNet's files.
 
     Raises:
         ConfigError: which files are missing.
     """
-    missing = [name for name in FILES if not (place(declared, folder) / name).is_file()]
+    missing = [name for name in FILES if not (place(declared) / name).is_file()]
     if missing:
-        some = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
+        names = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
         raise ConfigError(
-            f"{where}: wordnet {declared!r} lacks {some}: expected a folder with the "
+            f"{where}: wordnet {written(declared)!r} lacks {names}: expected a folder with the "
             "files of WordNet 3.0, such as Debian's package wordnet-base has",
             "augment",
         )
 
 
-def version(declared: str | None, folder: str) -> str | None:
+def version(declared: str | None) -> str | None:
     """A digest of WordNet's files; None if one is missing."""
-    paths = [place(declared, folder) / name for name in FILES]
+    paths = [place(declared) / name for name in FILES]
     if not all(path.is_file() for path in paths):
         return None
     return _digest(tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths))

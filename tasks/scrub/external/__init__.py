@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from deskloop.contract.extras import require_extra
+from deskloop.contract.paths import written
 from tasks.scrub.external.find import Found, find
 from tasks.scrub.external.findings import chosen
 from tasks.scrub.external.tagging import spacy_tagger, token_tagger
@@ -27,22 +28,21 @@ __all__ = ["Detector", "check", "equipment", "load"]
 Detector = Callable[[Sequence[str]], list[list[Span]]]
 
 
-def load(detector: str, folder: str = ".") -> Detector:
+def load(detector: str) -> Detector:
     """Load a model, once per process, as a function from decoded texts to spans.
 
     Args:
         detector: `spacy:NAME` or `transformers:NAME`.
-        folder: base of relative paths, the pipeline file's folder.
     Returns:
         A function from texts to the spans of each, ordered, without overlaps among them or with placeholders; scores
         are 0 to 1.
     Raises:
         ConfigError: the model is not available.
     """
-    return _loaded(find(detector, folder))
+    return _loaded(find(detector))
 
 
-def check(detector: str, folder: str = ".") -> None:
+def check(detector: str) -> None:
     """Check that a detector is available and detects personal values, without loading it.
 
     Raises:
@@ -50,13 +50,13 @@ def check(detector: str, folder: str = ".") -> None:
     """
     if detector.startswith("transformers:"):
         require_extra("train", "detector")
-    find(detector, folder)
+    find(detector)
 
 
-def equipment(detector: str, folder: str = ".") -> dict[str, str | None]:
+def equipment(detector: str) -> dict[str, str | None]:
     """Return what affects detection besides the code: the model's version or digest, and its library's version."""
-    model = find(detector, folder)
-    return {f"detector {detector}": f"{model.version}, {model.kind} {importlib.metadata.version(model.kind)}"}
+    model = find(detector)
+    return {f"detector {written(detector)}": f"{model.version}, {model.kind} {importlib.metadata.version(model.kind)}"}
 
 
 @lru_cache(maxsize=2)

@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 
 from deskloop.contract.errors import ConfigError
+from deskloop.contract.paths import is_folder, written
 from deskloop.contract.quiet import quiet
 from tasks.scrub.external.findings import entity_of
 
@@ -31,7 +32,7 @@ class Found:
     version: str
 
 
-def find(detector: str, folder: str) -> Found:
+def find(detector: str) -> Found:
     """Locate a detector.
 
     Raises:
@@ -41,14 +42,14 @@ def find(detector: str, folder: str) -> Found:
     look = {"spacy": _find_spacy, "transformers": _find_transformers}.get(kind)
     if look is None or not name:
         raise ConfigError(f"detector {detector!r}: expected spacy:NAME or transformers:NAME", "scrub")
-    return look(name, folder)
+    return look(name, written(detector).partition(":")[2])
 
 
-def _find_spacy(name: str, folder: str) -> Found:
+def _find_spacy(name: str, shown: str) -> Found:
     import spacy
 
-    local = Path(folder, name)
-    if local.is_dir():
+    local = Path(name)
+    if is_folder(name):
         files = sorted(path for path in local.rglob("*") if path.is_file())
         place, version = local, _digest(tuple((str(path), path.stat().st_mtime_ns) for path in files), str(local))
     elif spacy.util.is_package(name):
@@ -56,8 +57,8 @@ def _find_spacy(name: str, folder: str) -> Found:
         place = next(iter(sorted(place.glob("*/meta.json"))), place / "meta.json").parent
     else:
         raise ConfigError(
-            f"detector: spaCy pipeline {name!r} is neither a folder nor an installed package; use a folder (relative "
-            f"to the pipeline file), or install the package: python -m spacy download {name}",
+            f"detector: spaCy pipeline {shown!r} is neither a folder nor an installed package; use a folder (relative "
+            f"to the pipeline file), or install the package: python -m spacy download {shown}",
             "scrub",
         )
     try:
@@ -65,21 +66,21 @@ def _find_spacy(name: str, folder: str) -> Found:
         labels = [label for of in meta.get("labels", {}).values() for label in of]
     except (OSError, ValueError, AttributeError):
         raise ConfigError(
-            f"detector: {name!r} is not a spaCy pipeline: its meta.json is missing or unreadable", "scrub"
+            f"detector: {shown!r} is not a spaCy pipeline: its meta.json is missing or unreadable", "scrub"
         ) from None
     if not {"ner", "entity_ruler", "span_ruler"} & set(meta.get("pipeline", ())):
-        raise ConfigError(f"detector: spaCy pipeline {name!r} detects no entities (it has no `ner`)", "scrub")
-    _check_labels(name, [label for label in labels if isinstance(label, str)])
-    return Found("spacy", str(place if local.is_dir() else name), None, version)
+        raise ConfigError(f"detector: spaCy pipeline {shown!r} detects no entities (it has no `ner`)", "scrub")
+    _check_labels(shown, [label for label in labels if isinstance(label, str)])
+    return Found("spacy", str(place if is_folder(name) else name), None, version)
 
 
-def _find_transformers(name: str, folder: str) -> Found:
+def _find_transformers(name: str, shown: str) -> Found:
     from transformers import AutoConfig
 
     from tasks.augment.generators.models import resolve
 
     try:
-        model = resolve(name, folder, "detector")
+        model = resolve(name, "detector")
     except ConfigError as error:
         raise ConfigError(error.problems, "scrub") from None
     if model.folder is not None:
@@ -88,11 +89,11 @@ def _find_transformers(name: str, folder: str) -> Found:
                 config = AutoConfig.from_pretrained(str(model.folder))
         except (OSError, ValueError) as error:
             raise ConfigError(
-                f"detector: the config.json of {name!r} cannot be read ({type(error).__name__})", "scrub"
+                f"detector: the config.json of {shown!r} cannot be read ({type(error).__name__})", "scrub"
             ) from None
         if not any(name.endswith("ForTokenClassification") for name in config.architectures or ()):
-            raise ConfigError(f"detector: {name!r} is not a token classifier such as dslim/bert-base-NER", "scrub")
-        _check_labels(name, list(config.id2label.values()))
+            raise ConfigError(f"detector: {shown!r} is not a token classifier such as dslim/bert-base-NER", "scrub")
+        _check_labels(shown, list(config.id2label.values()))
     return Found("transformers", model.source, model.revision, model.version)
 
 

@@ -14,11 +14,12 @@ Deny lists may name people, so no error message quotes the file.
 
 import hashlib
 import logging
-from pathlib import Path
+import os
 from typing import Any
 
 from deskloop.contract.errors import ConfigError, InputError
 from deskloop.contract.files import read_small
+from deskloop.contract.paths import written
 from deskloop.pipeline.yaml_file import load_yaml
 
 MAX_BYTES, MAX_VALUES = 5_000_000, 500_000  # of the file; deny lists may be long
@@ -32,22 +33,22 @@ def silence() -> None:
     logger.propagate = False
 
 
-def check(file: str, folder: str = ".") -> None:
+def check(path: str) -> None:
     """Check that Presidio can load a file and that none of its patterns matches the empty text.
 
     Raises:
         ConfigError: with the path and the number of the recognizer, without quoting the file.
     """
-    if file:
-        load_recognizers(str(Path(folder) / file))
+    if path:
+        load_recognizers(path)
 
 
-def equipment(file: str, folder: str = ".") -> dict[str, str | None]:
+def equipment(path: str) -> dict[str, str | None]:
     """Return what affects detection besides the code: the digest of the file, None if it is missing."""
-    if not file:
+    if not path:
         return {}
-    path = Path(folder) / file
-    return {f"recognizers {file}": hashlib.sha256(read_small(path, MAX_BYTES)).hexdigest() if path.exists() else None}
+    digest = hashlib.sha256(read_small(path, MAX_BYTES)).hexdigest() if os.path.exists(path) else None
+    return {f"recognizers {written(path)}": digest}
 
 
 def load_recognizers(path: str) -> list[Any]:

@@ -60,8 +60,8 @@ def read(folder: Path, rows: Sequence[dict[str, Any] | str], whom: Erased | None
     """Row id -> why it was rejected."""
     lines = [row if isinstance(row, str) else json.dumps({"turns": TURNS, **row}) for row in rows]
     (folder / "log.jsonl").write_text("\n".join(lines) + "\n")
-    config = IngestConfig.model_validate({"sources": [{"path": "log.jsonl"}]})
-    context = Context("ingest", key=KEY, folder=str(folder), erased=whom)
+    config = IngestConfig.model_validate({"sources": [{"path": "log.jsonl"}]}, context=folder)
+    context = Context("ingest", key=KEY, erased=whom)
     frame = pd.concat(ingest(config, context))
     assert frame.loc[frame["reject"] == "erased", "raw"].isna().all()
     return dict(zip(frame["row_id"], frame["reject"].where(frame["reject"].notna(), None), strict=True))

@@ -236,7 +236,7 @@ def test_a_step_twice_needs_a_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "owner"), [("scrubbed", "steps.scrub"), ("quarantine", "deskloop itself")])
 def test_the_model_has_a_name_of_its_own(tmp_path: Path, name: str, owner: str) -> None:
     assert problems(tmp_path, {"name": name, "steps": [*STEPS, "base", "finetune"]}) == [
-        f"name: {name!r} is taken by {owner}; the model needs a name of its own"
+        f"name: {name!r} is taken by {owner}; the model needs another name"
     ]
 
 
@@ -274,9 +274,9 @@ def test_everything_is_told_at_once_and_no_value(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("name: x\nname: y\n", "line 2, column 1: key 'name' is there twice"),
-        ("name: x\nsteps:\n  - ingest: {a: 1, a: 2}\n", "line 3, column 20: key 'a' is there twice"),
-        ("1: x\n1: y\n", "line 2, column 1: key '1' is there twice"),
+        ("name: x\nname: y\n", "line 2, column 1: duplicate key 'name'"),
+        ("name: x\nsteps:\n  - ingest: {a: 1, a: 2}\n", "line 3, column 20: duplicate key 'a'"),
+        ("1: x\n1: y\n", "line 2, column 1: duplicate key '1'"),
         ("a: [1\nb: 2", "line 2, column 2: while parsing a flow sequence, expected ',' or ']', but got ':'"),
         ("\tname: x", "line 1, column 1: while scanning for the next token, found character '\\t'"),
         ("a: *b", "line 1, column 4: found undefined alias 'b'"),
@@ -300,7 +300,7 @@ def test_what_is_no_pipeline_file_is_refused(tmp_path: Path, text: str, expected
 def test_anchors_and_merges_work(tmp_path: Path) -> None:
     merged = "name: x\nsteps: [ingest: {sources: [&a {path: one}, {<<: *a, path: two, format: csv}]}, scrub]"
     first, second = load(tmp_path, merged).steps[0].config.sources
-    assert (first.path, second.path, second.format) == ("one", "two", "csv")
+    assert (first.path, second.path, second.format) == (str(tmp_path / "one"), str(tmp_path / "two"), "csv")
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         ("dedupe.threshold=0.9", "steps.4.config.threshold", 0.9),
         ("split.threshold=0.9", "steps.5.config.threshold", 0.9),
         ("encode.max_length=64", "steps.6.config.max_length", 64),
-        ("ingest.sources.0.path=other", "steps.0.config.sources.0.path", "other"),
+        ("ingest.sources.0.path=other", "steps.0.config.sources.0.path.written", "other"),
         ("ingest.sources.0.columns.text=body", "steps.0.config.sources.0.columns.text", "body"),
         ("ingest.roles={bot: agent}", "steps.0.config.roles", {"bot": "agent"}),
         ("steps.2.normalize.max_chars=77", "steps.2.config.max_chars", 77),
@@ -362,8 +362,8 @@ def test_set_reaches_every_option(tmp_path: Path, override: str, place: str, exp
         ("normalise.max_chars=5", "--set normalise.max_chars: no step or key 'normalise'; did you mean 'normalize'?"),
         ("sede=5", "--set sede: no step or key 'sede'; did you mean 'seed'?"),
         ("seed.x=5", "--set seed.x: there is a number where 'x' should be a key"),
-        ("ingest.sources.7.path=x", "--set ingest.sources.7.path: '7' is no position in a list of 1"),
-        ("ingest.sources.path=x", "--set ingest.sources.path: 'path' is no position in a list of 1"),
+        ("ingest.sources.7.path=x", "--set ingest.sources.7.path: '7' is not a position in a list of 1"),
+        ("ingest.sources.path=x", "--set ingest.sources.path: 'path' is not a position in a list of 1"),
         ("normalize.max_char=5", "steps.normalize.max_char: unknown key; did you mean 'max_chars'?"),
         ("normalize=5", "--set normalize: no step or key 'normalize'"),
         ("seed=", "seed: expected a whole number, found nothing"),

@@ -59,16 +59,15 @@ def test_steps_that_do_not_run_are_not_asked(tmp_path: Path) -> None:
 def test_a_model_is_a_folder_a_cached_one_or_one_on_a_hub(tmp_path: Path) -> None:
     (tmp_path / "ours").mkdir()
     with pytest.raises(ConfigError, match=r"without a config\.json"):
-        check_model("ours", str(tmp_path), "step 'encode'")
+        check_model(str(tmp_path / "ours"), "step 'encode'")
     (tmp_path / "ours" / "config.json").write_text("{}")
-    check_model("ours", str(tmp_path), "step 'encode'")
-    check_model(str(tmp_path / "ours"), "elsewhere", "step 'encode'")
+    check_model(str(tmp_path / "ours"), "step 'encode'")
     for name, told in {"./theirs": "no such folder", "a b": "not a valid model id", "gpt2": "does not answer"}.items():
         with pytest.raises(ConfigError, match=told):
-            check_model(name, str(tmp_path), "step 'encode'")
+            check_model(name, "step 'encode'")
     commit = tmp_path / "cache" / "models--gpt2" / "snapshots" / "abc"
     commit.mkdir(parents=True)
     (commit / "config.json").write_text("{}")
     (tmp_path / "cache" / "models--gpt2" / "refs").mkdir()
     (tmp_path / "cache" / "models--gpt2" / "refs" / "main").write_text("abc")
-    check_model("gpt2", str(tmp_path), "step 'encode'")
+    check_model("gpt2", "step 'encode'")

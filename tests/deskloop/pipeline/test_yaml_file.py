@@ -18,9 +18,9 @@ MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (LAUGHS, "aliases written out it holds more than 50,000 values"),
-        (MERGES, "aliases written out it holds more than 50,000 values"),
-        ("a: &a [*a]\n", "aliases written out it holds more than 50,000 values"),
+        (LAUGHS, "aliases expanded it holds more than 50,000 values"),
+        (MERGES, "aliases expanded it holds more than 50,000 values"),
+        ("a: &a [*a]\n", "aliases expanded it holds more than 50,000 values"),
         ("#" * 200_001, "is longer than 200,000 bytes"),
         ("[" * 50_000, "nested too deeply"),
     ],
@@ -58,4 +58,4 @@ def test_a_device_is_refused_at_once() -> None:
 def test_a_recognizer_file_that_stands_for_too_much_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "r.yaml").write_text(content)
     with pytest.raises(ConfigError, match=r"scrub\.recognizers"):
-        check("r.yaml", str(tmp_path))
+        check(str(tmp_path / "r.yaml"))

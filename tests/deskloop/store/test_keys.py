@@ -11,7 +11,7 @@ import pytest
 import cli
 import tasks
 from deskloop.contract.errors import ConfigError
-from deskloop.contract.stage import StageConfig
+from deskloop.contract.stage import Context, StageConfig
 from deskloop.engine.recipe import recipe_of
 from deskloop.store import keys
 from deskloop.store.store import Store
@@ -143,18 +143,18 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     store, config = Store(toy.folder / "store"), ("-c", str(toy.folder / "pipeline.yaml"))
     (first,) = store.keys()
     assert first.made_at is not None
-    line = f"{first.id}  in use    made {first.made_at.isoformat()[:16]}\n"
+    line = f"{first.id}  current   made {first.made_at.isoformat()[:16]}\n"
     assert deskloop(capsys, "data", "keys", "list", *config) == (0, line, "")
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert deskloop(capsys, "data", "keys", "rotate", *config)[0] == 1  # there is no answer to the question
     assert store.keys() == [first]
     code, out, _ = deskloop(capsys, "data", "keys", "rotate", "--yes", *config)
     second = store.keys()[0]
-    assert (code, out) == (0, f"{second.id} is the key in use; 1 retired\n")
+    assert (code, out) == (0, f"{second.id} is the current key; 1 retired\n")
     assert second.id != first.id
     _, out, _ = deskloop(capsys, "data", "keys", "list", "--json", *config)
     listed: list[dict[str, Any]] = json.loads(out)
-    assert [(row["id"], row["state"]) for row in listed] == [(second.id, "in use"), (first.id, "retired")]
+    assert [(row["id"], row["state"]) for row in listed] == [(second.id, "current"), (first.id, "retired")]
     assert not any(secret in out for secret in (first.secret.hex(), second.secret.hex()))
 
 
@@ -163,7 +163,7 @@ def test_a_lost_key_can_be_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     toy = published(tmp_path, monkeypatch)
     (toy.folder / "store" / "keys" / "hmac.json").unlink()
     code, out, _ = deskloop(capsys, "data", "keys", "rotate", "--yes", "-c", str(toy.folder / "pipeline.yaml"))
-    assert (code, out[8:]) == (0, " is the key in use; 0 retired\n")
+    assert (code, out[8:]) == (0, " is the current key; 0 retired\n")
 
 
 def test_no_rotation_during_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
@@ -178,8 +178,8 @@ def test_no_rotation_during_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_the_key_is_in_the_recipe_of_keyed_stages_alone() -> None:
     plain, keyed = LOG, tasks.stages()["ingest"]
     config = StageConfig()
-    assert recipe_of("log", plain, config, 0, "aaaa", {}) == recipe_of("log", plain, config, 0, "bbbb", {})
-    assert recipe_of("log", keyed, config, 0, "aaaa", {}) != recipe_of("log", keyed, config, 0, "bbbb", {})
+    assert recipe_of(Context("log"), plain, config, "aaaa", {}) == recipe_of(Context("log"), plain, config, "bbbb", {})
+    assert recipe_of(Context("log"), keyed, config, "aaaa", {}) != recipe_of(Context("log"), keyed, config, "bbbb", {})
 
 
 @pytest.mark.long

@@ -16,6 +16,7 @@ from deskloop.contract.errors import ConfigError
 from deskloop.store.digest import row_hashes, table_digest
 from deskloop.store.parts import Part
 from deskloop.store.store import Store
+from deskloop.store.zones import allow_raw
 
 SCHEMA = pa.schema([("row_id", pa.string()), ("batch", pa.int32()), ("words", pa.list_(pa.string()))])
 ROOT = Path(__file__).parents[3]
@@ -195,6 +196,21 @@ def test_absent_tables_have_no_version(store: Store) -> None:
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_raw_table_is_for_its_owner_and_the_umask_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The umask belongs to every thread of the process."""
+    store = Store(tmp_path / "store")
+    store.prepare()
+    earlier = os.umask(0)
+    with monkeypatch.context() as patch, allow_raw("test"):
+        patch.setattr(os, "umask", lambda mask: pytest.fail("the umask was changed"))
+        store.create("raw", "rows", pa.schema([("row_id", pa.string())]))
+    os.umask(earlier)
+    files = [path for path in (store.root / "raw").rglob("*") if path.is_file()]
+    assert {mode(path) for path in files} == {0o600}
 
 
 def test_raw_and_keys_are_for_their_owner_only(tmp_path: Path) -> None:
