@@ -187,7 +187,7 @@ def test_a_lost_key_that_erasures_need_is_not_given_up_by_the_way(desk: Desk, de
     assert (refused.code, "1 erasures can be recognised by the lost key alone" in refused.err) == (2, True)
     assert not (store.root / "keys" / "hmac.json").exists()
     done = deskloop(*command, "--forget-erasures")
-    assert (done.code, done.out[8:]) == (0, " is the key in use; 0 retired\n")
+    assert (done.code, done.out[8:]) == (0, " is the current key; 0 retired\n")
     with store.locked():
         assert key_checks.needed(store.root) == {}
     assert all_keys(store.root / "keys")[0].id == store.key()[0]
