@@ -34,18 +34,20 @@ def describe_step(run: Run, step: Step, made: Made) -> None:
     if first.kind == "evaluation":
         lines += _metrics(first.details.get("metrics", {}))
     lines += [f"Made from {', '.join(f'`{one.name}`' for one in first.parents) or 'the sources'}."]
-    create_markdown_artifact("\n".join(lines), key=key_of(run, step.name), description=f"{step.name}: {action}")
+    key = artifact_key(run.pipeline.settings.name, step.name)
+    create_markdown_artifact("\n".join(lines), key, description=f"{step.name}: {action}")
 
 
 def link_report(run: Run, document: dict[str, Any]) -> None:
     """A link to the page of the run."""
     page = Path(document["report"]).resolve().as_uri()
-    create_link_artifact(page, link_text=f"report of run {run.id}", key=key_of(run, "report"), description="The report")
+    key = artifact_key(run.pipeline.settings.name, "report")
+    create_link_artifact(page, link_text=f"report of run {run.id}", key=key, description="The report")
 
 
-def key_of(run: Run, name: str) -> str:
+def artifact_key(*names: str) -> str:
     """The key under which Prefect keeps the history of an artifact: lower-case letters, digits and dashes."""
-    return re.sub("[^a-z0-9]+", "-", f"{run.pipeline.settings.name}-{name}".lower()).strip("-")
+    return re.sub("[^a-z0-9]+", "-", "-".join(names).lower()).strip("-")
 
 
 def _rows(first: Version) -> list[str]:

@@ -19,6 +19,7 @@ from deskloop.pipeline.load import load_pipeline
 from deskloop.store import zones
 from deskloop.store.erasures import pending
 from deskloop.store.store import Store
+from flows.parameters import run_name
 from flows.results import Withheld
 from tasks import stages
 from tasks.ingest.config import IngestConfig
@@ -48,7 +49,7 @@ def sources_task(pipeline: str) -> dict[str, int] | None:
     return {file: count for found in readable for file, count in found.items()}
 
 
-@flow(flow_run_name="erase {pipeline}", persist_result=False, result_serializer=Withheld())
+@flow(flow_run_name=run_name, persist_result=False, result_serializer=Withheld())
 def erase(pipeline: str) -> dict[str, Any]:
     """Finish what is begun in the stores of a pipeline; returns its own counts, and rows by dataset of its samples."""
     found = of_pipeline(load_pipeline(Path(pipeline), stages()).store)

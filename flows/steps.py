@@ -1,6 +1,6 @@
 """A Prefect task for each step of an open run: its own name, tags, retries, time-out, log lines and artifacts.
 
-    with opened("pipeline.yaml") as (run, steps):
+    with opened(RunParameters(pipeline="pipeline.yaml")) as (run, steps):
         for step in steps:
             step_task(run, step)()
 

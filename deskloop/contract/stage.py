@@ -39,6 +39,10 @@ class StageConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+def _not_shown(done: int, total: int, unit: str) -> None:
+    """Progress outside of a run; a function with a name, since contexts are sent to workers."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What a stage's functions are given besides input and config.
@@ -53,6 +57,7 @@ class Context:
         memo: an SQLite file for outputs that must not be computed twice, as a neural model's; "": nothing is kept.
         erased: whose older rows a source must refuse; None: nobody's.
         sample: how many records a source reads at most; None: all.
+        progress: for a model stage, to report how many are done, of how many (0: unknown), of what.
     """
 
     step: str
@@ -64,6 +69,7 @@ class Context:
     families: pd.DataFrame | None = None
     erased: Erased | None = None
     sample: int | None = None
+    progress: Callable[[int, int, str], None] = _not_shown
 
     def rng(self, *parts: object) -> np.random.Generator:
         """A generator keyed by (seed, step, parts): the same for any batch size, order and worker (P4)."""

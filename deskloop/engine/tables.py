@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
 
 from deskloop.contract.errors import DataError
-from deskloop.contract.progress import tick
 from deskloop.contract.schema import to_frame
 from deskloop.contract.stage import Context, FittedStage, SourceStage, TableStage
 from deskloop.engine import retention
@@ -124,7 +124,8 @@ class _Table:
     def _compute(self, context: Context, verdict: pd.DataFrame | None) -> Outcome:
         fresh = {split: not self.store.exists(self.zone, name) for split, name in self.step.datasets.items()}
         decided = self._decided(verdict) if verdict is not None else None
-        outcome = self._work(self._partitions(), self._job(context), decided)
+        rows = sum(parent.rows for parent in self.parents)
+        outcome = self._work(self._partitions(), rows, self._job(context), decided)
         expired = self._expired()
         if not expired:
             self.commit(outcome, fresh, deleted=None, gone=None)
@@ -138,20 +139,21 @@ class _Table:
         fresh = dict.fromkeys(self.step.datasets, all(one.only_inserts for one in changes))
         size = self.engine.pipeline.settings.partition_rows
         slices = (one.upserts.slice(at, size) for one in changes for at in range(0, one.upserts.num_rows, size))
-        outcome = self._work(slices, self._job(context), None)
+        rows = sum(one.upserts.num_rows for one in changes)
+        outcome = self._work(slices, rows, self._job(context), None)
         expired = self._expired()
         affected = _affected(changes) - expired
         known = affected | expired | set(self._read(["row_id"])["row_id"].to_pylist())
         self.commit(outcome, fresh, *self._removed(outcome, known, affected))
         return outcome
 
-    def _work(self, partitions: Iterable[pa.Table], job: Job, decided: pa.Table | None) -> Outcome:
-        """Every partition through the stage's function."""
-        outcome = Outcome()
-        rows = sum(parent.rows for parent in self.parents)
+    def _work(self, partitions: Iterable[pa.Table], rows: int, job: Job, decided: pa.Table | None) -> Outcome:
+        """Pass every partition, `rows` in all, through the stage's function."""
+        outcome, progress = Outcome(), partial(self.engine.progress, self.step.name)
+        progress(0, rows, "rows")
         for part in self.engine.executor.map(run_partition, self._tasks(job, partitions, decided)):
             outcome.add(part)
-            tick(f"  {self.step.name}: {outcome.rows_in:,} of {rows:,} rows")
+            progress(outcome.rows_in, rows, "rows")
         return outcome
 
     def _removed(

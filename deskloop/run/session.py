@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deskloop.contract.errors import ConfigError
+from deskloop.contract.progress import show
 from deskloop.contract.stage import FittedStage, SourceStage
 from deskloop.engine.crash import hush
-from deskloop.engine.engine import Announce, Engine, Made
+from deskloop.engine.engine import Announce, Engine, Made, Progress
 from deskloop.engine.firewall import guarded
 from deskloop.engine.partitions import Executor, Inline, ProcessPool
 from deskloop.pipeline.pipeline import Pipeline, Step
@@ -68,6 +69,7 @@ def open_run(
     refit: Sequence[str] = (),
     rebuild: bool = False,
     announce: Announce | None = None,
+    progress: Progress = show,
 ) -> Iterator[Run]:
     """Lock the store and open a run on it.
 
@@ -75,6 +77,7 @@ def open_run(
         refit: steps whose artifact is to be fitted again.
         rebuild: compute every step after the sources from raw and the ledger, whatever is published.
         announce: sends the message that a candidate was not promoted.
+        progress: shows how far the step under way is.
     Raises:
         ConfigError: another run is working on the store, or a step to refit has nothing to fit.
     """
@@ -85,8 +88,9 @@ def open_run(
     executor: Executor = ProcessPool(pipeline.settings.workers) if pipeline.settings.workers > 1 else Inline()
     with store.locked():
         run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        engine = Engine(pipeline, store, executor, run_id, refit, again, announce, progress)
         try:
-            yield Run(run_id, pipeline, Engine(pipeline, store, executor, run_id, refit, again, announce), say)
+            yield Run(run_id, pipeline, engine, say)
         except BaseException as error:
             executor.close(at_once=not isinstance(error, Exception))
             raise
