@@ -29,6 +29,7 @@ COMMANDS = {
     "models": ("cli.models", "The registry: list, promote, rollback."),
     "chat": ("cli.chat", "Talk to the model in use, in the terminal."),
     "report": ("cli.start", "Where the latest report is."),
+    "deploy": ("cli.deploy", "Register the nightly run and messages on a Prefect server."),
     "schema": ("cli.start", "JSON Schema of the pipeline file, for editors."),
 }
 
