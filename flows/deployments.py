@@ -87,10 +87,11 @@ def _merge(deployment: RunnerDeployment, current: DeploymentResponse) -> str:
     changes = ["updated"]
     if current.parameters.get("pipeline") != deployment.parameters["pipeline"]:
         changes.append(f"its pipeline was {current.parameters.get('pipeline')}")
-    if any(not schedule.active for schedule in current.schedules):
-        changes.append("its schedule stays paused")
-        for schedule in deployment.schedules or []:
+    paused = {schedule.slug for schedule in current.schedules if not schedule.active}
+    for schedule in deployment.schedules or []:
+        if schedule.slug in paused:
             schedule.active = False
+            changes.append("its schedule stays paused")
     return ", ".join(changes)
 
 

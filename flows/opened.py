@@ -22,7 +22,7 @@ from deskloop.pipeline.preflight import preflight
 from deskloop.report.write import conclude
 from deskloop.run.notify import gate_blocked
 from deskloop.run.session import Run, guarded_step, open_run
-from flows.artifacts import link_report
+from flows.artifacts import describe_failure, link_report
 from flows.parameters import ModelParameters, RunParameters
 from flows.progress import StepProgress
 from tasks import stages
@@ -78,6 +78,7 @@ def _report_failure(run: Run, error: DeskloopError) -> None:
         tell("  the report of the failed run could not be written")
         return
     tell(f"  the report of the failed run: {error.document['report']}")
+    describe_failure(run, error)
     link_report(run, error.document)
 
 

@@ -31,7 +31,7 @@ class StepProgress:
         if self._failed or not total or not self._is_due(now, done == total):
             return
         try:
-            self._send(100 * done / total, f"{step}: {describe(done, total, unit)}")
+            self._send(round(100 * done / total, 1), f"{step}: {describe(done, total, unit)}")
             self._updated = time.monotonic()
         except Exception as error:
             self._failed = True

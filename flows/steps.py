@@ -37,6 +37,7 @@ def step_task(run: Run, step: Step) -> Task[[], State[None]]:
 
     @task(
         name=step.name,
+        task_run_name=step.name,
         tags=TAGS,
         cache_policy=NO_CACHE,
         persist_result=False,

@@ -33,7 +33,7 @@ def make(inputs: Inputs, config: FinetuneConfig, context: Context, out: Path, wo
         report,
         str(base.config["base"]),
     )
-    context.progress(result["steps"], result["steps"], "optimizer steps")  # early stopping leaves some out
+    report(result["history"][-1] | {"steps": result["steps"]})  # early stopping leaves some out
     return result
 
 

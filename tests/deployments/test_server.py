@@ -31,8 +31,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 def house(tmp_path_factory: pytest.TempPathFactory, desk: Desk) -> Iterator[House]:
     one = House(tmp_path_factory.mktemp("house") / "prefect")
     try:
-        one.begin()
-        one.deploy(desk.file, due_in=15)
+        one.begin(desk.file)
+        one.due_in(15)
         yield one
     finally:
         one.end()
@@ -57,7 +57,7 @@ def test_a_night_begins_and_completes_by_itself(house: House, desk: Desk) -> Non
     night = ended(house, nights[0]["id"])
     assert night["state_type"] == "COMPLETED", (house.home / "worker.log").read_text()[-3000:]
     assert night["created_by"]["type"] == "SCHEDULE"
-    assert night["name"] == f"retrain {desk.file}"
+    assert re.fullmatch(r"desk retrain \d{4}-\d\d-\d\d \d\d:\d\d", night["name"])
     assert night["parameters"] == {"pipeline": str(desk.file)}
     (page,) = (desk.folder / "store" / "reports").glob("*/index.html")
     assert "Where is my order?" in page.read_text()
