@@ -31,7 +31,7 @@ def describe_step(run: Run, step: Step, made: Made) -> None:
     if first.kind == "dataset":
         lines += _rows(first)
     if first.kind == "promotion":
-        lines += [f"**{first.details['why']}**", "", *_gates(first.details["gates"])]
+        lines += _gates(first.details["gates"])
     if first.kind == "evaluation":
         lines += _metrics(first.details.get("metrics", {}))
     lines += [f"Made from {', '.join(f'`{parent.name}`' for parent in first.parents) or 'the sources'}."]
