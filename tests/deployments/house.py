@@ -81,10 +81,16 @@ class House:
         self.running.append(process)
         return process
 
-    def begin(self, pipeline: Path, worker: bool = True) -> None:
-        """Start a server, deploy a pipeline, and start a worker, by the commands of docs/schedule.md."""
+    def begin(self, pipeline: Path, worker: bool = True, due_in: float = 3600) -> None:
+        """Start a server, deploy a pipeline, and start a worker, by the commands of docs/schedule.md.
+
+        Args:
+            due_in: seconds until the nightly run is due; it starts with the next minute.
+        """
         self.serve()
-        self.deploy("-c", str(pipeline), "--notify-url", self.receiver.url)
+        night = datetime.now(UTC) + timedelta(seconds=due_in + 60)
+        cron = f"{night.minute} {night.hour} * * *"
+        self.deploy("-c", str(pipeline), "--notify-url", self.receiver.url, "--cron", cron)
         if worker:
             self.start("worker", *PREFECT, "worker", "start", "--pool", "deskloop")
 
@@ -102,12 +108,6 @@ class House:
     def deploy(self, *options: str) -> str:
         """Run `deskloop deploy`; its output."""
         return self.command(sys.executable, "-m", "deskloop", "deploy", *options)
-
-    def due_in(self, seconds: float) -> None:
-        """Make a night due in some seconds, besides those of the cron schedule."""
-        anchor = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
-        schedule = ("--interval", "86400", "--anchor-date", anchor)
-        self.command(*PREFECT, "--no-prompt", "deployment", "schedule", "create", "retrain/nightly", *schedule)
 
     def run(self, deployment: str, **parameters: Any) -> str:
         """Start a run by hand; its id."""
