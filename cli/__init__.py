@@ -29,6 +29,7 @@ COMMANDS = {
     "models": ("cli.models", "The registry: list, promote, rollback."),
     "chat": ("cli.chat", "Talk to the champion in the terminal."),
     "report": ("cli.start", "Print the path of the latest report."),
+    "deploy": ("cli.deploy", "Register the nightly run and its notifications on a Prefect server."),
     "schema": ("cli.start", "Print the JSON Schema of the pipeline file, for editors."),
 }
 

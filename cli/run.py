@@ -33,10 +33,10 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _partial(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
-        click.option("--from", "begin", metavar="STEP", help="Start here; steps before it stand as last published."),
+        click.option("--from", "begin", metavar="STEP", help="Start here; the steps before it stay as last published."),
         click.option("--until", metavar="STEP", help="Stop after this step."),
-        click.option("--refit", multiple=True, metavar="STEP", help="Fit a step's artifact anew; may be repeated."),
-        click.option("--rebuild", is_flag=True, help="Compute all steps again, from raw and the ledger."),
+        click.option("--refit", multiple=True, metavar="STEP", help="Fit a step's artifact again; may be repeated."),
+        click.option("--rebuild", is_flag=True, help="Recompute all steps, from raw and the ledger."),
         click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),
     ]
     for option in reversed(options):
@@ -65,8 +65,7 @@ def prepare_command(as_json: bool, quiet: bool, **options: Any) -> None:
 @click.command("plan")
 @_shared
 def plan_command(pipeline: str, overrides: tuple[str, ...], sample: int | None, as_json: bool) -> None:
-    """What a run would reuse, extend or compute, step by step, and why; computes nothing."""
-
+    """Show what a run would reuse, extend or compute, step by step, and why; computes nothing."""
     from deskloop.engine.plan import plan
     from deskloop.pipeline.load import load_pipeline
     from tasks import stages
@@ -87,7 +86,7 @@ def _check(options: Mapping[str, Any], data_only: bool = False) -> None:
         data_only: the run leaves out steps whose output is no table.
 
     Raises:
-        ConfigError: as `load_pipeline`; or a step to start or stop at is not there, or they are in the wrong order.
+        ConfigError: as `load_pipeline`; or a step to start or stop at does not exist, or they are in the wrong order.
     """
     from deskloop.pipeline.load import load_pipeline
     from deskloop.pipeline.preflight import preflight
@@ -116,7 +115,7 @@ def _flow(name: str, as_json: bool, quiet: bool, options: dict[str, Any]) -> Non
 
 
 def _tell(document: dict[str, Any]) -> None:
-    """The short summary at the end, for a person."""
+    """Print the short summary at the end."""
     metrics = document["metrics"]
     for name in ("base", "unigram", "bigram", "candidate"):
         if name in metrics:

@@ -1,6 +1,23 @@
-"""`python -m deskloop`: the command line without the script."""
+"""The command: `deskloop`, or `python -m deskloop`."""
 
-from cli import main
+import sys
+
+from deskloop.contract.errors import ConfigError
+from deskloop.run.interrupt import complain
+from deskloop.run.packages import check_packages
+
+
+def main() -> None:
+    """Run the command line, once it is certain that it is ours."""
+    try:
+        check_packages()
+    except ConfigError as error:
+        complain(str(error))
+        sys.exit(error.exit_code)
+    from cli import main as command_line
+
+    command_line()
+
 
 if __name__ == "__main__":
     main()

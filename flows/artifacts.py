@@ -1,4 +1,4 @@
-"""Prefect artifacts: what each step came to, and where the report is. Names, counts and ids only."""
+"""Prefect artifacts: the outcome of each step, and where the report is. Names, counts and ids only."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
+from deskloop.contract.errors import DeskloopError
 from deskloop.engine.engine import Made
 from deskloop.pipeline.pipeline import Step
 from deskloop.run.session import Run
@@ -13,7 +14,7 @@ from deskloop.store.catalog import Version
 
 
 def describe_step(run: Run, step: Step, made: Made) -> None:
-    """A markdown artifact: why the step ran or did not, its rows, rejects and expectations, or its figures."""
+    """Create a markdown artifact: why the step ran or was reused, and its rows and expectations, or its figures."""
     first = made.versions[0]
     action = {"reuse": "reused", "extend": "extended", "compute": "computed"}[made.decision.action]
     lines = [
@@ -23,36 +24,55 @@ def describe_step(run: Run, step: Step, made: Made) -> None:
         "",
         "| output | rows | digest |",
         "|---|---:|---|",
-        *(f"| `{one.name}` | {f'{one.rows:,}' if one.kind == 'dataset' else '–'} | `{one.digest[:12]}` |"
-          for one in made.versions),
+        *(f"| `{output.name}` | {f'{output.rows:,}' if output.kind == 'dataset' else '–'} | `{output.digest[:12]}` |"
+          for output in made.versions),
         "",
     ]  # fmt: skip
     if first.kind == "dataset":
         lines += _rows(first)
     if first.kind == "promotion":
-        lines += [f"**{first.details['why']}**", "", *_gates(first.details["gates"])]
+        lines += _gates(first.details["gates"])
     if first.kind == "evaluation":
         lines += _metrics(first.details.get("metrics", {}))
-    lines += [f"Made from {', '.join(f'`{one.name}`' for one in first.parents) or 'the sources'}."]
-    create_markdown_artifact("\n".join(lines), key=key_of(run, step.name), description=f"{step.name}: {action}")
+    lines += [f"Made from {', '.join(f'`{parent.name}`' for parent in first.parents) or 'the sources'}."]
+    summary = action
+    if first.kind == "dataset":
+        summary += f", {first.rows_in:,} rows in, {first.rows_out:,} out, {first.rejected:,} rejected"
+    if first.kind == "promotion":
+        summary = str(first.details["why"])
+    _create(run, step.name, lines, summary)
+
+
+def describe_failure(run: Run, error: DeskloopError) -> None:
+    """Create a markdown artifact: why the step under way failed."""
+    if run.failed:
+        _create(run, run.failed, [f"## {run.failed}: failed", "", str(error)], "failed, nothing was published")
+
+
+def _create(run: Run, step: str, lines: list[str], summary: str) -> None:
+    key = artifact_key(run.pipeline.settings.name, step)
+    create_markdown_artifact("\n".join(lines), key, description=f"{step}: {summary}")
 
 
 def link_report(run: Run, document: dict[str, Any]) -> None:
-    """A link to the page of the run."""
-    page = Path(document["report"]).resolve().as_uri()
-    create_link_artifact(page, link_text=f"report of run {run.id}", key=key_of(run, "report"), description="The report")
+    """Create a link to the page of the run; its text is the path, since browsers open no files from a web page."""
+    page = Path(document["report"]).resolve()
+    step = document.get("failed_step")
+    status = f"{document['status']} in {step}" if step else document["status"]
+    key = artifact_key(run.pipeline.settings.name, "report")
+    create_link_artifact(page.as_uri(), link_text=str(page), key=key, description=f"report of run {run.id}: {status}")
 
 
-def key_of(run: Run, name: str) -> str:
+def artifact_key(*names: str) -> str:
     """The key under which Prefect keeps the history of an artifact: lower-case letters, digits and dashes."""
-    return re.sub("[^a-z0-9]+", "-", f"{run.pipeline.settings.name}-{name}".lower()).strip("-")
+    return re.sub("[^a-z0-9]+", "-", "-".join(names).lower()).strip("-")
 
 
 def _rows(first: Version) -> list[str]:
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in first.reasons.items())
-    failed = [one for one in first.expectations if not one["passed"]]
+    failed = [result for result in first.expectations if not result["passed"]]
     met = f"{len(first.expectations) - len(failed)} of {len(first.expectations)} met"
-    told = "".join(f"\n* **{one['severity']}**: {one['description']}" for one in failed)
+    listed = "".join(f"\n* **{result['severity']}**: {result['description']}" for result in failed)
     return [
         "| in | out | rejected | added |",
         "|---:|---:|---:|---:|",
@@ -60,7 +80,7 @@ def _rows(first: Version) -> list[str]:
         "",
         f"Rejected: {reasons or 'none'}.",
         "",
-        f"Expectations: {met}.{told}",
+        f"Expectations: {met}.{listed}",
         "",
     ]
 

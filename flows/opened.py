@@ -1,7 +1,7 @@
-"""What every flow begins and ends with: the pipeline file read, the store locked, a report even of a failed run."""
+"""The beginning and end of every flow: it reads the pipeline file, locks the store, and reports even a failed run."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from prefect.runtime import flow_run
 
 from deskloop.contract.errors import DataError, DeskloopError
 from deskloop.contract.progress import say
-from deskloop.contract.stage import DataStage, PromotionStage
+from deskloop.contract.stage import PromotionStage
 from deskloop.engine.firewall import guarded
 from deskloop.engine.retention import expire
 from deskloop.models import Registry
@@ -22,36 +22,29 @@ from deskloop.pipeline.preflight import preflight
 from deskloop.report.write import conclude
 from deskloop.run.notify import gate_blocked
 from deskloop.run.session import Run, guarded_step, open_run
-from flows.artifacts import link_report
+from flows.artifacts import describe_failure, link_report
+from flows.parameters import ModelParameters, RunParameters
+from flows.progress import StepProgress
 from tasks import stages
 
 
 @contextmanager
 def opened(
-    pipeline: str,
-    overrides: list[str] | None = None,
-    sample: int | None = None,
-    refit: list[str] | None = None,
-    rebuild: bool = False,
-    begin: str | None = None,
-    until: str | None = None,
-    data_only: bool = False,
+    parameters: ModelParameters, selected: Callable[[Step], bool] = lambda step: True
 ) -> Iterator[tuple[Run, list[Step]]]:
-    """An open run on a pipeline file, and the steps to run; a failed step is reported before its error goes on.
+    """Open a run on a pipeline file and yield it with the steps to run; a failed step is reported before its error.
 
     Args:
-        begin, until: first and last step to run.
-        data_only: leave out steps whose output is no table.
+        selected: leaves out steps between `begin` and `until` for which it is false.
     """
+    refit, rebuild = (parameters.refit, parameters.rebuild) if isinstance(parameters, RunParameters) else ([], False)
     with guarded("run"):
-        loaded = load_pipeline(Path(pipeline), stages(), overrides or [], sample)
-        steps = loaded.selected(begin, until)
-        if data_only:
-            steps = [step for step in steps if isinstance(step.stage, DataStage)]
+        loaded = load_pipeline(Path(parameters.pipeline), stages(), parameters.overrides, parameters.sample)
+        steps = [step for step in loaded.selected(parameters.begin, parameters.until) if selected(step)]
         preflight(loaded, steps)
         if any(isinstance(step.stage, PromotionStage) for step in steps):
             Registry(loaded.store).check_name(loaded.settings.name)
-        with open_run(loaded, tell, refit or [], rebuild, gate_blocked) as run:
+        with open_run(loaded, tell, refit, rebuild, gate_blocked, StepProgress(loaded.settings.name, tell)) as run:
             run.engine.flow_run_id = str(flow_run.get_id() or "")
             try:
                 with guarded("report", store=run.store.root):
@@ -85,6 +78,7 @@ def _report_failure(run: Run, error: DeskloopError) -> None:
         tell("  the report of the failed run could not be written")
         return
     tell(f"  the report of the failed run: {error.document['report']}")
+    describe_failure(run, error)
     link_report(run, error.document)
 
 

@@ -4,22 +4,17 @@ from typing import Any
 
 from prefect import flow
 
+from deskloop.contract.stage import DataStage
 from flows.opened import finish, opened
+from flows.parameters import RunParameters, by_name, run_name
 from flows.results import Withheld
 from flows.steps import run_steps
 
 
-@flow(flow_run_name="prepare {pipeline}", persist_result=False, result_serializer=Withheld())
-def prepare(
-    pipeline: str,
-    overrides: list[str] | None = None,
-    begin: str | None = None,
-    until: str | None = None,
-    sample: int | None = None,
-    refit: list[str] | None = None,
-    rebuild: bool = False,
-) -> dict[str, Any]:
-    """Prepare the data of a pipeline file; returns the run's document."""
-    with opened(pipeline, overrides, sample, refit, rebuild, begin, until, data_only=True) as (run, steps):
+@flow(flow_run_name=run_name, persist_result=False, result_serializer=Withheld())
+@by_name
+def prepare(parameters: RunParameters) -> dict[str, Any]:
+    """Bring the tables of a pipeline file up to date; returns the run's document."""
+    with opened(parameters, lambda step: isinstance(step.stage, DataStage)) as (run, steps):
         run_steps(run, steps)
         return finish(run)

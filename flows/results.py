@@ -1,4 +1,4 @@
-"""What Prefect keeps of a result: nothing.
+"""A serializer that keeps results out of Prefect's storage.
 
 `persist_result=False` holds for values that a flow returns, not for the exception that ends it: Prefect pickles that
 into a file in its storage folder, readable by everyone. Datasets and errors are in the store, so nothing needs it.

@@ -1,10 +1,10 @@
 """A Prefect task for each step of an open run: its own name, tags, retries, time-out, log lines and artifacts.
 
-    with opened("pipeline.yaml") as (run, steps):
+    with opened(RunParameters(pipeline="pipeline.yaml")) as (run, steps):
         for step in steps:
             step_task(run, step)()
 
-Only names, counts and ids get to Prefect (P1).
+Only names, counts and ids reach Prefect (P1).
 """
 
 from collections.abc import Sequence
@@ -29,14 +29,15 @@ STATES = {"kept": "Waiting", "blocked": "Blocked"}  # of a promotion
 
 
 def step_task(run: Run, step: Step) -> Task[[], State[None]]:
-    """The task that brings one step up to date; its state says what was done.
+    """Return the task that brings one step up to date; its state names the outcome.
 
-    Completed, or Cached where a published version was reused, or Blocked or Waiting where a candidate was not promoted.
-    Only what may pass by itself, as a network file system that is away, is tried again.
+    Completed; Cached if a published version was reused; Blocked or Waiting if a candidate was not promoted. A step is
+    retried only if another attempt can help, as when a network file system is away.
     """
 
     @task(
         name=step.name,
+        task_run_name=step.name,
         tags=TAGS,
         cache_policy=NO_CACHE,
         persist_result=False,
@@ -62,13 +63,13 @@ def run_steps(run: Run, steps: Sequence[Step]) -> None:
 
 
 def is_retried(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
-    """Whether a failed step is tried again."""
+    """Check whether a failed step is retried."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, MachineError) and error.passing
 
 
 def state_of(made: Made) -> State[None]:
-    """The state that a step ends in."""
+    """Return the state that a step ends in."""
     first = made.versions[0]
     if first.kind == "promotion":
         action = str(first.details["action"])

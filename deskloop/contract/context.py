@@ -1,7 +1,7 @@
 """What a stage's functions receive besides rows: the config of the step, and its context."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +15,10 @@ class StageConfig(BaseModel):
     """Base of every config: frozen, no unknown keys, and errors that never show the input."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def _ignore(done: int, total: int, unit: str) -> None:
+    """Discard progress outside a run; a named function, because contexts are pickled for workers."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Context:
         memo: an SQLite file for outputs that must not be computed twice, such as a neural model's; "": no file.
         erased: the erased people, whose older rows a source must refuse; None: no one was erased.
         sample: maximum number of records that a source reads; None: all.
+        progress: a model stage calls it with the number done, the total (0: unknown) and the unit.
     """
 
     step: str
@@ -42,6 +47,7 @@ class Context:
     families: pd.DataFrame | None = None
     erased: Erased | None = None
     sample: int | None = None
+    progress: Callable[[int, int, str], None] = _ignore
 
     def rng(self, *parts: object) -> np.random.Generator:
         """Return a generator keyed by (seed, step, parts), equal for any batch size, order and worker (P4)."""

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from deskloop.contract.errors import DamageError
+from deskloop.contract.progress import show
 from deskloop.contract.stage import DataStage, EvaluationStage, ModelStage, PromotionStage, Stage
 from deskloop.engine.decide import Decider, Decision
 from deskloop.engine.figures import make_figures
@@ -33,6 +34,7 @@ from deskloop.store.store import Store
 Result = TypeVar("Result")
 Make = Callable[["Engine", Step, Versions, Decision], tuple[list[Version], Decision]]
 Announce = Callable[[str, str, list[str], str], bool]  # run id, pipeline, failed gates, report -> whether it was sent
+Progress = Callable[[str, int, int, str], None]  # step, how many are done, of how many (0: unknown), of what
 
 MAKERS: Mapping[type[Stage], Make] = {
     DataStage: make_table,
@@ -77,11 +79,12 @@ class Engine:
         refit: Sequence[str] = (),
         rebuild: Sequence[str] = (),
         announce: Announce | None = None,
+        progress: Progress = show,
     ) -> None:
         self.pipeline, self.store, self.executor, self.run_id = pipeline, store, executor, run_id
         self.decider = Decider(pipeline, store, refit, rebuild)
         self.catalog, self.ledger = self.decider.catalog, self.decider.ledger
-        self.announce = announce
+        self.announce, self.progress = announce, progress
         self.flow_run_id = ""
         self.made: dict[str, Made] = {}
         self.rebuilt: dict[str, Made] = {}

@@ -6,6 +6,7 @@ models/.work/<fingerprint>         its checkpoints, which remain if the process 
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
@@ -42,7 +43,7 @@ def make_model(engine: "Engine", step: Step, inputs: Versions, decision: Decisio
         new = work / "model"
         shutil.rmtree(new, ignore_errors=True)
         work.mkdir(parents=True, exist_ok=True)
-        context = engine.decider.context(step)
+        context = replace(engine.decider.context(step), progress=partial(engine.progress, step.name))
         details = stage.make(as_inputs(engine, inputs), step.config, context, new, work / "checkpoints")
         (new / RECORD).write_bytes(orjson.dumps(details, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY))
         readable(new)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from deskloop.contract.errors import DataError, InputError
-from deskloop.contract.progress import tick
 from deskloop.contract.stage import SourceStage
 from deskloop.engine import retention
 from deskloop.engine.partitions import Job, Outcome, guarded, write_outcome
@@ -37,7 +36,7 @@ def read_source(engine: "Engine", step: Step, stage: SourceStage, job: Job, comm
         frame = frame.head(sample - outcome.rows_in) if sample is not None else frame
         frame = _reject_expired(frame.assign(batch=batch), expired, unreadable)
         outcome.add(guarded(job, [], partial(write_outcome, job, frame, None)))
-        tick(f"  {step.name}: {outcome.rows_in:,} records read")
+        engine.progress(step.name, outcome.rows_in, sample or 0, "records")
         if outcome.rows_in == sample:
             break
     if not outcome.written and not outcome.reasons[retention.REASON]:

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
 
 from deskloop.contract.errors import DataError
-from deskloop.contract.progress import tick
 from deskloop.contract.schema import to_frame
 from deskloop.contract.stage import Context, FittedStage, SourceStage, TableStage
 from deskloop.engine import retention
@@ -124,7 +124,8 @@ class _Table:
     def _compute(self, context: Context, verdict: pd.DataFrame | None) -> Outcome:
         fresh = {split: not self.store.exists(self.zone, name) for split, name in self.step.datasets.items()}
         new_columns = self._new_columns(verdict) if verdict is not None else None
-        outcome = self._process(self._partitions(), self._job(context), new_columns)
+        rows = sum(parent.rows for parent in self.parents)
+        outcome = self._process(self._partitions(), rows, self._job(context), new_columns)
         expired = self._expired()
         if not expired:
             self.commit(outcome, fresh, deleted=None, gone=None)
@@ -139,7 +140,7 @@ class _Table:
         size = self.engine.pipeline.settings.partition_rows
         tables = [each.upserts for each in changes]
         slices = (table.slice(start, size) for table in tables for start in range(0, table.num_rows, size))
-        outcome = self._process(slices, self._job(context), None)
+        outcome = self._process(slices, sum(table.num_rows for table in tables), self._job(context), None)
         expired = self._expired()
         changed = {row_id for each in changes for row_id in (*each.upserts["row_id"].to_pylist(), *each.deleted)}
         affected = changed - expired
@@ -147,13 +148,13 @@ class _Table:
         self.commit(outcome, fresh, *self._removed(outcome, parent_ids, affected))
         return outcome
 
-    def _process(self, partitions: Iterable[pa.Table], job: Job, new_columns: pa.Table | None) -> Outcome:
-        """Run the stage's function on every partition."""
-        outcome = Outcome()
-        rows = sum(parent.rows for parent in self.parents)
+    def _process(self, partitions: Iterable[pa.Table], rows: int, job: Job, new_columns: pa.Table | None) -> Outcome:
+        """Run the stage's function on every partition, `rows` rows in total."""
+        outcome, progress = Outcome(), partial(self.engine.progress, self.step.name)
+        progress(0, rows, "rows")
         for part in self.engine.executor.map(run_partition, self._tasks(job, partitions, new_columns)):
             outcome.add(part)
-            tick(f"  {self.step.name}: {outcome.rows_in:,} of {rows:,} rows")
+            progress(outcome.rows_in, rows, "rows")
         return outcome
 
     def _removed(

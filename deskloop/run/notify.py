@@ -1,7 +1,7 @@
-"""What a run tells the outside: an event in Prefect, on which an automation sends a message to whoever is on duty.
+"""The event that a candidate was not promoted, on which an automation of Prefect sends a message.
 
-A failed or crashed run needs nothing from here, Prefect notices it by itself. An event leaves the machine with the
-message, so it holds ids, names and figures only (P1).
+Prefect itself detects runs that failed or crashed. An event leaves the machine with the message, so it holds ids, names
+and figures only (P1).
 """
 
 from collections.abc import Sequence
@@ -10,18 +10,18 @@ GATE_BLOCKED = "deskloop.gate.blocked"
 
 
 def gate_blocked(run_id: str, pipeline: str, gates: Sequence[str], report: str) -> bool:
-    """Send the event that a candidate was not promoted; the run itself went well.
+    """Send the event that a candidate was not promoted in a run that completed.
 
     The event goes to the server in one request and not through Prefect's queue, which is emptied in the background
-    and drops what it cannot deliver: whoever notes that a message went out must know that it did.
+    and drops what it cannot deliver: a message is recorded as sent only if it was.
 
     Args:
-        run_id: the run whose candidate was held back.
+        run_id: the run whose candidate was blocked.
         pipeline: its pipeline's name.
         gates: one line for each gate that did not pass: its name, its value and its threshold.
         report: the page that shows why.
     Returns:
-        Whether a server took it that outlives this process. Without one (`PREFECT_API_URL`), nobody would be told.
+        True if a server that outlives this process accepted it. A temporary one has no automations.
     """
     from httpx import HTTPError
     from prefect.client.orchestration import get_client

@@ -1,7 +1,7 @@
-"""A run: a pipeline, its store held under a lock, and what its steps have come to so far.
+"""A run: a pipeline, its locked store, and the outcome of its steps so far.
 
 The open run stays in this process and is handed from function to function, so that no object that could hold a
-conversation ever gets to Prefect, which is given names of versions only.
+conversation reaches Prefect, which gets names of versions only.
 """
 
 import secrets
@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deskloop.contract.errors import ConfigError
+from deskloop.contract.progress import show
 from deskloop.contract.stage import FittedStage, SourceStage
 from deskloop.engine.crash import hush
-from deskloop.engine.engine import Announce, Engine, Made
+from deskloop.engine.engine import Announce, Engine, Made, Progress
 from deskloop.engine.firewall import guarded
 from deskloop.engine.partitions import Executor, Inline, ProcessPool
 from deskloop.pipeline.pipeline import Pipeline, Step
@@ -29,7 +30,7 @@ class Run:
     """An open run.
 
     Attributes:
-        entries: step -> what it came to.
+        entries: step -> its outcome.
         failed: the step under way; empty between steps.
     """
 
@@ -47,15 +48,15 @@ class Run:
         return self.engine.store
 
     def record(self, name: str, made: Made) -> list[str]:
-        """Note what a step came to, tell the user, and return references that may pass between tasks."""
+        """Record the outcome of a step, log it, and return references that may pass between tasks."""
         self.entries[name] = made
         self.say(_line(name, made))
-        for missing in [tool for tool, found in made.decision.equipment.items() if found is None]:
-            self.say(f"  {name:<12} {missing} is not installed: it went on without, see the report")
+        for missing in [tool for tool, version in made.decision.equipment.items() if version is None]:
+            self.say(f"  {name:<12} {missing} is not installed, so the step ran without it; see the report")
         return [version.name for version in made.versions]
 
     def note_rebuilt(self) -> None:
-        """Record the steps that were rebuilt since the last call, as another step came across their damage."""
+        """Record the steps that were rebuilt since the last call because another step found them damaged."""
         while self.engine.rebuilt:
             name, made = self.engine.rebuilt.popitem()
             self.record(name, made)
@@ -68,13 +69,15 @@ def open_run(
     refit: Sequence[str] = (),
     rebuild: bool = False,
     announce: Announce | None = None,
+    progress: Progress = show,
 ) -> Iterator[Run]:
     """Lock the store and open a run on it.
 
     Args:
-        refit: steps whose artifact is to be fitted again.
-        rebuild: compute every step after the sources from raw and the ledger, whatever is published.
+        refit: steps whose artifact is fitted again.
+        rebuild: recompute every step after the sources from raw and the ledger, whatever is published.
         announce: sends the message that a candidate was not promoted.
+        progress: shows how far the step under way is.
     Raises:
         ConfigError: another run is working on the store, or a step to refit has nothing to fit.
     """
@@ -85,8 +88,9 @@ def open_run(
     executor: Executor = ProcessPool(pipeline.settings.workers) if pipeline.settings.workers > 1 else Inline()
     with store.locked():
         run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        engine = Engine(pipeline, store, executor, run_id, refit, again, announce, progress)
         try:
-            yield Run(run_id, pipeline, Engine(pipeline, store, executor, run_id, refit, again, announce), say)
+            yield Run(run_id, pipeline, engine, say)
         except BaseException as error:
             executor.close(at_once=not isinstance(error, Exception))
             raise
@@ -95,7 +99,7 @@ def open_run(
 
 
 def run_step(run: Run, step: Step) -> list[str]:
-    """Bring one step up to date; returns references to what it stands for now."""
+    """Bring one step up to date; returns references to its current versions."""
     with guarded_step(run, step.name):
         made = run.engine.run(step)
     run.note_rebuilt()
@@ -104,7 +108,7 @@ def run_step(run: Run, step: Step) -> list[str]:
 
 @contextmanager
 def guarded_step(run: Run, name: str) -> Iterator[None]:
-    """Note which step is under way, and let no foreign exception out: its message may quote a conversation.
+    """Record which step is under way, and let no foreign exception out: its message may quote a conversation.
 
     Raises:
         StepError: in place of any exception that is not ours.
@@ -124,8 +128,8 @@ def check_refit(pipeline: Pipeline, refit: Sequence[str]) -> None:
     fitted = [step.name for step in pipeline.steps if isinstance(step.stage, FittedStage)]
     wrong = [name for name in refit if name not in fitted]
     if wrong:
-        known = ", ".join(fitted)
-        raise ConfigError([f"--refit {name}: has nothing to fit; {known} do" for name in wrong], "the command")
+        names = ", ".join(fitted)
+        raise ConfigError([f"--refit {name}: has nothing to fit; {names} do" for name in wrong], "the command")
 
 
 def _line(name: str, made: Made) -> str:

@@ -6,7 +6,6 @@ Training is resumed from its last checkpoint, and then ends with the weights of 
 from pathlib import Path
 from typing import Any
 
-from deskloop.contract.progress import tick
 from deskloop.contract.stage import Context, Inputs, ModelStage, Port
 from tasks.finetune.config import FinetuneConfig
 from tasks.finetune.train import finetune
@@ -17,7 +16,12 @@ __all__ = ["STAGE", "FinetuneConfig", "finetune"]
 def make(inputs: Inputs, config: FinetuneConfig, context: Context, out: Path, work: Path) -> dict[str, Any]:
     """Train a candidate on the versions behind the stage's ports; see `finetune`."""
     (base,), (train,), (validation,) = inputs["base"], inputs["train"], inputs["validation"]
-    return finetune(
+
+    def report(figures: dict[str, Any]) -> None:
+        loss = f", loss {figures['loss']:.3f}" if figures.get("loss") is not None else ""
+        context.progress(figures["step"], figures["steps"], f"optimizer steps{loss}")
+
+    result = finetune(
         train.table(),
         validation.table(),
         train.artifact(),
@@ -26,14 +30,11 @@ def make(inputs: Inputs, config: FinetuneConfig, context: Context, out: Path, wo
         context.seed,
         out,
         work,
-        lambda progress: _show(context.step, progress),
+        report,
         str(base.config["base"]),
     )
-
-
-def _show(step: str, progress: dict[str, Any]) -> None:
-    loss = f"  loss {progress['loss']:.3f}" if progress.get("loss") is not None else ""
-    tick(f"  {step}: step {progress['step']:,} of {progress['steps']:,}{loss}")
+    report(result["history"][-1] | {"steps": result["steps"]})  # early stopping leaves some out
+    return result
 
 
 STAGE = ModelStage(

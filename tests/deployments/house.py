@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 
 ROOT = Path(__file__).parents[2]
 PREFECT = [sys.executable, "-m", "prefect"]
@@ -82,34 +81,33 @@ class House:
         self.running.append(process)
         return process
 
-    def begin(self, worker: bool = True) -> None:
-        """Server, work pool, automations and worker, by the commands of docs/schedule.md."""
+    def begin(self, pipeline: Path, worker: bool = True, due_in: float = 3600) -> None:
+        """Start a server, deploy a pipeline, and start a worker, by the commands of docs/schedule.md.
+
+        Args:
+            due_in: seconds until the nightly run is due; it starts with the next minute.
+        """
+        self.serve()
+        night = datetime.now(UTC) + timedelta(seconds=due_in + 60)
+        cron = f"{night.minute} {night.hour} * * *"
+        self.deploy("-c", str(pipeline), "--notify-url", self.receiver.url, "--cron", cron)
+        if worker:
+            self.start("worker", *PREFECT, "worker", "start", "--pool", "deskloop")
+
+    def serve(self) -> None:
+        """Start a server and wait for it."""
         self.home.mkdir(parents=True)
         self.start("server", *PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
         wait("the server", self.healthy)
-        self.command(*PREFECT, "work-pool", "create", "deskloop", "--type", "process")
-        self.command(*PREFECT, "work-pool", "set-concurrency-limit", "deskloop", "1")
-        self.command(sys.executable, "deployments/notify.py", "--url", self.receiver.url)
-        if worker:
-            self.start("worker", *PREFECT, "worker", "start", "--pool", "deskloop", "--type", "process")
 
     def healthy(self) -> bool:
         with contextlib.suppress(httpx.HTTPError):
             return httpx.get(f"{self.api}/health").status_code == 200
         return False
 
-    def deploy(self, pipeline: Path, due_in: float) -> None:
-        """deployments/prefect.yaml, on a pipeline of the test, its night due in some seconds."""
-        content = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())
-        for deployment in content["deployments"]:
-            deployment["parameters"]["pipeline"] = str(pipeline)
-            for schedule in deployment.get("schedules", []):
-                del schedule["cron"]
-                anchor = datetime.now(UTC) + timedelta(seconds=due_in)
-                schedule |= {"interval": 86_400, "anchor_date": anchor.isoformat()}
-        file = self.home / "prefect.yaml"
-        file.write_text(yaml.safe_dump(content))
-        self.command(*PREFECT, "--no-prompt", "deploy", "--prefect-file", str(file), "--all")
+    def deploy(self, *options: str) -> str:
+        """Run `deskloop deploy`; its output."""
+        return self.command(sys.executable, "-m", "deskloop", "deploy", *options)
 
     def run(self, deployment: str, **parameters: Any) -> str:
         """Start a run by hand; its id."""

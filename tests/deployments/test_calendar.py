@@ -12,8 +12,7 @@ pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.long]
 def test_a_night_is_planned_by_the_scheduler(tmp_path: Path) -> None:
     house = House(tmp_path / "prefect")
     try:
-        house.begin(worker=False)
-        house.deploy(Path("examples/support/pipeline.yaml"), due_in=3600)
+        house.begin(Path("examples/support/pipeline.yaml"), worker=False)
         wait("the scheduler", lambda: bool(house.flow_runs()), 45)
         runs = house.flow_runs()
     finally:

@@ -1,4 +1,4 @@
-"""What is deployed and who is told, as files; tests/deployments/test_server.py runs them."""
+"""The deployments and automations by themselves; tests/deployments/test_server.py runs them."""
 
 import asyncio
 import json
@@ -12,18 +12,15 @@ from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import pytest
-import yaml
 
-from deployments.notify import automations
-from deskloop.pipeline.load import load_pipeline
 from deskloop.run.notify import GATE_BLOCKED, gate_blocked
 from deskloop.run.prefect_server import TEMPORARY
-from tasks import stages
+from flows.automations import automations
 
 pytestmark = pytest.mark.filterwarnings("default")
 ROOT = Path(__file__).parents[2]
 BLOCK = UUID("12345678-1234-5678-1234-567812345678")
-DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
+PIPELINE = ROOT / "examples" / "support" / "pipeline.yaml"
 FLOW_RUN = {"prefect.resource.id": f"prefect.flow-run.{uuid4()}", "prefect.resource.name": "a run"}
 
 
@@ -44,47 +41,49 @@ def received(event: str, resource: Mapping[str, str], *tags: str, **content: Any
     )
 
 
+def deployed() -> list[Any]:
+    from flows.deployments import deployments, nightly
+
+    return deployments(PIPELINE, nightly("30 2 * * *", "Europe/Berlin"), "deskloop")
+
+
 def test_the_three_deployments() -> None:
-    assert [(one["name"], one["entrypoint"], "schedules" in one) for one in DEPLOYMENTS] == [
-        ("nightly", "flows.retrain.retrain", True),
-        ("by-hand", "flows.retrain.retrain", False),
-        ("data", "flows.prepare.prepare", False),
-    ]
+    from prefect.client.schemas.objects import ConcurrencyLimitStrategy as Strategy
+    from prefect.flows import load_flow_from_entrypoint
+
+    assert [(one.full_name, one.entrypoint, bool(one.schedules), one.concurrency_options.collision_strategy)
+            for one in deployed()] == [
+        ("retrain/nightly", "deskloop.deployed.retrain", True, Strategy.CANCEL_NEW),
+        ("retrain/by-hand", "deskloop.deployed.retrain", False, Strategy.ENQUEUE),
+        ("prepare/data", "deskloop.deployed.prepare", False, Strategy.ENQUEUE),
+    ]  # fmt: skip
+    for deployment in deployed():
+        assert deployment.parameters == {"pipeline": str(PIPELINE)}
+        assert deployment.tags == ["deskloop"]  # the automations look for it
+        assert deployment.concurrency_limit == 1
+        # Without a folder to work in, Prefect would copy the one of the worker, and a store in it, for each run.
+        assert deployment.job_variables["working_dir"] == str(PIPELINE.parent)
+        flow = load_flow_from_entrypoint(deployment.entrypoint)
+        assert flow.name == deployment.flow_name
+        assert flow.validate_parameters(deployment.parameters)["pipeline"] == str(PIPELINE)
 
 
 def test_every_deployment_is_in_the_docs() -> None:
     page = (ROOT / "docs" / "schedule.md").read_text()
-    for deployment in DEPLOYMENTS:
-        assert f"`{deployment['entrypoint'].rpartition('.')[2]}/{deployment['name']}`" in page
-
-
-@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda one: one["name"])
-def test_a_deployment_is_one_that_prefect_takes(deployment: dict[str, Any]) -> None:
-    from prefect.cli.deploy._models import PrefectYamlModel
-    from prefect.client.schemas.objects import ConcurrencyLimitStrategy
-    from prefect.flows import load_flow_from_entrypoint
-
-    file = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())
-    assert PrefectYamlModel.model_validate(file).pull == []  # nothing is fetched: the installed project is what runs
-    assert deployment["work_pool"]["name"] == "deskloop"
-    assert "deskloop" in deployment["tags"]  # the automations look for it
-    assert ConcurrencyLimitStrategy(deployment["concurrency_limit"]["collision_strategy"])
-    flow = load_flow_from_entrypoint(deployment["entrypoint"])
-    assert flow.validate_parameters(deployment["parameters"])["pipeline"] == deployment["parameters"]["pipeline"]
-    assert load_pipeline(ROOT / deployment["parameters"]["pipeline"], stages()).steps
-    assert flow.validate_parameters({"pipeline": "p.yaml", "overrides": ["a.b=1"], "until": "split", "sample": 5})
+    for deployment in deployed():
+        assert f"`{deployment.full_name}`" in page
 
 
 def test_the_nightly_run_is_once_a_night_in_a_timezone() -> None:
-    from prefect.cli.deploy._schedules import _schedule_config_to_deployment_schedule
     from prefect.server.schemas.schedules import CronSchedule
 
-    (entry,) = DEPLOYMENTS[0]["schedules"]
-    schedule = CronSchedule(**_schedule_config_to_deployment_schedule(entry)["schedule"].model_dump())
+    (entry,) = deployed()[0].schedules
+    schedule = CronSchedule(**entry.schedule.model_dump())
     winter = datetime(2026, 1, 1, tzinfo=UTC)
     first, second = asyncio.run(schedule.get_dates(2, start=winter))
     assert (second - first).total_seconds() == 86_400
-    assert schedule.timezone == entry["timezone"]
+    assert (first.astimezone(UTC).hour, first.minute) == (1, 30)
+    assert schedule.timezone == "Europe/Berlin"
 
 
 def test_the_automations_send_to_the_chosen_block() -> None:
@@ -95,6 +94,8 @@ def test_the_automations_send_to_the_chosen_block() -> None:
         if action.type == "send-notification"
     ]
     assert ids == [BLOCK] * 3
+    (silent,) = automations(None)  # without a receiver, nothing is left to be sent
+    assert [action.type for action in silent.actions] == ["change-flow-run-state"]
 
 
 def test_no_message_quotes_an_error() -> None:
@@ -174,7 +175,7 @@ def test_a_blocked_gate_is_told_in_names_and_figures(events: type[Events]) -> No
         == "deskloop: the candidate of desk was not promoted"
     )
     assert render_user_template_sync(action.body, {"event": event}).splitlines() == [
-        "Run 20260101T000000-abc went well, but these gates failed:",
+        "Run 20260101T000000-abc completed, but these gates failed:",
         "better_than_base: 0.01 of 0.02",
         "length: 9 of 8",
         "Report: /r/index.html",
@@ -202,7 +203,7 @@ def test_a_server_that_ends_with_the_command_is_not_told(events: type[Events], m
 
 
 def test_a_silent_run_is_ended_and_one_that_does_not_begin_is_told() -> None:
-    for name, after, expected in (("silent", "heartbeat", "Completed"), ("begin", "Late", "Running")):
+    for name, after, expected in (("silent", "heartbeat", "Completed"), ("start", "Late", "Running")):
         trigger = named(name).trigger
         assert trigger.posture == "Proactive"
         assert f"prefect.flow-run.{after}" in trigger.after

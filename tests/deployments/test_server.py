@@ -31,15 +31,14 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 def house(tmp_path_factory: pytest.TempPathFactory, desk: Desk) -> Iterator[House]:
     one = House(tmp_path_factory.mktemp("house") / "prefect")
     try:
-        one.begin()
-        one.deploy(desk.file, due_in=15)
+        one.begin(desk.file, due_in=40)
         yield one
     finally:
         one.end()
 
 
 def ended(house: House, run_id: str) -> dict[str, Any]:
-    wait(f"the end of {run_id}", lambda: house.flow_run(run_id)["state_type"] in ENDED)
+    wait(f"the end of {run_id}", lambda: house.flow_run(run_id)["state_type"] in ENDED, 240)
     return house.flow_run(run_id)
 
 
@@ -57,12 +56,12 @@ def test_a_night_begins_and_completes_by_itself(house: House, desk: Desk) -> Non
     night = ended(house, nights[0]["id"])
     assert night["state_type"] == "COMPLETED", (house.home / "worker.log").read_text()[-3000:]
     assert night["created_by"]["type"] == "SCHEDULE"
-    assert night["name"] == f"retrain {desk.file}"
+    assert re.fullmatch(r"desk retrain \d{4}-\d\d-\d\d \d\d:\d\d", night["name"])
     assert night["parameters"] == {"pipeline": str(desk.file)}
     (page,) = (desk.folder / "store" / "reports").glob("*/index.html")
     assert "Where is my order?" in page.read_text()
     assert len(nights) > 1  # the next ones are on the calendar
-    assert not any("failed" in body or "crashed" in body for body in house.receiver.bodies)
+    assert not any(f"retrain {end}" in body for body in house.receiver.bodies for end in ("failed", "crashed"))
 
 
 def test_by_hand_with_parameters(house: House, desk: Desk) -> None:

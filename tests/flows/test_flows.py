@@ -13,6 +13,7 @@ import pytest
 from deskloop.contract.errors import DeskloopError, MachineError
 from tests.flows.conftest import MODEL, PREPARED, first_run
 from tests.flows.desk import Desk, example_lines
+from tests.flows.test_own_flow import artifacts
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -85,6 +86,7 @@ def test_a_failed_step_leaves_a_report_and_no_text(desk: Desk, prefect: Path) ->
     database = sqlite3.connect(next(prefect.rglob("prefect.db")))
     messages = [row[0] or "" for row in database.execute("select state_name || coalesce(state_type, '') from flow_run")]
     assert any("Failed" in message for message in messages)
+    assert artifacts()["desk-normalize"].startswith("## normalize: failed\n\nstep 'normalize' left data that fails a")
     kept = [path.read_bytes() for path in (prefect / "storage").glob("*")]
     assert not [content for content in kept if len(content) > 1000 or b"pickle" in content]
 

@@ -1,0 +1,95 @@
+"""Progress artifacts: which steps have one, how often it is updated, and what a server that refuses them changes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import progress
+from tests.flows.conftest import MODEL
+from tests.flows.desk import Desk, example_lines
+from tests.flows.test_own_flow import artifacts
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+class Server:
+    """Stands in for Prefect's functions and a clock."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.fails = 100.0, False
+        self.calls: list[tuple[str, float, str]] = []
+        self.lines: list[str] = []
+        monkeypatch.setattr(progress.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(progress, "create_progress_artifact", self.create)
+        monkeypatch.setattr(progress, "update_progress_artifact", self.update)
+
+    def create(self, percent: float, key: str, description: str) -> str:
+        if self.fails:
+            raise ConnectionError("quotes something")
+        self.calls.append((key, percent, description))
+        return key
+
+    def update(self, artifact: str, percent: float, description: str) -> None:
+        self.create(percent, artifact, description)
+
+
+def test_updates_are_rare_and_the_last_one_always_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(monkeypatch)
+    shown = progress.StepProgress("my_desk", server.lines.append)
+    for done in range(101):
+        shown("scrub", 10 * done, 1000, "rows")
+        server.now += 0.125
+    assert server.calls == [
+        *(("my-desk-scrub-progress", float(at), f"scrub: {10 * at} of 1,000 rows") for at in (8, 24, 40, 56, 72, 88)),
+        ("my-desk-scrub-progress", 100.0, "scrub: 1,000 of 1,000 rows"),
+    ]
+    assert server.lines == []
+
+
+def test_a_quick_step_and_one_without_an_end_have_no_artifact(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(monkeypatch)
+    shown = progress.StepProgress("desk", server.lines.append)
+    for done in range(11):
+        shown("normalize", done, 10, "rows")
+        server.now += 0.05
+    for done in range(100):
+        shown("ingest", done, 0, "records")
+        server.now += 1
+    shown("encode", 0, 10, "rows")
+    server.now += 60
+    shown("encode", 10, 10, "rows")  # one partition: there was never anything to follow
+    assert server.calls == []
+
+
+def test_a_server_that_refuses_progress_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(monkeypatch)
+    server.fails = True
+    shown = progress.StepProgress("desk", server.lines.append)
+    for step in ("scrub", "encode"):
+        for done in range(5):
+            shown(step, done, 10, "rows")
+            server.now += 3
+    assert server.lines == ["  scrub        Prefect's server did not accept its progress (ConnectionError)"]
+
+
+def test_partitions_and_training_report_to_a_real_server(
+    tmp_path: Path, prefect: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.retrain import retrain
+
+    monkeypatch.setattr(progress, "QUICK", 0.0)
+    monkeypatch.setattr(progress, "PAUSE", 0.0)
+    desk = Desk(tmp_path, example_lines(150))
+    desk.extra = MODEL
+    text = desk.save()
+    assert text is None
+    desk.file.write_text(desk.file.read_text().replace('"name": "desk"', '"name": "followed"'))
+    retrain(str(desk.file))
+    shown: dict[str, Any] = {name: value for name, value in artifacts().items() if name.startswith("followed")}
+    assert {name: value for name, value in shown.items() if name.endswith("-progress")}.keys() >= {
+        "followed-scrub-progress",
+        "followed-finetune-progress",
+    }
+    assert float(shown["followed-scrub-progress"]) == float(shown["followed-finetune-progress"]) == 100.0
+    assert len(shown) >= 11 + 2  # a page for each step, the report, and progress
