@@ -1,7 +1,8 @@
 """`deskloop run`, `prepare` and `plan`."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +48,19 @@ def _partial(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command("run")
 @_shared
 @_partial
-def run_command(as_json: bool, quiet: bool, **options: Any) -> None:
+def run_command(**options: Any) -> None:
     """Run every step of the pipeline file, then write the report; what has not changed is reused."""
-    _check(options)
-    _flow("retrain", as_json, quiet, options)
+    with _printed(options) as (arguments, document):
+        document |= run_flow("retrain", **arguments)
 
 
 @click.command("prepare")
 @_shared
 @_partial
-def prepare_command(as_json: bool, quiet: bool, **options: Any) -> None:
+def prepare_command(**options: Any) -> None:
     """Run the steps that make tables; ends in the data-quality report."""
-    _check(options, data_only=True)
-    _flow("prepare", as_json, quiet, options)
+    with _printed(options, data_only=True) as (arguments, document):
+        document |= run_flow("prepare", **arguments)
 
 
 @click.command("plan")
@@ -70,13 +71,16 @@ def plan_command(pipeline: str, overrides: tuple[str, ...], sample: int | None, 
     from deskloop.pipeline.load import load_pipeline
     from tasks import stages
 
-    loaded = load_pipeline(Path(pipeline), stages(), overrides, sample)
-    entries = plan(loaded)
+    entries = plan(load_pipeline(Path(pipeline), stages(), overrides, sample))
     if as_json:
         click.echo(json.dumps(entries))
         return
+    width = max(12, *(len(entry["step"]) for entry in entries))
+    before = ""
     for entry in entries:
-        echo(f"  {entry['step']:<12} {entry['action']:<8} {entry['why']}")
+        reads = "" if entry["inputs"] in ([], [before]) else f"  (reads {', '.join(entry['inputs'])})"
+        echo(f"  {entry['step']:<{width}} {entry['action']:<8} {entry['why']}{reads}")
+        before = entry["step"]
 
 
 def _check(options: Mapping[str, Any], data_only: bool = False) -> None:
@@ -99,11 +103,15 @@ def _check(options: Mapping[str, Any], data_only: bool = False) -> None:
     preflight(pipeline, [step for step in steps if not data_only or step in pipeline.data_steps])
 
 
-def _flow(name: str, as_json: bool, quiet: bool, options: dict[str, Any]) -> None:
-    be_quiet(quiet)
-    arguments = options | {"overrides": list(options["overrides"]), "refit": list(options["refit"])}
+@contextmanager
+def _printed(options: dict[str, Any], data_only: bool = False) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Check the options, and print the run's document, which the block fills in; also that of a failed run."""
+    as_json = options.pop("as_json")
+    be_quiet(options.pop("quiet"))
+    _check(options, data_only)
+    document: dict[str, Any] = {}
     try:
-        document = run_flow(name, **arguments)
+        yield options | {"overrides": list(options["overrides"]), "refit": list(options["refit"])}, document
     except DeskloopError as error:
         if as_json and error.document is not None:
             click.echo(json.dumps({key: error.document.get(key) for key in JSON_KEYS}))
@@ -111,10 +119,10 @@ def _flow(name: str, as_json: bool, quiet: bool, options: dict[str, Any]) -> Non
     if as_json:
         click.echo(json.dumps({key: document.get(key) for key in JSON_KEYS}))
     else:
-        _tell(document)
+        _summarize(document)
 
 
-def _tell(document: dict[str, Any]) -> None:
+def _summarize(document: dict[str, Any]) -> None:
     """Print the short summary at the end."""
     metrics = document["metrics"]
     for name in ("base", "unigram", "bigram", "candidate"):

@@ -7,7 +7,7 @@ from typing import Any
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from deskloop.contract.errors import DeskloopError
-from deskloop.engine.engine import Made
+from deskloop.engine.workspace import Made
 from deskloop.pipeline.pipeline import Step
 from deskloop.run.session import Run
 from deskloop.store.catalog import Version

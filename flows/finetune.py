@@ -9,7 +9,7 @@ from deskloop.contract.stage import DataStage
 from flows.opened import finish, opened
 from flows.parameters import ModelParameters, by_name, run_name
 from flows.results import Withheld
-from flows.steps import run_steps
+from flows.steps import step_task
 
 
 @flow(flow_run_name=run_name, persist_result=False, result_serializer=Withheld())
@@ -19,5 +19,6 @@ def finetune(parameters: ModelParameters) -> dict[str, Any]:
     with opened(parameters, lambda step: not isinstance(step.stage, DataStage)) as (run, steps):
         if not steps:
             raise ConfigError("steps: no model is trained; add `base` and `finetune`", parameters.pipeline)
-        run_steps(run, steps)
+        for step in steps:
+            step_task(run, step)()
         return finish(run)

@@ -7,7 +7,7 @@ from prefect import flow
 from flows.opened import finish, opened
 from flows.parameters import RunParameters, by_name, run_name
 from flows.results import Withheld
-from flows.steps import run_steps
+from flows.steps import step_task
 
 
 @flow(flow_run_name=run_name, persist_result=False, result_serializer=Withheld())
@@ -15,5 +15,6 @@ from flows.steps import run_steps
 def retrain(parameters: RunParameters) -> dict[str, Any]:
     """Bring every step of a pipeline file up to date; returns the run's document."""
     with opened(parameters) as (run, steps):
-        run_steps(run, steps)
+        for step in steps:
+            step_task(run, step)()
         return finish(run)

@@ -7,7 +7,6 @@
 Only names, counts and ids reach Prefect (P1).
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from prefect import State, Task, task
@@ -17,9 +16,9 @@ from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
 from deskloop.contract.errors import MachineError
-from deskloop.engine.engine import Made
+from deskloop.engine.workspace import Made
 from deskloop.pipeline.pipeline import Step
-from deskloop.run.session import Run, run_step
+from deskloop.run.session import Run, guarded_step
 from flows.artifacts import describe_step
 from flows.results import Withheld
 
@@ -48,18 +47,13 @@ def step_task(run: Run, step: Step) -> Task[[], State[None]]:
         timeout_seconds=step.stage.timeout,
     )
     def bring_up() -> State[None]:
-        run_step(run, step)
-        made = run.entries[step.name]
+        with guarded_step(run, step.name):
+            made = run.engine.run(step)
+        run.record(step.name, made)
         describe_step(run, step, made)
         return state_of(made)
 
     return bring_up
-
-
-def run_steps(run: Run, steps: Sequence[Step]) -> None:
-    """Bring steps up to date, one after the other."""
-    for step in steps:
-        step_task(run, step)()
 
 
 def is_retried(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:

@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for_all
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -26,7 +27,7 @@ import pyarrow as pa
 from deskloop.contract.errors import DamageError, DataError
 from deskloop.contract.schema import to_frame, to_table
 from deskloop.contract.stage import Context, DataStage, RowStage, StageConfig
-from deskloop.engine import firewall as foreign
+from deskloop.engine import firewall
 from deskloop.engine.crash import hush
 from deskloop.store import zones
 from deskloop.store.delta import QUARANTINE, REJECTS
@@ -193,31 +194,26 @@ def run_partition(task: tuple[Job, pa.Table, pa.Table | None]) -> Outcome:
         StepError: the stage's function failed; the error names ids only.
         DataError: the function lost rows (P7).
     """
-    with zones.for_step(task[0].stage.zone, task[0].step):
-        return _work(*task)
+    job, rows, new_columns = task
+    stage, ids, frame = job.stage, rows.column("row_id").to_pylist(), to_frame(rows)
+    with zones.for_step(stage.zone, job.step), guarded(job, ids):
+        if new_columns is not None:
+            values = to_frame(new_columns).set_index("row_id").loc[ids]
+            result = frame.assign(**{name: values[name].to_numpy() for name in values.columns})
+        elif isinstance(stage, RowStage):
+            result = stage.run(frame, job.config, job.context)
+        else:
+            raise DataError(f"step {job.step!r} does not process single rows")
+        return write_outcome(job, result, ids)
 
 
-def _work(job: Job, rows: pa.Table, verdict: pa.Table | None) -> Outcome:
-    ids = rows.column("row_id").to_pylist()
-    frame = to_frame(rows)
-    if verdict is not None:
-        decided = to_frame(verdict).set_index("row_id").loc[ids]
-        result = frame.assign(**{name: decided[name].to_numpy() for name in decided.columns})
-    elif isinstance(stage := job.stage, RowStage):
-        result = guarded(job, ids, lambda: stage.run(frame, job.config, job.context))
-    else:
-        raise TypeError(f"step {job.step!r} does not work by row")
-    return guarded(job, ids, lambda: write_outcome(job, result, ids))
-
-
-def guarded(job: Job, ids: list[str], function: Callable[[], Any]) -> Any:
-    """Run a stage's code without letting messages of foreign exceptions through, which may quote a conversation.
+def guarded(job: Job, ids: Sequence[str] = ()) -> AbstractContextManager[None]:
+    """Let no message of a foreign exception of a stage's code through, since it may quote a conversation.
 
     Raises:
-        StepError: the code raised a foreign exception; this error names its type and the ids.
+        StepError: in its place; it names the type of the exception and the ids.
     """
-    with foreign.guarded(job.step, ids, _store_of(job)):
-        return function()
+    return firewall.guarded(job.step, ids, _store_of(job))
 
 
 def _store_of(job: Job) -> Path | None:

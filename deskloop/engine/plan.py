@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from deskloop.contract.stage import PromotionStage
-from deskloop.engine.engine import Engine, Made
+from deskloop.engine.engine import Engine
 from deskloop.engine.partitions import Inline
+from deskloop.engine.workspace import Made
 from deskloop.pipeline.pipeline import Pipeline, Step
 from deskloop.store.catalog import Version
 from deskloop.store.store import Store

@@ -123,7 +123,8 @@ def measure_some(store: Store, job: Job, measure: Measure, parents: Sequence[Ver
         for batch in store.batches(one.zone, one.dataset, one.delta_version)
     ]
     rows = to_frame(pa.concat_tables(some).sort_by("row_id"))
-    measured: dict[str, Any] = guarded(job, chosen, lambda: measure(rows, job.config, job.context))
+    with guarded(job, chosen):
+        measured = measure(rows, job.config, job.context)
     return measured
 
 

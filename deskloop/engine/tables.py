@@ -1,10 +1,9 @@
 """Tables: a step's rows are processed by partition, staged as files, and committed once."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
@@ -19,6 +18,7 @@ from deskloop.engine.partitions import Job, Outcome, check_conservation, guarded
 from deskloop.engine.publish import describe, measure_some
 from deskloop.engine.rebuild import check_unrecorded, retire
 from deskloop.engine.sources import read_source
+from deskloop.engine.workspace import Workspace
 from deskloop.pipeline.pipeline import Step
 from deskloop.store import zones
 from deskloop.store.catalog import Version
@@ -27,25 +27,42 @@ from deskloop.store.delta import REJECTS
 from deskloop.store.memo import check_memo
 from deskloop.store.parts import Part, read_part
 
-if TYPE_CHECKING:
-    from deskloop.engine.engine import Engine
 
-
-def make_table(engine: "Engine", step: Step, inputs: Versions, decision: Decision) -> tuple[list[Version], Decision]:
+def make_table(work: Workspace, step: Step, inputs: Versions, decision: Decision) -> tuple[list[Version], Decision]:
     """Write a step's rows and rejects; return the unpublished versions and the final decision."""
-    return _Table(engine, step, parents_of(step.stage, inputs)).make(decision)
+    table = _Table(work, step, parents_of(step.stage, inputs))
+    decision, changes = table.begin(decision)
+    job = table.job(work.decider.context(step, decision.artifact))
+    check_memo(job.context.memo)
+    verdict: pd.DataFrame | None = None
+    if isinstance(step.stage, SourceStage):
+        outcome = read_source(work, step, step.stage, job, table.commit)
+    else:
+        if changes is None:
+            decision = replace(decision, why=decision.why + table.lost_rows())
+            verdict = table.verdict(step.stage, job) if isinstance(step.stage, TableStage) else None
+        total, tasks = table.tasks(job, changes, verdict)
+        outcome, progress = Outcome(), partial(work.progress, step.name)
+        progress(0, total, "rows")
+        for part in work.executor.map(run_partition, tasks):
+            outcome.add(part)
+            progress(outcome.rows_in, total, "rows")
+        table.commit_rows(outcome, changes)
+    work.store.clear_staging()
+    versions = describe(work.store, step, table.parents, decision, outcome, (work.run_id, work.flow_run_id))
+    details = table.measure(job, verdict)
+    return [replace(version, details=version.details | details) for version in versions], decision
 
 
 class _Table:
-    """The computation of one step's table."""
+    """The parts of a step's computation."""
 
-    def __init__(self, engine: "Engine", step: Step, parents: Sequence[Version]) -> None:
-        self.engine, self.step, self.stage, self.parents = engine, step, step.data, parents
-        self.store, self.zone = engine.store, step.data.zone[1]
+    def __init__(self, work: Workspace, step: Step, parents: Sequence[Version]) -> None:
+        self.work, self.step, self.stage, self.parents = work, step, step.data, parents
+        self.store, self.zone = work.store, step.data.zone[1]
 
-    def make(self, decision: Decision) -> tuple[list[Version], Decision]:
-        """Fit, read, extend or compute; then describe and measure the new versions."""
-        engine, step = self.engine, self.step
+    def begin(self, decision: Decision) -> tuple[Decision, list[Changes] | None]:
+        """Check the parents, retire damaged versions and fit; return the decision and the changes to extend by."""
         self.store.clear_staging()
         for parent in self.parents:
             check_unrecorded(self.store, parent)
@@ -54,35 +71,24 @@ class _Table:
         if decision.action == "extend" and changes is None:
             why = f"{decision.why}; the changes since then are not available"
             decision = replace(decision, action="compute", why=why)
-        broken = [name for name in step.tables if name in engine.decider.broken]
+        broken = [name for name in self.step.tables if name in self.work.decider.broken]
         if broken:
             self._check_rebuildable(broken)
-            retire(engine, step, broken)
-        if decision.refit:
-            decision = self._fit(decision)
-        context = engine.decider.context(step, decision.artifact)
-        check_memo(context.memo)
-        verdict: pd.DataFrame | None = None
-        if isinstance(self.stage, SourceStage):
-            outcome = read_source(engine, step, self.stage, self._job(context), self.commit)
-        elif changes is not None:
-            outcome = self._extend(changes, context)
-        else:
-            decision = replace(decision, why=decision.why + self._lost_rows())
-            verdict = self._verdict(self.stage, context) if isinstance(self.stage, TableStage) else None
-            outcome = self._compute(context, verdict)
-        self.store.clear_staging()
-        versions = describe(self.store, step, self.parents, decision, outcome, (engine.run_id, engine.flow_run_id))
+            retire(self.work, self.step, broken)
+        return self._fit(decision) if decision.refit else decision, changes
+
+    def measure(self, job: Job, verdict: pd.DataFrame | None) -> dict[str, object]:
+        """Measure the quality of the step on a sample; record its proof, and the families for the ledger."""
         details: dict[str, object] = {}
         if self.stage.measure is not None:
-            size = engine.pipeline.settings.measured_rows
-            details = measure_some(self.store, self._job(context), self.stage.measure, self.parents, size)
+            size = self.work.pipeline.settings.measured_rows
+            details = measure_some(self.store, job, self.stage.measure, self.parents, size)
         if isinstance(self.stage, TableStage) and verdict is not None:
             if self.stage.proof is not None:
-                details["proof"] = self.stage.proof(verdict, step.config)
+                details["proof"] = self.stage.proof(verdict, self.step.config)
             if self.stage.remember is not None:
-                engine.remembered[step.name] = self.stage.remember(verdict)
-        return [replace(version, details=version.details | details) for version in versions], decision
+                self.work.remembered[self.step.name] = self.stage.remember(verdict)
+        return details
 
     def _check_distinct(self) -> None:
         """Refuse to join outputs of several steps that share a row id.
@@ -92,7 +98,7 @@ class _Table:
         """
         if len({parent.step for parent in self.parents}) < 2:
             return
-        counts = Counter(self.engine.read(self.parents, ["row_id"])["row_id"].to_pylist())
+        counts = Counter(self.work.read(self.parents, ["row_id"])["row_id"].to_pylist())
         shared = sorted(row_id for row_id, count in counts.items() if count > 1)
         if shared:
             names = " and ".join(parent.dataset for parent in self.parents)
@@ -102,60 +108,63 @@ class _Table:
             )
 
     def _fit(self, decision: Decision) -> Decision:
-        rows = self.engine.read(self.parents, None)
-        engine, stage = self.engine, self.stage
+        rows = self.work.read(self.parents, None)
+        work, stage = self.work, self.stage
         if not isinstance(stage, FittedStage):
             raise TypeError(f"step {self.step.name!r} has nothing to fit")
-        job = self._job(engine.decider.context(self.step))
-        files: Mapping[str, bytes] = guarded(job, [], lambda: stage.fit(to_frame(rows), job.config, job.context))
-        key = engine.decider.artifact_key(self.step, decision.recipe, decision.equipment)
-        digest = engine.ledger.record_artifact(self.step.name, key, files, rows.num_rows, decision.refit)
+        job = self.job(work.decider.context(self.step))
+        with guarded(job):
+            files = stage.fit(to_frame(rows), job.config, job.context)
+        key = work.decider.artifact_key(self.step, decision.recipe, decision.equipment)
+        digest = work.ledger.record_artifact(self.step.name, key, files, rows.num_rows, decision.refit)
         parents = [parent.as_parent() for parent in self.parents]
         return replace(decision, artifact=digest, fingerprint=fingerprint_of(decision.recipe, digest, [], parents, ""))
 
-    def _verdict(self, stage: TableStage, context: Context) -> pd.DataFrame:
+    def verdict(self, stage: TableStage, job: Job) -> pd.DataFrame:
         """Run a table stage on the columns that it reads, in the order of row ids."""
-        rows = self.engine.read(self.parents, stage.columns)
-        job = self._job(context)
-        result: pd.DataFrame = guarded(job, [], lambda: stage.run(to_frame(rows), job.config, context))
+        rows = self.work.read(self.parents, stage.columns)
+        with guarded(job):
+            result = stage.run(to_frame(rows), job.config, job.context)
         check_conservation(self.step.name, rows["row_id"].to_pylist(), result["row_id"].tolist(), [])
         return result
 
-    def _compute(self, context: Context, verdict: pd.DataFrame | None) -> Outcome:
+    def tasks(
+        self, job: Job, changes: Sequence[Changes] | None, verdict: pd.DataFrame | None
+    ) -> tuple[int, Iterator[tuple[Job, pa.Table, pa.Table | None]]]:
+        """Return the number of rows to process, and a task for each partition of them."""
+        size = self.work.pipeline.settings.partition_rows
+        if changes is not None:
+            tables = [each.upserts for each in changes]
+            slices = (table.slice(start, size) for table in tables for start in range(0, table.num_rows, size))
+            return sum(table.num_rows for table in tables), ((job, rows, None) for rows in slices)
+        partitions = (
+            rows
+            for parent in self.parents
+            for rows in self.store.batches(parent.zone, parent.dataset, parent.delta_version, rows=size)
+        )
+        total = sum(parent.rows for parent in self.parents)
+        if verdict is None:
+            return total, ((job, rows, None) for rows in partitions)
+        columns = self._new_columns(verdict)
+        position = {row_id: index for index, row_id in enumerate(columns["row_id"].to_pylist())}
+        pairs = ((rows, [position[row_id] for row_id in rows["row_id"].to_pylist()]) for rows in partitions)
+        return total, ((job, rows, columns.take(indices)) for rows, indices in pairs)
+
+    def commit_rows(self, outcome: Outcome, changes: Sequence[Changes] | None) -> None:
+        """Commit what was computed or extended; rows whose raw rows have expired stay."""
         fresh = {split: not self.store.exists(self.zone, name) for split, name in self.step.datasets.items()}
-        new_columns = self._new_columns(verdict) if verdict is not None else None
-        rows = sum(parent.rows for parent in self.parents)
-        outcome = self._process(self._partitions(), rows, self._job(context), new_columns)
+        if changes is not None:
+            fresh = dict.fromkeys(self.step.datasets, all(each.only_inserts for each in changes))
         expired = self._expired()
-        if not expired:
+        if changes is None and not expired:
             self.commit(outcome, fresh, deleted=None, gone=None)
-            return outcome
-        parent_ids = expired | set(self.engine.read(self.parents, ["row_id"])["row_id"].to_pylist())
-        self.commit(outcome, fresh, *self._removed(outcome, parent_ids, parent_ids - expired))
-        return outcome
-
-    def _extend(self, changes: Sequence[Changes], context: Context) -> Outcome:
-        """Process the rows that changed since the last version; all other rows are kept."""
-        fresh = dict.fromkeys(self.step.datasets, all(each.only_inserts for each in changes))
-        size = self.engine.pipeline.settings.partition_rows
-        tables = [each.upserts for each in changes]
-        slices = (table.slice(start, size) for table in tables for start in range(0, table.num_rows, size))
-        outcome = self._process(slices, sum(table.num_rows for table in tables), self._job(context), None)
-        expired = self._expired()
-        changed = {row_id for each in changes for row_id in (*each.upserts["row_id"].to_pylist(), *each.deleted)}
+            return
+        present = set(self.work.read(self.parents, ["row_id"])["row_id"].to_pylist())
+        changed = present
+        if changes is not None:
+            changed = {row_id for each in changes for row_id in (*each.upserts["row_id"].to_pylist(), *each.deleted)}
         affected = changed - expired
-        parent_ids = affected | expired | set(self.engine.read(self.parents, ["row_id"])["row_id"].to_pylist())
-        self.commit(outcome, fresh, *self._removed(outcome, parent_ids, affected))
-        return outcome
-
-    def _process(self, partitions: Iterable[pa.Table], rows: int, job: Job, new_columns: pa.Table | None) -> Outcome:
-        """Run the stage's function on every partition, `rows` rows in total."""
-        outcome, progress = Outcome(), partial(self.engine.progress, self.step.name)
-        progress(0, rows, "rows")
-        for part in self.engine.executor.map(run_partition, self._tasks(job, partitions, new_columns)):
-            outcome.add(part)
-            progress(outcome.rows_in, rows, "rows")
-        return outcome
+        self.commit(outcome, fresh, *self._removed(outcome, affected | expired | present, affected))
 
     def _removed(
         self, outcome: Outcome, parent_ids: set[str], affected: set[str]
@@ -172,7 +181,7 @@ class _Table:
     def _expired(self) -> set[str]:
         """Return the ids of raw rows that retention deleted from the parents, but not from their children."""
         raw = [parent.dataset for parent in self.parents if parent.zone == zones.RAW]
-        return retention.expired_ids(self.engine.ledger.folder, raw) if raw else set()
+        return retention.expired_ids(self.work.ledger.folder, raw) if raw else set()
 
     def _check_rebuildable(self, broken: Sequence[str]) -> None:
         """Refuse to rebuild damaged tables if that would lose rows.
@@ -181,13 +190,13 @@ class _Table:
             DataError: raw rows that they derive from have expired.
         """
         if self._expired():
-            problem = self.engine.decider.broken[broken[0]]
+            problem = self.work.decider.broken[broken[0]]
             raise DataError(
                 f"step {self.step.name!r}: clean/{broken[0]} is damaged ({problem}) and cannot be rebuilt, since raw "
                 f"rows that it derives from have expired; restore it from a backup (`deskloop data restore`)"
             )
 
-    def _lost_rows(self) -> str:
+    def lost_rows(self) -> str:
         """Return a note on the rows that a step cannot recompute because their raw rows have expired; "" if none.
 
         Raises:
@@ -217,26 +226,11 @@ class _Table:
         names = ["row_id", *(name for name in verdict.columns if name not in unchanged and name != "row_id")]
         return pa.Table.from_pandas(verdict[names], preserve_index=False).sort_by("row_id")
 
-    def _tasks(
-        self, job: Job, partitions: Iterable[pa.Table], new_columns: pa.Table | None
-    ) -> Iterator[tuple[Job, pa.Table, pa.Table | None]]:
-        if new_columns is None:
-            yield from ((job, rows, None) for rows in partitions)
-            return
-        position = {row_id: index for index, row_id in enumerate(new_columns["row_id"].to_pylist())}
-        for rows in partitions:
-            yield job, rows, new_columns.take([position[row_id] for row_id in rows["row_id"].to_pylist()])
-
-    def _partitions(self) -> Iterator[pa.Table]:
-        size = self.engine.pipeline.settings.partition_rows
-        for parent in self.parents:
-            yield from self.store.batches(parent.zone, parent.dataset, parent.delta_version, rows=size)
-
     def _changes(self, decision: Decision) -> list[Changes] | None:
         """Return the changes of each parent since the last version; None if they are not available."""
         changes = []
         for parent, new in zip(decision.versions[0].parents, self.parents, strict=True):
-            old = self.engine.catalog.get(parent.name)
+            old = self.work.catalog.get(parent.name)
             each = self.store.changes(new.zone, new.dataset, old.delta_version, new.delta_version)
             if each is None:
                 return None
@@ -251,7 +245,7 @@ class _Table:
         ids: list[str] = rows["row_id"].to_pylist()
         return ids
 
-    def _job(self, context: Context) -> Job:
+    def job(self, context: Context) -> Job:
         """Return the step's job; parts are staged in its output zone, and rejects, which have no text, in `clean`."""
         step = self.step
         staging = self.store.staging(self.zone) / step.name
@@ -269,7 +263,7 @@ class _Table:
         keep: Sequence[str] = (),
     ) -> None:
         """Write rows and rejects to their tables, in one Delta commit each."""
-        store, broken = self.store, self.engine.decider.broken
+        store, broken = self.store, self.work.decider.broken
         for split, dataset in self.step.datasets.items():
             parts: list[Part] = outcome.parts.get(split, [])
             damaged = broken.pop(dataset, None) is not None

@@ -10,7 +10,7 @@ from typing import Any
 
 from deskloop import __version__
 from deskloop.contract.stage import DataStage, EvaluationStage, ModelStage, PromotionStage, Stage
-from deskloop.engine.engine import Made
+from deskloop.engine.workspace import Made
 from deskloop.models import Registry
 from deskloop.models.figures import candidates_of, figures_for
 from deskloop.models.folder import folder_of

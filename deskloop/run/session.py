@@ -15,9 +15,10 @@ from deskloop.contract.errors import ConfigError
 from deskloop.contract.progress import show
 from deskloop.contract.stage import FittedStage, SourceStage
 from deskloop.engine.crash import hush
-from deskloop.engine.engine import Announce, Engine, Made, Progress
+from deskloop.engine.engine import Engine
 from deskloop.engine.firewall import guarded
 from deskloop.engine.partitions import Executor, Inline, ProcessPool
+from deskloop.engine.workspace import Announce, Made, Progress
 from deskloop.pipeline.pipeline import Pipeline, Step
 from deskloop.store.store import Store
 
@@ -47,19 +48,22 @@ class Run:
         """The store of this run."""
         return self.engine.store
 
-    def record(self, name: str, made: Made) -> list[str]:
-        """Record the outcome of a step, log it, and return references that may pass between tasks."""
-        self.entries[name] = made
-        self.say(_line(name, made))
-        for missing in [tool for tool, version in made.decision.equipment.items() if version is None]:
-            self.say(f"  {name:<12} {missing} is not installed, so the step ran without it; see the report")
-        return [version.name for version in made.versions]
+    def record(self, name: str, made: Made) -> Made:
+        """Record and log the outcome of a step, after those that were rebuilt because it found them damaged."""
+        self.note_rebuilt()
+        self._note(name, made)
+        return made
 
     def note_rebuilt(self) -> None:
         """Record the steps that were rebuilt since the last call because another step found them damaged."""
         while self.engine.rebuilt:
-            name, made = self.engine.rebuilt.popitem()
-            self.record(name, made)
+            self._note(*self.engine.rebuilt.popitem())
+
+    def _note(self, name: str, made: Made) -> None:
+        self.entries[name] = made
+        self.say(_line(name, made))
+        for missing in [tool for tool, version in made.decision.equipment.items() if version is None]:
+            self.say(f"  {name:<12} {missing} is not installed, so the step ran without it; see the report")
 
 
 @contextmanager
@@ -98,11 +102,10 @@ def open_run(
             executor.close()
 
 
-def run_step(run: Run, step: Step) -> list[str]:
-    """Bring one step up to date; returns references to its current versions."""
+def run_step(run: Run, step: Step) -> Made:
+    """Bring one step up to date; returns its current versions and the decision behind them."""
     with guarded_step(run, step.name):
         made = run.engine.run(step)
-    run.note_rebuilt()
     return run.record(step.name, made)
 
 

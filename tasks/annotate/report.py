@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from deskloop.contract.report import Document, Report, Section
-from deskloop.engine.engine import Made
+from deskloop.engine.workspace import Made
 from deskloop.report.charts import Segment, bar
 from deskloop.report.words import number, percent, title
 from deskloop.run.session import Run

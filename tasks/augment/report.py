@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from deskloop.contract.report import Document, Report, Section
-from deskloop.engine.engine import Made
+from deskloop.engine.workspace import Made
 from deskloop.report.charts import Segment, bar
 from deskloop.report.words import number, percent, spoken, title
 from deskloop.run.session import Run

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from deskloop.contract.report import Document, Report, Section
 from deskloop.contract.schema import SPLITS
-from deskloop.engine.engine import Made
+from deskloop.engine.workspace import Made
 from deskloop.report.charts import Segment, bar
 from deskloop.report.words import number, percent
 from deskloop.run.session import Run

@@ -13,7 +13,7 @@ from deskloop.contract.errors import ConfigError, InputError
 from deskloop.contract.progress import say
 from deskloop.contract.terminal import visible, visible_lines
 from deskloop.engine.decide import Decision
-from deskloop.engine.engine import Made
+from deskloop.engine.workspace import Made
 from deskloop.run.session import _line
 from deskloop.store.catalog import Version
 
