@@ -198,6 +198,7 @@ def main() -> None:
     parser.add_argument("--signals", type=int, default=10, help="number of SIGTERMs and of SIGHUPs")
     parser.add_argument("--only", action="append", help="names of scenarios; default: all")
     options = parser.parse_args()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, the commands would inherit that it is ignored
     counts = {signal.SIGKILL: options.kills, signal.SIGTERM: options.signals, signal.SIGHUP: options.signals}
     with tempfile.TemporaryDirectory() as folder:
         yard = Yard(Path(folder))

@@ -31,7 +31,7 @@ class Context:
         key: secret bytes for HMACs; empty for stages that do not declare `keyed`.
         configs: stage -> the configs of the steps before this one, of the stages that `Stage.config_of` names.
         artifact: file name to bytes, of a fitted stage.
-        families: the ledger's families `(conversation_id, family, split, held)`, for the stage that keeps them.
+        families: the ledger's families `(conversation_id, family, split, excluded)`, for the stage that keeps them.
         memo: an SQLite file for outputs that must not be computed twice, such as a neural model's; "": no file.
         erased: the erased people, whose older rows a source must refuse; None: no one was erased.
         sample: maximum number of records that a source reads; None: all.

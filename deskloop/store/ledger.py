@@ -1,6 +1,6 @@
 """The ledger: decisions that cannot be derived from the data again.
 
-    families   conversation_id -> family, split, held     (written by the step that assigns splits)
+    families   conversation_id -> family, split, excluded     (written by the step that assigns splits)
     artifacts  step, recipe -> hash of the fitted artifact, the number of rows it was fitted on, and the reason
     blobs/     the artifacts' files, by hash
 
@@ -23,7 +23,7 @@ from deskloop.store.commit import committing, write_state
 from deskloop.store.snapshot import state_rows
 
 FAMILIES = pa.schema(
-    [("conversation_id", pa.string()), ("family", pa.string()), ("split", pa.string()), ("held", pa.bool_())]
+    [("conversation_id", pa.string()), ("family", pa.string()), ("split", pa.string()), ("excluded", pa.bool_())]
 )
 _ARTIFACTS = pa.schema(
     [
@@ -44,7 +44,7 @@ class Ledger:
         self.folder = folder
 
     def families(self) -> pd.DataFrame:
-        """Return all families: (n, [conversation_id, family, split, held]); empty before the first split."""
+        """Return all families: (n, [conversation_id, family, split, excluded]); empty before the first split."""
         return self._read("families", FAMILIES).to_pandas()
 
     def remember_families(self, families: pd.DataFrame) -> None:
@@ -54,7 +54,7 @@ class Ledger:
         if not (folder / "_delta_log").is_dir():
             write_state(folder, rows)
             return
-        changed = "s.family <> t.family OR s.split <> t.split OR s.held <> t.held"
+        changed = "s.family <> t.family OR s.split <> t.split OR s.excluded <> t.excluded"
         with committing(folder, reads=True) as table:
             matching = ("t.conversation_id = s.conversation_id", "s", "t")
             merger = table.merge(rows, *matching, commit_properties=marked())

@@ -61,8 +61,8 @@ def dedupe(rows: pd.DataFrame, config: DedupeConfig, context: Context) -> pd.Dat
         rows: (n, row_id, conversation_id, batch, source, turns, customer_keys, intent, intent_source); not modified.
             `context.families` holds the ledger's decisions.
     Returns:
-        The n rows in their order with `family`, `split`, `held`, and `reject`: null, exact_duplicate, near_duplicate or
-        joins_splits (permanent, with `held` true). Keys of more than `max_customer_conversations` conversations are
+        The n rows in their order with `family`, `split`, `excluded`, and `reject`: null, exact_duplicate, near_duplicate or
+        joins_splits (permanent, with `excluded` true). Keys of more than `max_customer_conversations` conversations are
         removed from `customer_keys`: they identify no customer, so later steps must not keep them together.
     """
     conversations = _conversations(rows, context.seed)
@@ -77,19 +77,19 @@ def dedupe(rows: pd.DataFrame, config: DedupeConfig, context: Context) -> pd.Dat
     if config.drop_threshold is not None:
         near = similarity >= config.drop_threshold
         close = zip(left[near].tolist(), right[near].tolist(), strict=True)
-    decided["reject"] = pd.Series(_rejects(conversations["turns"], decided["held"], sets, close), dtype="str")
+    decided["reject"] = pd.Series(_rejects(conversations["turns"], decided["excluded"], sets, close), dtype="str")
     decided = decided.set_axis(conversations["conversation_id"]).loc[rows["conversation_id"]].set_axis(rows.index)
     shared = set(names[links.shared_keys(np.ones(len(conversations), dtype=bool))])
     customer_keys = [[key for key in cell or [] if key not in shared] for cell in rows["customer_keys"]]
     return rows.assign(
         customer_keys=pd.Series(customer_keys, index=rows.index, dtype=object),
-        **{name: decided[name] for name in ("family", "split", "held", "reject")},
+        **{name: decided[name] for name in ("family", "split", "excluded", "reject")},
     )
 
 
 def remember(result: pd.DataFrame) -> pd.DataFrame:
-    """Return the ledger's part of `dedupe`'s result: (conversations, conversation_id, family, split, held)."""
-    columns = ["conversation_id", "family", "split", "held"]
+    """Return the ledger's part of `dedupe`'s result: (conversations, conversation_id, family, split, excluded)."""
+    columns = ["conversation_id", "family", "split", "excluded"]
     return result[columns].drop_duplicates("conversation_id").reset_index(drop=True)
 
 
@@ -125,7 +125,7 @@ def _customers(cells: Iterable[list[str] | None]) -> tuple[NDArray[np.int64], ND
 
 
 def _rejects(
-    turns: pd.Series, held: pd.Series, sets: ShingleSets, close: Iterable[tuple[int, int]] | None
+    turns: pd.Series, excluded: pd.Series, sets: ShingleSets, close: Iterable[tuple[int, int]] | None
 ) -> list[str | None]:
     """Return the reason for rejecting each conversation, or None; of a `close` pair of sets, the later is rejected."""
     neighbours: dict[int, set[int]] = defaultdict(set)
@@ -135,9 +135,9 @@ def _rejects(
     seen: set[tuple[tuple[str, str], ...]] = set()
     accepted: set[int] = set()
     reasons: list[str | None] = []
-    for cell, is_held, number in zip(turns, held, sets.of.tolist(), strict=True):
+    for cell, is_excluded, number in zip(turns, excluded, sets.of.tolist(), strict=True):
         text = tuple(plain_text(cell))
-        if is_held:
+        if is_excluded:
             reasons.append("joins_splits")
             continue
         if text in seen:

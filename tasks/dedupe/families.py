@@ -3,7 +3,7 @@
 Conversations that share a customer or are near-duplicates are connected. A connected component becomes one family with
 one split, both permanent. A conversation that arrives later joins the family that it is connected to. If that would
 join families of different splits, test takes precedence over validation and validation over train. The losing side is
-rejected permanently (`held`), together with the new conversations that connect it to the winner or depend on it.
+rejected permanently (`excluded`), together with the new conversations that connect it to the winner or depend on it.
 Rejected conversations no longer connect others.
 
 Processing the batches one by one, with the ledger in between, gives the same result as one run over all of them (P5),
@@ -108,20 +108,22 @@ def assign_families(
         conversations: (n, conversation_id, batch, key, stratum), unique, sorted by `batch` and then by `key`, the keyed
             random number of a conversation. Not modified.
         links: the connections between them, by position.
-        ledger: (m, conversation_id, family, split, held), the earlier decisions, or None; other conversations than the
+        ledger: (m, conversation_id, family, split, excluded), the earlier decisions, or None; other conversations than the
             n are ignored.
         shares: split -> its share.
         heldout: (n,) conversations for evaluation only: a new family that contains one goes to the test split; one
             that is connected to a family of another split is rejected.
     Returns:
-        (n, family, split, held) in the order and with the index of `conversations`; `held` marks permanent rejects.
+        (n, family, split, excluded) in the order and with the index of `conversations`; `excluded` marks permanent rejects.
     """
     fold = _Fold(conversations, links, ledger, heldout)
     fold.settle(fold.decided.copy(), shares)  # a decided conversation's text or customer may have changed
     batches = conversations["batch"].to_numpy()
     for batch in np.unique(batches[~fold.decided]):
         fold.settle(~fold.decided & (batches == batch), shares)
-    result = pd.DataFrame({"family": fold.family, "split": fold.split, "held": fold.held}, index=conversations.index)
+    result = pd.DataFrame(
+        {"family": fold.family, "split": fold.split, "excluded": fold.excluded}, index=conversations.index
+    )
     return result.astype({"family": "str", "split": "str"})
 
 
@@ -130,7 +132,7 @@ class _Fold:
 
     Attributes:
         decided: (n,) whether the conversation has a family and a split.
-        family, split, held: (n,) the decisions.
+        family, split, excluded: (n,) the decisions.
         home: (n,) the stratum of the family.
     """
 
@@ -143,7 +145,7 @@ class _Fold:
         self.keys = conversations["key"].to_numpy()
         self.strata = conversations["stratum"].to_numpy(dtype=object)
         self.family, self.split, self.home = (np.full(len(self.ids), None, dtype=object) for _ in range(3))
-        self.held = np.zeros(len(self.ids), dtype=bool)
+        self.excluded = np.zeros(len(self.ids), dtype=bool)
         self.decided = np.zeros(len(self.ids), dtype=bool)
         if ledger is not None and len(ledger):
             self._load(ledger.set_index("conversation_id").reindex(self.ids))
@@ -151,7 +153,7 @@ class _Fold:
     def _load(self, ledger: pd.DataFrame) -> None:
         """Load earlier decisions; `ledger` has a row for each of the n conversations, null for new ones."""
         self.decided = ledger["family"].notna().to_numpy(dtype=bool)
-        for state, name in ((self.family, "family"), (self.split, "split"), (self.held, "held")):
+        for state, name in ((self.family, "family"), (self.split, "split"), (self.excluded, "excluded")):
             state[self.decided] = ledger[name].to_numpy(dtype=object)[self.decided]
         position = {family_name(name): number for number, name in enumerate(self.ids)}
         first: dict[str, int] = {}
@@ -163,7 +165,7 @@ class _Fold:
     def settle(self, touched: Mask, shares: Mapping[str, float]) -> None:
         """Decide on the components that contain `touched` (n,) conversations, new or decided."""
         present = self.decided | touched
-        labels = self.links.components(present, present & ~self.held)
+        labels = self.links.components(present, present & ~self.excluded)
         labels[~np.isin(labels, labels[touched])] = -1
         fresh: list[Indices] = []
         for members in _groups(labels):
@@ -179,7 +181,7 @@ class _Fold:
             else:
                 fresh.append(members)
         families = [NewFamily(self.strata[first[0]], int(self.keys[first[0]]), len(first)) for first in fresh]
-        live = ~self.held & pd.notna(self.split)
+        live = ~self.excluded & pd.notna(self.split)
         assigned = Counter(zip(self.home[live], self.split[live], strict=True))
         for members, split in zip(fresh, stratify(families, assigned, shares), strict=True):
             self._begin(members, split)
@@ -215,7 +217,7 @@ class _Fold:
                 cut[part] = True
         rejected = np.flatnonzero(cut)
         self._join(rejected, losers[0] if len(losers) else members[self.decided[members]][0])
-        self.held[rejected] = True
+        self.excluded[rejected] = True
 
     def _mask(self, members: Indices) -> Mask:
         mask = np.zeros(len(self.ids), dtype=bool)

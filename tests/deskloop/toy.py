@@ -65,11 +65,11 @@ def assign(rows: pd.DataFrame, config: StageConfig, context: Context) -> pd.Data
     known = dict(zip(context.families["conversation_id"], context.families["split"], strict=True))  # type: ignore[index]
     cycle = ["train", "train", "validation", "test"]
     split = [known.get(one, cycle[len(one) % 4]) for one in rows["conversation_id"]]
-    return rows.assign(family=rows["conversation_id"], split=split, reject=None, held=False)
+    return rows.assign(family=rows["conversation_id"], split=split, reject=None, excluded=False)
 
 
 def remember(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[["conversation_id", "family", "split", "held"]]
+    return rows[["conversation_id", "family", "split", "excluded"]]
 
 
 def copies(rows: pd.DataFrame, config: StageConfig, context: Context) -> pd.DataFrame:

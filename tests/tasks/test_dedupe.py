@@ -28,7 +28,7 @@ def run(rows: pd.DataFrame, config: DedupeConfig = CONFIG, families: pd.DataFram
 
 
 def ledger(*rows: tuple[str, str, str, bool]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["conversation_id", "family", "split", "held"])
+    return pd.DataFrame(rows, columns=["conversation_id", "family", "split", "excluded"])
 
 
 def decided(result: pd.DataFrame) -> dict[str, tuple[str, str, str | None]]:
@@ -65,7 +65,7 @@ def test_duplicates_are_rejected_and_stay_in_the_family() -> None:
     }
     given = before.columns.difference(["family", "split"])
     pd.testing.assert_frame_equal(result[given], before[given])
-    assert not result["held"].any()
+    assert not result["excluded"].any()
     pd.testing.assert_frame_equal(rows, before)
 
 
@@ -162,7 +162,7 @@ def test_a_row_that_joins_two_splits_takes_the_training_side_out() -> None:
         "behind-bridge": (family_name("l1"), "train", "joins_splits"),
         "later": (family_name("later"), "train", None),  # rejected conversations no longer connect others
     }
-    assert result["held"].tolist() == [reject == "joins_splits" for reject in result["reject"]]
+    assert result["excluded"].tolist() == [reject == "joins_splits" for reject in result["reject"]]
     again = run(rows, families=remember(result))
     pd.testing.assert_frame_equal(again, result)
 
@@ -211,7 +211,7 @@ def test_strata_use_only_intents_known_before_the_split() -> None:
 def test_no_rows() -> None:
     result = run(conversations([]))
     assert len(result) == len(remember(result)) == 0
-    assert {"family", "split", "held", "reject"} <= set(result.columns)
+    assert {"family", "split", "excluded", "reject"} <= set(result.columns)
 
 
 @pytest.mark.parametrize("bad", [{"drop_threshold": 0.6}, {"test": 0}, {"threshold": 1.1}, {"permutations": 8}])
@@ -276,7 +276,7 @@ def test_nothing_connected_crosses_a_split(rows: pd.DataFrame, config: DedupeCon
     result = run(rows, config)
     assert crossing(result, config) == []
     assert result["split"].isin(SPLITS).all()
-    assert (result["held"] == (result["reject"] == "joins_splits")).all()
+    assert (result["excluded"] == (result["reject"] == "joins_splits")).all()
     assert result["conversation_id"].tolist() == rows["conversation_id"].tolist()
 
 
@@ -305,7 +305,7 @@ def test_a_split_never_changes_whatever_changes_around_it(
     now = second.set_index("conversation_id")
     common = then.index.intersection(now.index)
     pd.testing.assert_frame_equal(now.loc[common, ["family", "split"]], then.loc[common, ["family", "split"]])
-    assert now.loc[common, "held"][then.loc[common, "held"]].all()
-    assert not now.loc[common, "held"][(then.loc[common, "split"] == "test") & ~then.loc[common, "held"]].any()
+    assert now.loc[common, "excluded"][then.loc[common, "excluded"]].all()
+    assert not now.loc[common, "excluded"][(then.loc[common, "split"] == "test") & ~then.loc[common, "excluded"]].any()
     assert crossing(second, config) == []
     pd.testing.assert_frame_equal(run(after, config, remember(second)), second)

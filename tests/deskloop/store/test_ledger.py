@@ -12,7 +12,7 @@ FILES = {"vocabulary.json": b"{}", "merges.txt": b"a b"}
 
 
 def families(*rows: tuple[str, str, str, bool]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=["conversation_id", "family", "split", "held"])
+    return pd.DataFrame(list(rows), columns=["conversation_id", "family", "split", "excluded"])
 
 
 def stored(ledger: Ledger) -> list[tuple]:
@@ -21,7 +21,7 @@ def stored(ledger: Ledger) -> list[tuple]:
 
 def test_a_new_ledger_is_empty(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
-    assert list(ledger.families().columns) == ["conversation_id", "family", "split", "held"]
+    assert list(ledger.families().columns) == ["conversation_id", "family", "split", "excluded"]
     assert len(ledger.families()) == 0
     assert ledger.artifact("encode", "r") is None
     assert not (tmp_path / "ledger").exists()
@@ -41,12 +41,12 @@ def test_families_are_added_and_changed_and_never_lost(tmp_path: Path) -> None:
     assert list(first["family"]) == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("column", ["family", "split", "held"])
+@pytest.mark.parametrize("column", ["family", "split", "excluded"])
 def test_each_column_of_a_family_may_change_alone(tmp_path: Path, column: str) -> None:
     ledger = Ledger(tmp_path)
     ledger.remember_families(families(("a", "a", "train", False)))
     changed = families(("a", "a", "train", False))
-    changed[column] = {"family": "z", "split": "test", "held": True}[column]
+    changed[column] = {"family": "z", "split": "test", "excluded": True}[column]
     ledger.remember_families(changed)
     assert stored(ledger) == list(changed.itertuples(index=False, name=None))
 
