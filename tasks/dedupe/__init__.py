@@ -61,9 +61,9 @@ def dedupe(rows: pd.DataFrame, config: DedupeConfig, context: Context) -> pd.Dat
         rows: (n, row_id, conversation_id, batch, source, turns, customer_keys, intent, intent_source); not modified.
             `context.families` holds the ledger's decisions.
     Returns:
-        The n rows in their order with `family`, `split`, `excluded`, and `reject`: null, exact_duplicate, near_duplicate or
-        joins_splits (permanent, with `excluded` true). Keys of more than `max_customer_conversations` conversations are
-        removed from `customer_keys`: they identify no customer, so later steps must not keep them together.
+        The n rows in their order with `family`, `split`, `excluded`, and `reject`: null, exact_duplicate,
+        near_duplicate or joins_splits (permanent, with `excluded` true). Keys of more than `max_customer_conversations`
+        conversations are removed from `customer_keys`: they identify no customer, so later steps must not keep them together.
     """
     conversations = _conversations(rows, context.seed)
     sets = shingle_sets(conversations["turns"], config.shingle)

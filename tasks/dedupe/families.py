@@ -108,13 +108,13 @@ def assign_families(
         conversations: (n, conversation_id, batch, key, stratum), unique, sorted by `batch` and then by `key`, the keyed
             random number of a conversation. Not modified.
         links: the connections between them, by position.
-        ledger: (m, conversation_id, family, split, excluded), the earlier decisions, or None; other conversations than the
-            n are ignored.
+        ledger: (m, conversation_id, family, split, excluded), the earlier decisions, or None; conversations other than
+            the n are ignored.
         shares: split -> its share.
         heldout: (n,) conversations for evaluation only: a new family that contains one goes to the test split; one
             that is connected to a family of another split is rejected.
     Returns:
-        (n, family, split, excluded) in the order and with the index of `conversations`; `excluded` marks permanent rejects.
+        (n, family, split, excluded) in the order and with the index of `conversations`; `excluded`: rejected for good.
     """
     fold = _Fold(conversations, links, ledger, heldout)
     fold.settle(fold.decided.copy(), shares)  # a decided conversation's text or customer may have changed
