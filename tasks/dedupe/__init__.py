@@ -63,7 +63,7 @@ def dedupe(rows: pd.DataFrame, config: DedupeConfig, context: Context) -> pd.Dat
     Returns:
         The n rows in their order with `family`, `split`, `excluded`, and `reject`: null, exact_duplicate,
         near_duplicate or joins_splits (permanent, with `excluded` true). Keys of more than `max_customer_conversations`
-        conversations are removed from `customer_keys`: they do not identify a customer, and must not join families later.
+        conversations are removed from `customer_keys`: they do not identify a customer, and must not connect families.
     """
     conversations = _conversations(rows, context.seed)
     sets = shingle_sets(conversations["turns"], config.shingle)
