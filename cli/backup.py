@@ -117,9 +117,9 @@ def restore_command(
                 raise ConfigError("--json asks no questions; add --yes or --dry-run", "the command")
             click.confirm(f"This deletes the store at {root}. Replace it?", abort=True, err=True)
         restored = restore(root, stream, lock, replace, dry_run, say)
-    kept = ("made_at", "key_id", "parts", "files", "bytes", "erasures")
+    fields = ("made_at", "key_id", "parts", "files", "bytes", "erasures")
     document: dict[str, Any] = {"status": "verified" if dry_run else "restored", "file": str(file), "store": str(root)}
-    document |= {name: restored[name] for name in kept}
+    document |= {name: restored[name] for name in fields}
     show(document, as_json, _lines(document))
 
 

@@ -17,7 +17,7 @@ from deskloop.contract.terminal import echo
 
 if TYPE_CHECKING:
     from deskloop.models import Model
-    from tasks.evaluate.generation import Speaker
+    from tasks.evaluate.generation import TextGenerator
     from tasks.scrub.config import ScrubConfig
 
 HELP = "/reset starts a new conversation, /system TEXT sets the system prompt, /exit (or Ctrl-D) ends"
@@ -65,14 +65,14 @@ def chat_command(
     options = {"temperature": 0.0 if greedy else temperature, "max_new_tokens": max_new_tokens}
 
     from tasks.evaluate.config import EvaluateConfig
-    from tasks.evaluate.generation import load_speaker
+    from tasks.evaluate.generation import load_text_generator
     from tasks.scrub.config import ScrubConfig
 
     declared = cast(EvaluateConfig, next(iter(desk.pipeline.configs_of("evaluate")), EvaluateConfig()))
     config = declared.model_copy(update={name: value for name, value in options.items() if value is not None})
     scrub = None if raw else cast(ScrubConfig, next(iter(desk.pipeline.configs_of("scrub")), ScrubConfig()))
     key = desk.store.key()[1] if scrub is not None and scrub.replace else b""
-    talk = Talk(load_speaker(folder, config), scrub, desk.pipeline.settings.seed, key)
+    talk = Talk(load_text_generator(folder, config), scrub, desk.pipeline.settings.seed, key)
     treatment = "not scrubbed" if raw else "scrubbed the same way"
     echo(
         f"{description}. It writes names, addresses and numbers as placeholders such as <PERSON_1>; your messages are "
@@ -94,11 +94,11 @@ class Talk:
         unseen: turns at the beginning that did not fit the context of the last reply.
     """
 
-    def __init__(self, speaker: "Speaker", scrub: "ScrubConfig | None", seed: int, key: bytes = b"") -> None:
+    def __init__(self, generator: "TextGenerator", scrub: "ScrubConfig | None", seed: int, key: bytes = b"") -> None:
         self.system = ""
         self.turns: list[dict[str, str]] = []
         self.unseen = 0
-        self._speaker, self._scrub, self._seed, self._key = speaker, scrub, seed, key
+        self._speaker, self._scrub, self._seed, self._key = generator, scrub, seed, key
         self._replies = 0
 
     def reply(self, text: str, show: Callable[[str], None] | None = None) -> str:

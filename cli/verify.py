@@ -24,7 +24,7 @@ def verify_command(context: click.Context, pipeline: str, sample: int | None, as
     with store.alone():
         result = verify(store)
     lines = ["checked: " + ", ".join(f"{count:,} {kind}" for kind, count in result.checked.items())]
-    lines += [f"{one.place} is damaged: {one.problem}\n    {one.remedy}." for one in result.findings]
+    lines += [f"{finding.place} is damaged: {finding.problem}\n    {finding.remedy}." for finding in result.findings]
     show(result.as_dict(), as_json, lines if result.findings else [*lines, "nothing is damaged"])
     if result.findings:
         context.exit(1)

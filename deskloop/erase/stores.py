@@ -8,7 +8,7 @@ from typing import Any
 from deskloop.contract.erased import conversation_hash
 from deskloop.contract.errors import ConfigError
 from deskloop.erase import erase
-from deskloop.erase.search import Asked
+from deskloop.erase.search import ErasureRequest
 from deskloop.store import erasures as record
 from deskloop.store import zones
 from deskloop.store.erasures import erasures, pending
@@ -46,7 +46,7 @@ def locked(stores: Sequence[Store], erasing: bool = False) -> Iterator[list[Stor
         yield list(stores)
 
 
-def look(stores: Sequence[Store], asked: Sequence[Asked]) -> tuple[dict[str, Any], list[erase.Preview]]:
+def look(stores: Sequence[Store], asked: Sequence[ErasureRequest]) -> tuple[dict[str, Any], list[erase.Preview]]:
     """Preview an erasure in all stores without changing them.
 
     Returns:
@@ -71,7 +71,9 @@ def look(stores: Sequence[Store], asked: Sequence[Asked]) -> tuple[dict[str, Any
     return document, previews
 
 
-def begin(stores: Sequence[Store], asked: Sequence[Asked], previews: Sequence[erase.Preview], reason: str) -> None:
+def begin(
+    stores: Sequence[Store], asked: Sequence[ErasureRequest], previews: Sequence[erase.Preview], reason: str
+) -> None:
     """Commit an erasure in all stores or in none, also in stores without a row of theirs, to reject later records."""
     with zones.allow_raw("erase"):
         for store, request, preview in zip(stores, asked, previews, strict=True):
@@ -95,7 +97,7 @@ def settle(stores: Sequence[Store]) -> None:
                 record.drop_prepared(ledger)
 
 
-def _already_erased(store: Store, asked: Asked) -> bool:
+def _already_erased(store: Store, asked: ErasureRequest) -> bool:
     """Return whether all of them were erased before."""
     rows = erasures(store.root / "ledger")
     customers = {key for row in rows for key in row["customers"]}

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deskloop.erase.search import CUSTOMER_TYPES, QUARANTINE, Asked, Person, parts, read_part
+from deskloop.erase.search import CUSTOMER_TYPES, QUARANTINE, ErasureRequest, Person, parts, read_part
 from deskloop.store.store import Store
 
 KINDS = {"id": "customer id", "email": "e-mail", "phone": "phone", "conversation": "conversation id"}
@@ -47,7 +47,7 @@ class Match:
         return {"row_id": self.row_id, "why": self.why}
 
 
-def unreadable(store: Store, person: Person, asked: Asked) -> list[Match]:
+def unreadable(store: Store, person: Person, asked: ErasureRequest) -> list[Match]:
     """Find the person's records in the quarantine, each with its reason."""
     if not store.exists("raw", QUARANTINE):
         return []
@@ -91,9 +91,9 @@ def fields(text: str) -> Iterator[tuple[str, str]]:
                 yield ".".join(name for name in (*path, key) if name is not None), value
 
 
-def _matcher(person: Person, asked: Asked) -> Callable[[bytes], str]:
+def _matcher(person: Person, asked: ErasureRequest) -> Callable[[bytes], str]:
     """Return a function that gives the reason why a record is the person's, or "" if it is not."""
-    theirs = person.customers | person.own
+    theirs = person.customers | person.person_keys
     names = person.conversations | asked.conversations
     known = {
         _folded(value): kind
@@ -133,7 +133,7 @@ def _matcher(person: Person, asked: Asked) -> Callable[[bytes], str]:
     return lambda raw: next((why for text in _readings(raw) if (why := by_field(text) or by_token(text))), "")
 
 
-def _declared(asked: Asked, path: str) -> frozenset[str]:
+def _declared(asked: ErasureRequest, path: str) -> frozenset[str]:
     """Return the kinds of identifier that the sources declare for a field or the closest field that contains it."""
     names = path.split(".")
     kinds = (asked.declared.get(".".join(names[:end])) for end in range(len(names), 0, -1))
@@ -145,7 +145,7 @@ def _is_personal(value: str) -> bool:
     return len(value.split()) > 1 or (len(value) >= 6 and any(map(str.isdecimal, value)))
 
 
-def _tokens(person: Person, asked: Asked) -> dict[str, str]:
+def _tokens(person: Person, asked: ErasureRequest) -> dict[str, str]:
     """Return folded id -> kind, of ids that the store has read as the person's, without possible words or names."""
     ids = {_folded(name): KINDS["conversation"] for name in person.conversations}
     for kind, values in person.values.items():
@@ -157,7 +157,7 @@ def _tokens(person: Person, asked: Asked) -> dict[str, str]:
     return {text: kind for text, kind in ids.items() if _has_digit(text) and len(text.split()) == 1}
 
 
-def _phones(person: Person, asked: Asked) -> re.Pattern[str] | None:
+def _phones(person: Person, asked: ErasureRequest) -> re.Pattern[str] | None:
     """Return a pattern that matches the person's phone numbers with any separators.
 
     A requested number that the store has not read must include its country code: +1 415 555 0100.

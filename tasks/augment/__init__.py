@@ -94,12 +94,12 @@ def equipment(config: AugmentConfig, context: Context) -> dict[str, str | None]:
 @contextmanager
 def _ready(config: AugmentConfig) -> Iterator[list[Augmenter]]:
     """Yield the declared generators; models stay loaded for the next partition, programs are ended."""
-    neural = tuple(one for one in config.generators if generators.is_neural(one))
-    versions = tuple(tuple(generators.equipment(one).items()) for one in neural)
+    neural = tuple(filter(generators.is_neural, config.generators))
+    versions = tuple(tuple(generators.equipment(config_of).items()) for config_of in neural)
     loaded = dict(zip(neural, _neural(neural, versions), strict=True))
-    built = {one: generators.build(one) for one in config.generators if one not in loaded}
+    built = {config_of: generators.build(config_of) for config_of in config.generators if config_of not in loaded}
     try:
-        yield [Augmenter(one, (loaded | built)[one]) for one in config.generators]
+        yield [Augmenter(config_of, (loaded | built)[config_of]) for config_of in config.generators]
     finally:
         for generator in filter(None, built.values()):
             generator.close()

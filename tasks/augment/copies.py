@@ -115,7 +115,7 @@ def _parents(
             continue
         wanted = copies(row_id, rate, context)
         if wanted:
-            served = [one for one in augmenters if one.config.serves(language)]
+            served = [augmenter for augmenter in augmenters if augmenter.config.serves(language)]
             turns, covered = hide(turns, entities)
             yield Parent(position, row_id, turns, wanted, _sequence(row_id, served, context), {_words(turns)}, covered)
 
@@ -126,9 +126,11 @@ def _sequence(row_id: str, served: Sequence[Augmenter], context: Context) -> Ite
     Missing generators are removed after the order is drawn, so that the others keep their places.
     """
     drawn = [served[place] for place in context.rng(row_id, "order").permutation(len(served))]
-    present = [one for one in drawn if one.generator is not None]
+    present = [augmenter for augmenter in drawn if augmenter.generator is not None]
     yield from present
-    yield from cycle(one for one in present if one.generator is not None and one.generator.keyed)
+    yield from cycle(
+        augmenter for augmenter in present if augmenter.generator is not None and augmenter.generator.keyed
+    )
 
 
 def _next(parent: Parent, count: int, context: Context) -> list[Attempt]:
@@ -161,9 +163,11 @@ def _rewrite(
     """Write and check all attempts of a round; sets their `turns` and `reject`."""
     made: dict[tuple[str, Item], str | None] = {}
     for augmenter in {attempt.augmenter.config.label: attempt.augmenter for _, attempt in tried}.values():
-        own = [attempt for _, attempt in tried if attempt.augmenter is augmenter]
+        attempts = [attempt for _, attempt in tried if attempt.augmenter is augmenter]
         if augmenter.generator is not None:
-            outputs = generate(augmenter.generator, (item for attempt in own for item in attempt.asked.values()), memo)
+            outputs = generate(
+                augmenter.generator, (item for attempt in attempts for item in attempt.asked.values()), memo
+            )
             made |= {(augmenter.config.label, item): output for item, output in outputs.items()}
     places = [(attempt, place, item) for _, attempt in tried for place, item in attempt.asked.items()]
     pairs = [(item[0], made[attempt.augmenter.config.label, item]) for attempt, _, item in places]
@@ -226,7 +230,9 @@ def _rows(rows: pd.DataFrame, attempts: Sequence[tuple[Parent, Attempt]]) -> pd.
     copied = rows.iloc[[parent.position for parent, _ in attempts]].reset_index(drop=True)
     shown = [show(attempt.turns, parent.covered) for parent, attempt in attempts]
     values: dict[str, list[Any]] = {
-        "row_id": [f"{parent.row_id}/{one.augmenter.config.label}-{one.number}" for parent, one in attempts],
+        "row_id": [
+            f"{parent.row_id}/{attempt.augmenter.config.label}-{attempt.number}" for parent, attempt in attempts
+        ],
         "parent_id": [parent.row_id for parent, _ in attempts],
         "origin": [attempt.augmenter.config.origin for _, attempt in attempts],
         "turns": [turns for turns, _ in shown],

@@ -43,10 +43,10 @@ def count_copies(store: Store, version: Version) -> list[dict[str, Any]]:
         dropped.setdefault(_label(row_id), Counter())[reason] += 1
     off = {
         name.partition(": ")[0]: f"{name.partition(': ')[2]} is not installed"
-        for name, found in version.details.get("equipment", {}).items()
-        if found is None
+        for name, version_found in version.details.get("equipment", {}).items()
+        if version_found is None
     }
-    declared = [one.get("name") or one["kind"] for one in version.config.get("generators", [])]
+    declared = [generator.get("name") or generator["kind"] for generator in version.config.get("generators", [])]
     return [
         {
             "generator": name,

@@ -169,7 +169,7 @@ def _recipe(
 
 
 def _resume_from(work: Path, recipe: str) -> Path | None:
-    """The last whole checkpoint in `work`; whatever is not of this training is removed."""
+    """Return the last complete checkpoint in `work`, and remove those of other trainings."""
     mark = work / "recipe"
     if not mark.exists() or mark.read_text() != recipe:
         shutil.rmtree(work, ignore_errors=True)

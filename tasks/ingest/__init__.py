@@ -1,4 +1,4 @@
-"""Ingest: turn every record of every source into a conversation or a reject, as a stream in bounded memory.
+"""Ingest: turn every record of every source into a conversation or reject it, as a stream in bounded memory.
 
 A record that cannot be used is rejected with a reason, and its bytes go to the raw quarantine. The bytes are not
 stored for an opted-out or deleted record, for an older record of an erased person, or for a duplicate id.

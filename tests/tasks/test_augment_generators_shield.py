@@ -1,4 +1,4 @@
-"""What no rewriting may touch, and how it is told."""
+"""Spans that no generator may change, and how they are recognized."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The tagger finds names and addresses in proper and careless English, and nothing else, in any batch."""
+"""The tagger finds names and addresses in correct and careless English, and only those, in any batch."""
 
 import hashlib
 import random

@@ -97,10 +97,10 @@ def build(config: RewriterConfig) -> Generator | None:
 
     Models are loaded at the first call.
     """
-    found = equipment(config)
-    if None in found.values():
+    equipped = equipment(config)
+    if None in equipped.values():
         return None
-    versions = {name: version for name, version in found.items() if version is not None}
+    versions = {name: version for name, version in equipped.items() if version is not None}
     if isinstance(config, SynonymsConfig):
         from tasks.augment.generators.synonyms import Synonyms
 

@@ -54,25 +54,25 @@ class ApertiumTranslation:
         """Do nothing: there is nothing to release."""
 
     def _there_and_back(self, items: Sequence[Item]) -> list[str | None]:
-        kept: list[list[str]] = [[] for _ in items]  # of each line: what its superblanks [0], [1], ... stand for
-        sent = [self._stream(line, own) for (line, _), own in zip(items, kept, strict=True)]
+        blanks: list[list[str]] = [[] for _ in items]  # of each line: what its superblanks [0], [1], ... stand for
+        sent = [self._stream(line, of_line) for (line, _), of_line in zip(items, blanks, strict=True)]
         out = [
-            None if line is None else _keep_unknown(line, own)
-            for line, own in zip(translate(sent, self._modes[0], marks=True), kept, strict=True)
+            None if line is None else _keep_unknown(line, of_line)
+            for line, of_line in zip(translate(sent, self._modes[0], marks=True), blanks, strict=True)
         ]
         there = [line for line in out if line is not None]
         back = iter(translate(there, self._modes[1], marks=False))
         results: list[str | None] = []
-        for (line, _), own, found in zip(items, kept, out, strict=True):
-            came = None if found is None else next(back)
-            results.append(None if came is None else tidy(line, _plain(came, own), self._config.protect))
+        for (line, _), of_line, translated in zip(items, blanks, out, strict=True):
+            came = None if translated is None else next(back)
+            results.append(None if came is None else tidy(line, _plain(came, of_line), self._config.protect))
         return results
 
-    def _stream(self, line: str, kept: list[str]) -> str:
+    def _stream(self, line: str, blanks: list[str]) -> str:
         """A line in Apertium's stream format; it ends in a line break, without which a last full stop is lost."""
         parts = []
         for piece, whole in pieces(self._proper(line), self._config.protect, names=True):
-            parts.append(_superblank(piece, kept) if whole else _harmless(piece, kept))
+            parts.append(_superblank(piece, blanks) if whole else _harmless(piece, blanks))
         return "".join(parts) + "\n"
 
     def _proper(self, line: str) -> str:
@@ -80,33 +80,33 @@ class ApertiumTranslation:
         return LONE_I.sub("I", line) if self._modes[0].startswith("eng") else line
 
 
-def _superblank(text: str, kept: list[str]) -> str:
+def _superblank(text: str, blanks: list[str]) -> str:
     """A superblank that stands for a text: its number, since Apertium waits for ever at a `^` inside one."""
-    kept.append(text)
-    return f"[{len(kept) - 1}]"
+    blanks.append(text)
+    return f"[{len(blanks) - 1}]"
 
 
-def _harmless(text: str, kept: list[str]) -> str:
+def _harmless(text: str, blanks: list[str]) -> str:
     """A text whose special characters became superblanks: escaped, some still end or stop the pipeline."""
     parts = SPECIAL.split(text)
-    return "".join(_superblank(part, kept) if place % 2 else part for place, part in enumerate(parts))
+    return "".join(_superblank(part, blanks) if place % 2 else part for place, part in enumerate(parts))
 
 
-def _keep_unknown(line: str, kept: list[str]) -> str:
+def _keep_unknown(line: str, blanks: list[str]) -> str:
     """A line with marks as input for the way back: what was unknown becomes a superblank, other marks go."""
 
     def replaced(match: re.Match[str]) -> str:
         mark, word = match.groups()
         if mark is None:
             return match[0]
-        return _superblank(_plain(word, kept), kept) if mark in "*@" and word else word
+        return _superblank(_plain(word, blanks), blanks) if mark in "*@" and word else word
 
     return MARKED.sub(replaced, line)
 
 
-def _plain(line: str, kept: Sequence[str]) -> str:
+def _plain(line: str, blanks: Sequence[str]) -> str:
     """A line in stream format as plain text."""
-    return STREAM.sub(lambda match: match[2] or kept[int(match[1])], line).rstrip("\n")
+    return STREAM.sub(lambda match: match[2] or blanks[int(match[1])], line).rstrip("\n")
 
 
 def translate(lines: Sequence[str], mode: str, marks: bool) -> list[str | None]:

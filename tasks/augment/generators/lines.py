@@ -51,14 +51,18 @@ def around_spans(items: Sequence[Item], protect: Sequence[str], rewrite: Rewrite
     """
     sent = [(_coded(line, protect) if codes else line, seed) for line, seed in items]
     whole = _asked(sent, rewrite)
-    made = {item: _whole(item[0], whole[one], protect, codes) for item, one in zip(items, sent, strict=True)}
+    made = {item: _whole(item[0], whole[coded], protect, codes) for item, coded in zip(items, sent, strict=True)}
     failed = [item for item in items if made[item] is None]
     between = {
-        item: [(_core(piece)[1], item[1]) for piece, kept in pieces(item[0], protect) if not kept and _long(piece)]
+        item: [
+            (_core(piece)[1], item[1])
+            for piece, protected in pieces(item[0], protect)
+            if not protected and _long(piece)
+        ]
         for item in failed
         if len(pieces(item[0], protect)) > 1
     }
-    rewritten = _asked([one for parts in between.values() for one in parts], rewrite)
+    rewritten = _asked([item for parts in between.values() for item in parts], rewrite)
     made |= {item: _joined(item, rewritten, protect) for item in between}
     return [made[item] for item in items]
 
@@ -73,7 +77,7 @@ def _whole(line: str, answer: str | None, protect: Sequence[str], codes: bool) -
     """The line as the model says it; None unless its protected spans are intact and something has changed."""
     if answer is None:
         return None
-    spans = [piece for piece, kept in pieces(line, protect) if kept]
+    spans = [piece for piece, protected in pieces(line, protect) if protected]
     if codes:
         if [int(number) for number in CODE.findall(answer)] != list(range(len(spans))):
             return None
@@ -86,9 +90,9 @@ def _joined(item: Item, rewritten: dict[Item, str | None], protect: Sequence[str
     """The line with its long pieces rewritten in place, except those that now say what looks like a protected span."""
     line, seed = item
     parts = []
-    for piece, kept in pieces(line, protect):
-        before, core, after = ("", piece, "") if kept else _core(piece)
-        answer = None if kept else rewritten.get((core, seed))
+    for piece, protected in pieces(line, protect):
+        before, core, after = ("", piece, "") if protected else _core(piece)
+        answer = None if protected else rewritten.get((core, seed))
         said = None if answer is None or spans(answer, protect) else tidy(core, answer, protect)
         parts.append(before + (said or core) + after)
     result = "".join(parts)
@@ -105,14 +109,14 @@ def _core(piece: str) -> tuple[str, str, str]:
 def _coded(line: str, protect: Sequence[str]) -> str:
     """The line with X0, X1, ... for its protected spans; one that says X0 itself has a digit and is a span."""
     parts, count = [], 0
-    for piece, kept in pieces(line, protect):
-        parts.append(f"X{count}" if kept else piece)
-        count += kept
+    for piece, protected in pieces(line, protect):
+        parts.append(f"X{count}" if protected else piece)
+        count += protected
     return "".join(parts)
 
 
 def _words(line: str, protect: Sequence[str]) -> bool:
-    return sum(len(WORD.findall(piece)) for piece, kept in pieces(line, protect) if not kept) >= LINE_WORDS
+    return sum(len(WORD.findall(piece)) for piece, protected in pieces(line, protect) if not protected) >= LINE_WORDS
 
 
 def _long(piece: str) -> bool:

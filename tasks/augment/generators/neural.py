@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deskloop.contract.quiet import quiet
-from tasks.augment.generators.models import Found
+from tasks.augment.generators.models import Pretrained
 
 BROKEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd]")  # no text: control characters, half a character
 SHORTEST = 16  # tokens; inputs up to this length share batches, then up to twice this, and so on
@@ -39,7 +39,7 @@ class Settings:
 class Model:
     """A model and its tokenizer, in float32, on a GPU if there is one."""
 
-    def __init__(self, found: Found, kind: str) -> None:
+    def __init__(self, pretrained: Pretrained, kind: str) -> None:
         """Load it.
 
         Args:
@@ -50,8 +50,8 @@ class Model:
 
         maker = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
         with quiet():
-            self.tokenizer = AutoTokenizer.from_pretrained(found.source, revision=found.revision)
-            model = maker.from_pretrained(found.source, revision=found.revision, dtype=torch.float32)
+            self.tokenizer = AutoTokenizer.from_pretrained(pretrained.source, revision=pretrained.revision)
+            model = maker.from_pretrained(pretrained.source, revision=pretrained.revision, dtype=torch.float32)
         self._kind = kind
         self._model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         if self.tokenizer.pad_token is None:
@@ -74,7 +74,7 @@ class Model:
         with quiet():  # a text that is too long is dealt with below
             ids = [self.tokenizer(text, add_special_tokens=special)["input_ids"] for text in texts]
         results: list[str | None] = [None] * len(texts)
-        for places, most in self._batches([len(one) for one in ids], settings):
+        for places, most in self._batches([len(tokens) for tokens in ids], settings):
             answers = self._generate(
                 [ids[place] for place in places], [seeds[place] for place in places], most, settings
             )
@@ -85,7 +85,7 @@ class Model:
     def _batches(self, lengths: Sequence[int], settings: Settings) -> list[tuple[list[int], int]]:
         """[(places of one batch, most new tokens)]; the bound follows from a text's own length alone."""
         groups: dict[int, list[int]] = {}
-        for place, length in sorted(enumerate(lengths), key=lambda one: (one[1], one[0])):
+        for place, length in sorted(enumerate(lengths), key=lambda entry: (entry[1], entry[0])):
             size = SHORTEST
             while size < length:
                 size *= 2
@@ -138,7 +138,7 @@ class Drawn:
         """(rows, vocabulary) scores to scores whose largest is the word drawn."""
         import torch
 
-        kept = self._top_p(input_ids, scores / self._temperature)
+        likely = self._top_p(input_ids, scores / self._temperature)
         noise = torch.stack([torch.rand(scores.shape[1], generator=row, dtype=torch.float64) for row in self._rows])
         gumbel = -torch.log(-torch.log(noise.clamp(1e-300, 1 - 1e-16)))
-        return kept + gumbel.to(device=scores.device, dtype=scores.dtype)
+        return likely + gumbel.to(device=scores.device, dtype=scores.dtype)

@@ -53,8 +53,8 @@ class Noisy:
 
     def _words(self, text: str, rng: np.random.Generator) -> str:
         places, position = [], 0
-        for piece, kept in pieces(text, self._config.protect):
-            places += [] if kept else [(position + one.start(), one[0]) for one in WORD.finditer(piece)]
+        for piece, protected in pieces(text, self._config.protect):
+            places += [] if protected else [(position + match.start(), match[0]) for match in WORD.finditer(piece)]
             position += len(piece)
         if not places:
             return text
@@ -82,9 +82,9 @@ class Noisy:
     def _turn(self, text: str, kind: str) -> str:
         parts = pieces(text + "\n", self._config.protect)
         if kind == "lowercase":
-            changed = [piece if kept else piece.lower() for piece, kept in parts]
+            changed = [piece if protected else piece.lower() for piece, protected in parts]
         else:
-            changed = [piece if kept else LINE_END.sub("", piece) for piece, kept in parts]
+            changed = [piece if protected else LINE_END.sub("", piece) for piece, protected in parts]
         return "".join(changed)[:-1]
 
     @cached_property
@@ -105,7 +105,9 @@ class Noisy:
         letters = {"include_special_char": False, "include_numeric": False, "include_upper_case": False}
         confused = OcrAug().model.model
         # A letter read as a figure would make a number of a word.
-        confused = {key: [one for one in values if one.isalpha()] for key, values in confused.items() if key.isalpha()}
+        confused = {
+            key: [value for value in values if value.isalpha()] for key, values in confused.items() if key.isalpha()
+        }
         return {
             "keyboard": KeyboardAug(**once, **letters),
             "ocr": OcrAug(**once, dict_of_path={key: values for key, values in confused.items() if values}),

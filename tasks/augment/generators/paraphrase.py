@@ -55,10 +55,10 @@ class Paraphrase:
 
     @cached_property
     def _loaded(self) -> tuple[Model, str]:
-        found = resolve(self._config.model, self._config.label)
+        pretrained = resolve(self._config.model, self._config.label)
         declared = self._config.architecture
-        kind = architecture_of(found, self._config.label) if declared == "auto" else str(declared)
-        return Model(found, kind), kind
+        kind = architecture_of(pretrained, self._config.label) if declared == "auto" else str(declared)
+        return Model(pretrained, kind), kind
 
     def _said(self, items: Sequence[Item]) -> list[str | None]:
         """Return paraphrases; None for an empty answer."""
@@ -67,9 +67,9 @@ class Paraphrase:
         if kind == "chat":
             asked = [
                 model.tokenizer.apply_chat_template(
-                    [{"role": "user", "content": one}], add_generation_prompt=True, tokenize=False
+                    [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
                 )
-                for one in asked
+                for prompt in asked
             ]
         answers = model(asked, [seed for _, seed in items], self._settings)
         return [

@@ -54,7 +54,7 @@ def pieces(text: str, protect: Sequence[str] = (), names: bool = False) -> list[
     taken = spans(text, protect)
     if names:
         inside = [match.span() for match in NAME.finditer(text)]
-        taken = sorted([*taken, *(one for one in inside if all(one[1] <= s or one[0] >= e for s, e in taken))])
+        taken = sorted([*taken, *(name for name in inside if all(name[1] <= s or name[0] >= e for s, e in taken))])
     result, position = [], 0
     for start, end in taken:
         result += [(text[position:start], False), (text[start:end], True)]

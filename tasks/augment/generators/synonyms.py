@@ -53,21 +53,21 @@ class Synonyms:
         rng = np.random.default_rng(seed)
         words, choices = 0, {}
         position = 0
-        for piece, kept in pieces(text, self._config.protect, names=True):
-            for match in () if kept else WORD.finditer(piece):
+        for piece, protected in pieces(text, self._config.protect, names=True):
+            for match in () if protected else WORD.finditer(piece):
                 words += 1
                 start = position + match.start()
-                found = self._fitting(match[0], text[:start])
-                if found:
-                    choices[start] = (match[0], found)
+                synonyms = self._fitting(match[0], text[:start])
+                if synonyms:
+                    choices[start] = (match[0], synonyms)
             position += len(piece)
         if not choices:
             return None
         count = min(len(choices), max(1, round(self._config.share * words)))
         result = text
         for start in sorted(rng.choice(sorted(choices), size=count, replace=False).tolist(), reverse=True):
-            word, found = choices[start]
-            result = result[:start] + found[rng.integers(len(found))] + result[start + len(word) :]
+            word, synonyms = choices[start]
+            result = result[:start] + synonyms[rng.integers(len(synonyms))] + result[start + len(word) :]
         return result if intact(text, result, self._config.protect) else None
 
     def _fitting(self, word: str, before: str) -> list[str]:
@@ -75,7 +75,7 @@ class Synonyms:
         lower = word.lower()
         if self._wordnet is None or lower in KEPT:
             return []
-        found = self._wordnet.synonyms(lower)
+        synonyms = self._wordnet.synonyms(lower)
         if ARTICLE.search(before[-8:]):
-            found = tuple(other for other in found if (other[0] in "aeiou") == (lower[0] in "aeiou"))
-        return [other.capitalize() if word[0].isupper() else other for other in found]
+            synonyms = tuple(other for other in synonyms if (other[0] in "aeiou") == (lower[0] in "aeiou"))
+        return [other.capitalize() if word[0].isupper() else other for other in synonyms]
