@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.flow import run_flow
-from cli.opened import opened
 from cli.options import config_option, json_option, quiet_option, show
+from cli.stores import opened
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.progress import be_quiet, say
 from deskloop.contract.terminal import echo
@@ -23,31 +23,16 @@ REASON = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 @click.command("erase", short_help="Remove a person from everything.")
-@click.option(
-    "--customer",
-    "customers",
-    multiple=True,
-    metavar="ID",
-    help="A customer's id, e-mail or phone as the source writes it; may be repeated.",
-)
-@click.option(
-    "--conversation", "conversations", multiple=True, metavar="ID", help="A conversation's id; may be repeated."
-)
-@click.option(
-    "--reason",
-    default="request",
-    show_default=True,
-    metavar="CODE",
-    help="A short word for the ledger; no name, no text.",
-)
+@click.option("--customer", "customers", multiple=True, metavar="ID",
+              help="A customer's id, e-mail or phone as the source writes it; may be repeated.")  # fmt: skip
+@click.option("--conversation", "conversations", multiple=True, metavar="ID",
+              help="A conversation's id; may be repeated.")  # fmt: skip
+@click.option("--reason", default="request", show_default=True, metavar="CODE",
+              help="A short word for the ledger; no name, no text.")  # fmt: skip
 @config_option
 @click.option("--dry-run", is_flag=True, help="Report what would be erased; change nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option(
-    "--unreadable",
-    is_flag=True,
-    help="Also erase if only records that could not be read match, and no conversation; see --dry-run for them.",
-)
+@click.option("--unreadable", is_flag=True, help="Also erase if only unreadable records match; see --dry-run for them.")
 @quiet_option
 @json_option
 def erase_command(
@@ -107,7 +92,7 @@ def _asked(
         ConfigError: one of the ids is empty or stands for no person.
     """
     from tasks.ingest.config import IngestConfig
-    from tasks.ingest.erased import search_for
+    from tasks.ingest.erasure import search_for
 
     keys = store.keys()
     secrets = [key.secret for key in keys]
@@ -115,9 +100,8 @@ def _asked(
     try:
         return search_for(customers, conversations, secrets, sources)
     except ValueError:
-        raise ConfigError(
-            "--customer or --conversation: one is empty, or stands for no person", "the command"
-        ) from None
+        problem = "--customer or --conversation: one is empty, or stands for no person"
+        raise ConfigError(problem, "the command") from None
 
 
 def _finish(pipeline: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from flows.parameters import run_name
 from flows.results import Withheld
 from tasks import stages
 from tasks.ingest.config import IngestConfig
-from tasks.ingest.erased import count_erased
+from tasks.ingest.erasure import count_erased
 
 
 @task(task_run_name="erase from {store}", cache_policy=NO_CACHE, persist_result=False, result_serializer=Withheld())

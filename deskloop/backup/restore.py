@@ -12,8 +12,8 @@ from typing import IO, Any
 import orjson
 
 from deskloop.backup.contents import PRIVATE, part_of
+from deskloop.backup.create import FORMAT, HEAD, INSIDE, MANIFEST
 from deskloop.backup.sealed import DAMAGED, Lock, opening
-from deskloop.backup.write import FORMAT, HEAD, INSIDE, MANIFEST
 from deskloop.contract.errors import ConfigError, DataError
 from deskloop.erase import erase
 from deskloop.store import key_checks, zones

@@ -11,7 +11,7 @@ from typing import cast
 from deskloop.contract.placeholders import PLACEHOLDER
 from deskloop.contract.stage import Context
 from tasks.augment.config import AugmentConfig
-from tasks.augment.generators.shield import intact, protected
+from tasks.augment.generators.spans import intact, protected
 from tasks.augment.similarity import Pair, Score
 from tasks.scrub.config import ScrubConfig
 from tasks.scrub.detect import detect

@@ -15,7 +15,7 @@ from deskloop.run.session import Run
 from deskloop.store.catalog import Version
 from deskloop.store.counts import read_batches
 from deskloop.store.store import Store
-from tasks.augment.reasons import REASONS
+from tasks.augment import REASONS
 
 GENERATORS = {
     "back_translation": "translated into another language and back",
@@ -33,28 +33,28 @@ def tally(run: Run, made: Made) -> dict[str, Any]:
 
 def count_copies(store: Store, version: Version) -> list[dict[str, Any]]:
     """Return copies kept and rejected by generator, and which generators were off for want of a tool."""
-    kept: Counter[str] = Counter()
+    accepted: Counter[str] = Counter()
     for batch in read_batches(store, [version], ["row_id", "origin"]):
         copies = batch.filter(pc.not_equal(batch["origin"], "log"))["row_id"].to_pylist()
-        kept.update(map(_label, copies))
+        accepted.update(map(_label, copies))
     dropped: dict[str, Counter[str]] = {}
     rejects = store.read("clean", f"{version.step}.rejects", version.rejects_version, ["row_id", "reason"])
     for row_id, reason in zip(rejects["row_id"].to_pylist(), rejects["reason"].to_pylist(), strict=True):
         dropped.setdefault(_label(row_id), Counter())[reason] += 1
     off = {
         name.partition(": ")[0]: f"{name.partition(': ')[2]} is not installed"
-        for name, version_found in version.details.get("equipment", {}).items()
-        if version_found is None
+        for name, installed in version.details.get("equipment", {}).items()
+        if installed is None
     }
     declared = [generator.get("name") or generator["kind"] for generator in version.config.get("generators", [])]
     return [
         {
             "generator": name,
-            "kept": kept[name],
+            "kept": accepted[name],
             "dropped": dict(dropped.get(name, Counter()).most_common()),
             "off": off.get(name),
         }
-        for name in dict.fromkeys([*declared, *kept, *dropped])
+        for name in dict.fromkeys([*declared, *accepted, *dropped])
     ]
 
 
@@ -83,14 +83,14 @@ def augmentation(document: Document) -> dict[str, Any] | None:
 def _generator(counts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row of one generator."""
     dropped = sorted((counts.get("dropped") or {}).items(), key=lambda item: (-item[1], item[0]))
-    kept, name = counts.get("kept", 0), counts.get("generator", "")
-    made = kept + sum(count for _, count in dropped)
+    accepted, name = counts.get("kept", 0), counts.get("generator", "")
+    made = accepted + sum(count for _, count in dropped)
     return {
         "generator": title(name),
         "does": GENERATORS.get(name) or GENERATORS.get(counts.get("origin", ""), ""),
-        "kept": kept,
+        "kept": accepted,
         "made": made,
-        "share": percent(kept / made, 0) if made else None,
+        "share": percent(accepted / made, 0) if made else None,
         "dropped": [(REASONS.get(reason, spoken(reason)), count) for reason, count in dropped if count],
         "off": counts.get("off"),
     }

@@ -18,8 +18,8 @@ from deskloop.contract.quiet import quiet
 from tasks.base import load_base, save
 from tasks.encode import tokenizer as tokenizer_module
 from tasks.evaluate.batches import columns
+from tasks.finetune.batch_order import plan
 from tasks.finetune.config import BATCH, FinetuneConfig
-from tasks.finetune.plan import plan
 
 Progress = Callable[[dict[str, Any]], None]
 

@@ -20,7 +20,7 @@ from deskloop.contract.terminal import visible
 from tasks.ingest.config import IN_TURNS, Columns, Customer, IngestConfig, SourceConfig, declared_paths
 from tasks.ingest.containers import checked_files, inputs, read_users, records
 from tasks.ingest.conversation import Reader
-from tasks.ingest.erased import ERASED, is_erased
+from tasks.ingest.erasure import ERASED, is_erased
 from tasks.ingest.identity import content_id, conversation_id
 from tasks.ingest.misread import Misread
 from tasks.ingest.read import File

@@ -168,7 +168,7 @@ def test_the_oldest_turns_go_whole_when_the_context_is_full(file: Path, seen: li
     assert len(ids) <= 1024 - 900
     kept = seen[-1]
     assert [turn["role"] for turn in kept] == ["system", *["customer", "agent"] * (replies - 1), "customer"]
-    assert len(prompt_ids(long._speaker, seen[-2])) > 1024 - 900
+    assert len(prompt_ids(long._generator, seen[-2])) > 1024 - 900
 
 
 def test_a_turn_that_gets_no_answer_is_forgotten(file: Path) -> None:

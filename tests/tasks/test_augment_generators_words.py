@@ -96,7 +96,6 @@ def test_words_are_replaced_in_their_case(wordnet: Path, tmp_path: Path) -> None
         None,
     ]
     assert (generator.keyed, generator.neural) == (True, False)
-    generator.close()
 
 
 def test_the_share_and_the_seed_decide_how_much_and_what(wordnet: Path, tmp_path: Path) -> None:

@@ -16,9 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from tasks.augment.generators.config import BackTranslationConfig
-from tasks.augment.generators.identity import identity_of
 from tasks.augment.generators.lines import Item, by_line
-from tasks.augment.generators.shield import pieces
+from tasks.augment.generators.spans import pieces
 from tasks.augment.generators.tidy import tidy
 
 SPECIAL = re.compile(r"([][{}^$/\\@<>*#~+\x00-\x08\x0b-\x1f]+)")  # the stream format's, and Apertium's marks
@@ -37,7 +36,7 @@ class ApertiumTranslation:
     def __init__(self, config: BackTranslationConfig, versions: Mapping[str, str]) -> None:
         """Keep the config; each call starts its processes and ends them."""
         self._config = config
-        self.identity = identity_of(config, versions)
+        self.identity = config.identity(versions)
         first, second = config.pair.split("-")
         self._modes = (f"{first}-{second}", f"{second}-{first}")
 
@@ -49,9 +48,6 @@ class ApertiumTranslation:
             seeds: n; not used.
         """
         return by_line(texts, [0] * len(texts), self._config.protect, self._there_and_back)
-
-    def close(self) -> None:
-        """Do nothing: there is nothing to release."""
 
     def _there_and_back(self, items: Sequence[Item]) -> list[str | None]:
         blanks: list[list[str]] = [[] for _ in items]  # of each line: what its superblanks [0], [1], ... stand for

@@ -8,7 +8,7 @@ import re
 import string
 from collections.abc import Callable, Sequence
 
-from tasks.augment.generators.shield import intact, pieces, spans
+from tasks.augment.generators.spans import intact, pieces, spans
 from tasks.augment.generators.tidy import tidy
 
 Item = tuple[str, int]  # a text and its seed

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from tasks.augment.generators.config import NoiseConfig
-from tasks.augment.generators.identity import identity_of
-from tasks.augment.generators.shield import intact, pieces
+from tasks.augment.generators.spans import intact, pieces
 
 WORD = re.compile(r"[^\W\d_]{4,}")
 LINE_END = re.compile(r"[.,;!?]+(?=[ \t]*\n)")
@@ -31,15 +30,12 @@ class Noisy:
         """Keep the config; nlpaug is loaded at the first call."""
         self._config = config
         self._of_word = [kind for kind in config.kinds if kind not in OF_TURN]
-        self.identity = identity_of(config, {"nlpaug": importlib.metadata.version("nlpaug")})
+        self.identity = config.identity({"nlpaug": importlib.metadata.version("nlpaug")})
 
     def __call__(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str | None]:
         """Return noisy texts; None if there is no word to change."""
         with _own_randomness():
             return [self._spoilt(text, seed) for text, seed in zip(texts, seeds, strict=True)]
-
-    def close(self) -> None:
-        """Do nothing: there is nothing to release."""
 
     def _spoilt(self, text: str, seed: int) -> str | None:
         rng = np.random.default_rng(seed)

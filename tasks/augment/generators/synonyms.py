@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tasks.augment.generators.config import SynonymsConfig
-from tasks.augment.generators.identity import identity_of
-from tasks.augment.generators.shield import intact, pieces
+from tasks.augment.generators.spans import intact, pieces
 from tasks.augment.generators.wordnet import WordNet, place
 
 WORD = re.compile(r"(?<![\w'’-])[A-Za-z][a-z]*(?![\w'’-])")
@@ -37,17 +36,13 @@ class Synonyms:
         self._config = config
         self._place = place(config.wordnet)
         self._wordnet: WordNet | None = None
-        self.identity = identity_of(config, versions)
+        self.identity = config.identity(versions)
 
     def __call__(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str | None]:
         """Return texts with synonyms; None if no word has one."""
         if self._wordnet is None:
             self._wordnet = WordNet(self._place)
         return [self._replaced(text, seed) for text, seed in zip(texts, seeds, strict=True)]
-
-    def close(self) -> None:
-        """Release WordNet."""
-        self._wordnet = None
 
     def _replaced(self, text: str, seed: int) -> str | None:
         rng = np.random.default_rng(seed)

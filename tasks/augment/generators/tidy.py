@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from tasks.augment.generators.shield import pieces
+from tasks.augment.generators.spans import pieces
 
 SPACES = re.compile(r"[ \t]+")
 SPACE_BEFORE = re.compile(r"[ \t]+([.,;:!?]+)(?=\s)")

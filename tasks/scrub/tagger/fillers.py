@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.scrub.tagger.places import Places, draw_address, draw_corner, draw_street
+from tasks.scrub.tagger.postal import Places, draw_address, draw_corner, draw_street
 from tasks.scrub.tagger.wordlists import FRAMES, word_list
 
 # Never used in training: the first group measures every version of the data, the second this model.

@@ -4,8 +4,8 @@ from collections import Counter
 
 from tasks.scrub.tagger.features import FLAGS, fingerprint, fold
 from tasks.scrub.tagger.fillers import census, written
-from tasks.scrub.tagger.places import BEFORE_NAME, KINDS
 from tasks.scrub.tagger.pools import pools
+from tasks.scrub.tagger.postal import BEFORE_NAME, KINDS
 from tasks.scrub.tagger.wordnet import adjectives, lemmas, nouns, verbs
 
 

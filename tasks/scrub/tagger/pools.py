@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from tasks.scrub.tagger.fillers import ENGLISH, HELD_OUT, RESERVED, Pool, census, written
-from tasks.scrub.tagger.places import Places
+from tasks.scrub.tagger.postal import Places
 from tasks.scrub.tagger.wordlists import word_list
 
 STATES = word_list("states")

@@ -21,7 +21,7 @@ from deskloop.store.catalog import Catalog, Version
 from deskloop.store.erasures import erasures, pending
 from deskloop.store.store import Store
 from deskloop.store.zones import allow_raw
-from tasks.ingest.erased import search_for
+from tasks.ingest.erasure import search_for
 from tests.flows.desk import Desk, actions, digests, example_lines, versions
 from tests.sweep import sweep
 

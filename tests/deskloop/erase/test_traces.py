@@ -28,7 +28,7 @@ from deskloop.store.memo import Memo
 from deskloop.store.store import Store
 from deskloop.store.zones import allow_raw
 from tasks.ingest import IngestConfig, ingest
-from tasks.ingest.erased import search_for
+from tasks.ingest.erasure import search_for
 from tasks.ingest.identity import customer_keys
 from tests.sweep import sweep
 

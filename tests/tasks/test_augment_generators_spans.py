@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.augment.generators.shield import intact, pieces, protected, spans
+from tasks.augment.generators.spans import intact, pieces, protected, spans
 from tasks.augment.generators.tidy import tidy
 
 TEXTS = st.text(alphabet=st.sampled_from("ab Cd1.,@<>_-/:()'\"\n€é*"), max_size=40)
