@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from cli.desk import opened
 from cli.options import config_option, json_option, quiet_option, show
-from cli.stores import opened
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.progress import be_quiet, say, tick
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from cli.desk import Desk, opened
 from cli.models import bits_per_byte, find
 from cli.options import config_option, sample_option
-from cli.stores import Desk, opened
 from deskloop.contract.errors import ConfigError, DataError, DeskloopError
 from deskloop.contract.progress import tick
 from deskloop.contract.terminal import echo

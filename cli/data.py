@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.backup import backup_command, restore_command
+from cli.desk import Desk, opened
 from cli.erase import erase_command
 from cli.groups import Suggesting
 from cli.keys import keys_command
 from cli.options import config_option, inspecting, sample_option, show
-from cli.stores import Desk, opened
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.terminal import echo
 

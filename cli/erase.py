@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.desk import opened
 from cli.flow import run_flow
 from cli.options import config_option, json_option, quiet_option, show
-from cli.stores import opened
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.progress import be_quiet, say
 from deskloop.contract.terminal import echo
@@ -69,11 +69,13 @@ def erase_command(
         if not as_json:
             show(None, False, _lines(resumed["resumed"]))
     with stores.locked(existing) as locked:
-        asked = [_asked(store, customers, conversations, [step.config for step in loaded.steps]) for store in locked]
-        document, previews = stores.look(locked, asked)
+        requests = [
+            _request(store, customers, conversations, [step.config for step in loaded.steps]) for store in locked
+        ]
+        document, previews = stores.look(locked, requests)
         certain = document["status"] == "found" and not dry_run and _confirmed(document, yes, unreadable, as_json)
         if certain:
-            stores.begin(locked, asked, previews, reason)
+            stores.begin(locked, requests, previews, reason)
     if certain:
         document |= _finish(pipeline)
     show(document | resumed, as_json, _lines(document))
@@ -81,7 +83,7 @@ def erase_command(
         click.get_current_context().exit(2)
 
 
-def _asked(
+def _request(
     store: "Store", customers: Sequence[str], conversations: Sequence[str], configs: Sequence[Any]
 ) -> "ErasureRequest":
     """Return the forms in which a store may hold the given ids.

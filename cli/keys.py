@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.desk import opened
 from cli.groups import Suggesting
 from cli.options import config_option, inspecting, sample_option, show
-from cli.stores import opened
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.terminal import echo
 from deskloop.store.keys import CURRENT

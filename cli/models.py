@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from cli.desk import Desk, opened
 from cli.groups import Suggesting
 from cli.options import inspecting, show
-from cli.stores import Desk, opened
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.progress import tick
 from deskloop.contract.terminal import echo

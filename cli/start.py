@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
+from cli.desk import opened
 from cli.options import config_option, quiet_option, sample_option
-from cli.stores import opened
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.terminal import echo, visible
 

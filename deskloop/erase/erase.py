@@ -82,7 +82,7 @@ class Preview:
         }
 
 
-def preview(store: Store, asked: ErasureRequest) -> Preview:
+def preview(store: Store, request: ErasureRequest) -> Preview:
     """Find a person's data, which reads every file of every table and changes none.
 
     Raises:
@@ -91,7 +91,7 @@ def preview(store: Store, asked: ErasureRequest) -> Preview:
     for zone, name in (*tables(store), (RAW, QUARANTINE)):
         if store.exists(zone, name):
             store.snapshot(zone, name).check_recorded()
-    person = find(store, asked)
+    person = find(store, request)
     catalog = Catalog(store.root / "catalog")
     readable = ancestors(catalog, models_of(catalog, kept_versions(store, catalog)))
     touched = {place: count for place in tables(store) if (count := files_of(store, *place, person))}
@@ -105,12 +105,12 @@ def preview(store: Store, asked: ErasureRequest) -> Preview:
         sorted(version.name for version in affected if version.name in readable),
         _models(store, catalog, person),
         sum(touched.values()),
-        unreadable(store, person, asked),
+        unreadable(store, person, request),
         len(person.related),
     )
 
 
-def prepare(store: Store, asked: ErasureRequest, preview: Preview, reason: str) -> Journal:
+def prepare(store: Store, request: ErasureRequest, preview: Preview, reason: str) -> Journal:
     """Write the journal, which `commit_prepared` commits; from then on runs refuse the store until the erasure is done.
 
     Args:
@@ -120,7 +120,7 @@ def prepare(store: Store, asked: ErasureRequest, preview: Preview, reason: str) 
     key_id, key = store.key()
     person, now = preview.person, datetime.now(UTC)
     until = max(filter(None, (now, person.latest)))
-    names = {*person.conversations, *asked.conversations}
+    names = {*person.conversations, *request.conversations}
     journal = Journal(
         id=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
         erased_at=now.isoformat(),

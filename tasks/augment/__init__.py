@@ -18,7 +18,8 @@ from tasks import scrub
 from tasks.augment import generators
 from tasks.augment.config import LEXICAL, AugmentConfig
 from tasks.augment.copies import Augmenter, augmented
-from tasks.augment.generators import Generator, RewriterConfig, pretrained
+from tasks.augment.generators import Generator, pretrained
+from tasks.augment.generators.config import RewriterConfig
 from tasks.augment.judge import scans_of
 from tasks.augment.quota import ARTIFACT, fit
 from tasks.augment.similarity import scorer

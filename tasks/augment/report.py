@@ -12,9 +12,7 @@ from deskloop.engine.engine import Made
 from deskloop.report.charts import Segment, bar
 from deskloop.report.words import number, percent, spoken, title
 from deskloop.run.session import Run
-from deskloop.store.catalog import Version
 from deskloop.store.counts import read_batches
-from deskloop.store.store import Store
 from tasks.augment import REASONS
 
 GENERATORS = {
@@ -27,12 +25,8 @@ GENERATORS = {
 
 
 def tally(run: Run, made: Made) -> dict[str, Any]:
-    """`augmentation` of the run's document."""
-    return {"augmentation": count_copies(run.store, made.versions[0])}
-
-
-def count_copies(store: Store, version: Version) -> list[dict[str, Any]]:
-    """Return copies kept and rejected by generator, and which generators were off for want of a tool."""
+    """`augmentation` of the run's document: copies by generator, and the generators that lack a tool."""
+    store, version = run.store, made.versions[0]
     accepted: Counter[str] = Counter()
     for batch in read_batches(store, [version], ["row_id", "origin"]):
         copies = batch.filter(pc.not_equal(batch["origin"], "log"))["row_id"].to_pylist()
@@ -47,7 +41,7 @@ def count_copies(store: Store, version: Version) -> list[dict[str, Any]]:
         if installed is None
     }
     declared = [generator.get("name") or generator["kind"] for generator in version.config.get("generators", [])]
-    return [
+    counts = [
         {
             "generator": name,
             "kept": accepted[name],
@@ -56,6 +50,7 @@ def count_copies(store: Store, version: Version) -> list[dict[str, Any]]:
         }
         for name in dict.fromkeys([*declared, *accepted, *dropped])
     ]
+    return {"augmentation": counts}
 
 
 def _label(row_id: str) -> str:

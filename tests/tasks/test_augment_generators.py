@@ -7,18 +7,16 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from deskloop.contract.schema import ORIGINS
-from tasks.augment.generators import (
+from tasks.augment.generators import build, check, equipment
+from tasks.augment.generators.config import (
+    NOISES,
     BackTranslationConfig,
     GeneratorConfig,
     NoiseConfig,
     ParaphraseConfig,
     RewriterConfig,
     SynonymsConfig,
-    build,
-    check,
-    equipment,
 )
-from tasks.augment.generators.config import NOISES
 from tasks.augment.generators.spans import protected
 from tests.tasks.test_augment_generators_neural import WORDS, chat, located, marian, pair, t5
 

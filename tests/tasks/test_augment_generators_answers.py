@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.augment.generators import BackTranslationConfig
+from tasks.augment.generators.config import BackTranslationConfig
 from tasks.augment.generators.lines import Item, around_spans
 from tasks.augment.generators.paraphrase import first_answer
 from tasks.augment.generators.spans import intact

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.augment.generators import BackTranslationConfig, build, equipment
+from tasks.augment.generators import build, equipment
 from tasks.augment.generators.apertium import translate
+from tasks.augment.generators.config import BackTranslationConfig
 from tasks.augment.generators.spans import intact
 
 CONFIG = BackTranslationConfig(kind="back_translation", protect=("standing desk",))

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from deskloop.contract.quiet import quiet
-from tasks.augment.generators import BackTranslationConfig, ParaphraseConfig, RewriterConfig, build
+from tasks.augment.generators import build
+from tasks.augment.generators.config import BackTranslationConfig, ParaphraseConfig, RewriterConfig
 from tasks.augment.generators.neural import Model, Settings
 from tasks.augment.generators.pretrained import resolve
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deskloop.contract.errors import ConfigError
-from tasks.augment.generators import NoiseConfig, SynonymsConfig, build, check, equipment
-from tasks.augment.generators.config import NOISES, Noise
+from tasks.augment.generators import build, check, equipment
+from tasks.augment.generators.config import NOISES, Noise, NoiseConfig, SynonymsConfig
 from tasks.augment.generators.wordnet import FILES, WordNet
 
 # A WordNet of a few words, in its own format: offsets are places in bytes.

@@ -16,7 +16,6 @@ from tasks.augment.generators import apertium, pretrained, wordnet
 from tasks.augment.generators.apertium import ApertiumTranslation
 from tasks.augment.generators.config import (
     BackTranslationConfig,
-    GeneratorConfig,
     NoiseConfig,
     ParaphraseConfig,
     RewriterConfig,
@@ -26,20 +25,6 @@ from tasks.augment.generators.noise import Noisy
 from tasks.augment.generators.paraphrase import Paraphrase
 from tasks.augment.generators.synonyms import Synonyms
 from tasks.augment.generators.translation import ModelTranslation
-
-__all__ = [
-    "BackTranslationConfig",
-    "Generator",
-    "GeneratorConfig",
-    "NoiseConfig",
-    "ParaphraseConfig",
-    "RewriterConfig",
-    "SynonymsConfig",
-    "build",
-    "check",
-    "equipment",
-    "is_neural",
-]
 
 
 class Generator(Protocol):

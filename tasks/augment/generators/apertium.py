@@ -1,8 +1,8 @@
 """Back-translation by Apertium, a rule-based translator (https://doi.org/10.1007/s10590-011-9090-0): no model, no GPU.
 
-A batch goes through one process per direction, line by line, separated by NUL bytes, at which Apertium forgets
-what it has read. Protected spans travel as superblanks, `[0]`, which its stream format passes on untouched; so do
-names, and on the way back the words that the way out did not know: what is no English need not be Spanish.
+One process per direction translates a batch, line by line; the lines are separated by NUL bytes, which reset
+Apertium's state. Protected spans and names are passed as superblanks, `[0]`, which its stream format leaves unchanged.
+So are, in the second direction, the words that were unknown in the first.
 """
 
 import hashlib
@@ -24,8 +24,8 @@ SPECIAL = re.compile(r"([][{}^$/\\@<>*#~+\x00-\x08\x0b-\x1f]+)")  # the stream f
 MARKED = re.compile(r"\[\d+\]|\\.|([*@#])((?:\\.|[^\s\[\]\\.,;:!?\"()*@#])*)", re.DOTALL)
 STREAM = re.compile(r"\[(\d+)\]|\\(.)", re.DOTALL)
 LONE_I = re.compile(r"(?<![\w'’.])i(?![\w.])")
-END = "[end]\n"  # goes last, to see that everything before it came out
-SECONDS, SECONDS_A_LINE = 60.0, 0.05  # before a batch is given up
+END = "[end]\n"  # sent last, to check that everything before it was returned
+SECONDS, SECONDS_A_LINE = 60.0, 0.05  # time-out of a batch
 
 
 class ApertiumTranslation:
@@ -50,7 +50,7 @@ class ApertiumTranslation:
         return by_line(texts, [0] * len(texts), self._config.protect, self._there_and_back)
 
     def _there_and_back(self, items: Sequence[Item]) -> list[str | None]:
-        blanks: list[list[str]] = [[] for _ in items]  # of each line: what its superblanks [0], [1], ... stand for
+        blanks: list[list[str]] = [[] for _ in items]  # of each line: the texts of its superblanks [0], [1], ...
         sent = [self._stream(line, of_line) for (line, _), of_line in zip(items, blanks, strict=True)]
         out = [
             None if line is None else _keep_unknown(line, of_line)
@@ -65,31 +65,31 @@ class ApertiumTranslation:
         return results
 
     def _stream(self, line: str, blanks: list[str]) -> str:
-        """A line in Apertium's stream format; it ends in a line break, without which a last full stop is lost."""
+        """Return a line in Apertium's stream format; without its line break, a last full stop would be lost."""
         parts = []
         for piece, whole in pieces(self._proper(line), self._config.protect, names=True):
             parts.append(_superblank(piece, blanks) if whole else _harmless(piece, blanks))
         return "".join(parts) + "\n"
 
     def _proper(self, line: str) -> str:
-        """The line with English `i` written as it should be: alone, it is a letter and no word."""
+        """Capitalize the English pronoun `i`, which Apertium takes for a letter."""
         return LONE_I.sub("I", line) if self._modes[0].startswith("eng") else line
 
 
 def _superblank(text: str, blanks: list[str]) -> str:
-    """A superblank that stands for a text: its number, since Apertium waits for ever at a `^` inside one."""
+    """Return the superblank of a text; it holds a number, as Apertium hangs at a `^` inside a superblank."""
     blanks.append(text)
     return f"[{len(blanks) - 1}]"
 
 
 def _harmless(text: str, blanks: list[str]) -> str:
-    """A text whose special characters became superblanks: escaped, some still end or stop the pipeline."""
+    """Replace special characters by superblanks: even escaped, some of them end or block the pipeline."""
     parts = SPECIAL.split(text)
     return "".join(_superblank(part, blanks) if place % 2 else part for place, part in enumerate(parts))
 
 
 def _keep_unknown(line: str, blanks: list[str]) -> str:
-    """A line with marks as input for the way back: what was unknown becomes a superblank, other marks go."""
+    """Prepare a marked line for the second direction: unknown words become superblanks, other marks are removed."""
 
     def replaced(match: re.Match[str]) -> str:
         mark, word = match.groups()
@@ -101,24 +101,24 @@ def _keep_unknown(line: str, blanks: list[str]) -> str:
 
 
 def _plain(line: str, blanks: Sequence[str]) -> str:
-    """A line in stream format as plain text."""
+    """Convert a line in stream format to plain text."""
     return STREAM.sub(lambda match: match[2] or blanks[int(match[1])], line).rstrip("\n")
 
 
 def translate(lines: Sequence[str], mode: str, marks: bool) -> list[str | None]:
-    """Lines in stream format translated by one process.
+    """Translate lines in stream format in one process.
 
     Args:
         lines: n lines, without NUL bytes.
         mode: such as `eng-spa`.
         marks: leave Apertium's marks at words that it does not know.
     Returns:
-        n lines in stream format; None for one that Apertium fails on: a batch that fails is tried again in halves.
+        n lines in stream format; None for one that Apertium fails on: a failed batch is retried in halves.
     """
     if not lines:
         return []
     answers = _answers([*lines, END], ["apertium", "-f", "none", "-z", *([] if marks else ["-u"]), mode])
-    # At its end the pipeline adds NUL bytes of its own, so that the count alone proves nothing.
+    # At its end the pipeline adds NUL bytes of its own, so that the count alone is not sufficient.
     if answers[len(lines) : len(lines) + 1] == [END] and not any(answers[len(lines) + 1 :]):
         return list(answers[: len(lines)])
     if len(lines) == 1:
@@ -162,7 +162,7 @@ def _version(program: str, modes: tuple[tuple[str, int], ...]) -> str:
     output = subprocess.run([program, "-V"], capture_output=True, text=True, timeout=SECONDS, check=True).stdout
     digest = hashlib.blake2b(digest_size=8)
     for mode, _ in modes:
-        # A mode names the files that it works with by their whole paths, in quotes.
+        # A mode names its files by their absolute paths, in quotes.
         for name in re.findall(r"'(/[^']+)'", Path(mode).read_text(encoding="utf-8")):
             with open(name, "rb") as file:
                 digest.update(hashlib.file_digest(file, "blake2b").digest())

@@ -1,8 +1,7 @@
 """Run texts through a Hugging Face model; each output depends on its text and seed, not on the rest of the batch.
 
-Sampling is by the Gumbel-max trick (https://arxiv.org/abs/1611.01144, section 2.1): the likeliest word after noise is a
-sample; the noise comes from a generator of the text's own, and no global one takes part. What is left of the batch are
-the last bits of its sums.
+Sampling uses the Gumbel-max trick (https://arxiv.org/abs/1611.01144, section 2.1): the likeliest token after adding
+noise is a sample. Each text has its own noise generator. The batch still affects the last bits of floating-point sums.
 """
 
 import re
@@ -13,7 +12,7 @@ from typing import Any
 from deskloop.contract.quiet import quiet
 from tasks.augment.generators.pretrained import Pretrained
 
-BROKEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd]")  # no text: control characters, half a character
+BROKEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd]")  # no text: control characters, incomplete characters
 SHORTEST = 16  # tokens; inputs up to this length share batches, then up to twice this, and so on
 
 
@@ -123,10 +122,10 @@ class Model:
 
 
 class Drawn:
-    """Turns the choice of the likeliest word into a draw: temperature, top-p, and each row's own Gumbel noise."""
+    """Makes the choice of the likeliest token a draw: temperature, top-p, and Gumbel noise per row."""
 
     def __init__(self, seeds: Sequence[int], temperature: float, top_p: float) -> None:
-        """One generator for each row of the batch."""
+        """Create one random generator per row of the batch."""
         import torch
         from transformers import TopPLogitsWarper
 
@@ -135,7 +134,7 @@ class Drawn:
         self._top_p = TopPLogitsWarper(top_p)
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """(rows, vocabulary) scores to scores whose largest is the word drawn."""
+        """Map (rows, vocabulary) scores to scores whose largest is the token drawn."""
         import torch
 
         likely = self._top_p(input_ids, scores / self._temperature)

@@ -1,6 +1,6 @@
 """Typos and OCR errors by nlpaug (https://github.com/makcedward/nlpaug); missing capitals and punctuation.
 
-nlpaug spoils words one by one: given a whole text, it would part placeholders and set its own spaces.
+nlpaug changes single words here: given an entire text, it would split placeholders and change the white space.
 """
 
 import importlib.metadata
@@ -8,7 +8,7 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ class Noisy:
         for place in rng.permutation(len(places)).tolist():
             start, word = places[place]
             other = self._spoil(word, self._of_word[rng.integers(len(self._of_word))])
-            if other != word:  # not every slip is possible in every word
+            if other != word:  # not every typo is possible in every word
                 spoilt[start] = (word, other)
             if len(spoilt) == left:
                 break
@@ -76,16 +76,13 @@ class Noisy:
         return spoilt[0].upper() + spoilt[1:] if upper else spoilt
 
     def _turn(self, text: str, kind: str) -> str:
+        change = str.lower if kind == "lowercase" else partial(LINE_END.sub, "")
         parts = pieces(text + "\n", self._config.protect)
-        if kind == "lowercase":
-            changed = [piece if protected else piece.lower() for piece, protected in parts]
-        else:
-            changed = [piece if protected else LINE_END.sub("", piece) for piece, protected in parts]
-        return "".join(changed)[:-1]
+        return "".join(piece if protected else change(piece) for piece, protected in parts)[:-1]
 
     @cached_property
     def _augmenters(self) -> dict[str, Any]:
-        """nlpaug's, each for one letter of one word."""
+        """Return nlpaug's augmenters, each of which changes one letter of one word."""
         from nlpaug.augmenter.char import KeyboardAug, OcrAug, RandomCharAug
 
         once = {
@@ -100,7 +97,7 @@ class Noisy:
         }
         letters = {"include_special_char": False, "include_numeric": False, "include_upper_case": False}
         confused = OcrAug().model.model
-        # A letter read as a figure would make a number of a word.
+        # A letter misread as a digit would turn a word into a number.
         confused = {
             key: [value for value in values if value.isalpha()] for key, values in confused.items() if key.isalpha()
         }
@@ -114,7 +111,7 @@ class Noisy:
 
 @contextmanager
 def _own_randomness() -> Iterator[None]:
-    """nlpaug draws from the global generators, which it cannot be spared; they are put back as they were."""
+    """Restore the global random generators, as nlpaug draws from them and accepts no other."""
     states = random.getstate(), np.random.get_state()
     try:
         yield

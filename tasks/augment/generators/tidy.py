@@ -1,4 +1,4 @@
-"""A machine's translation brought back to how the customer writes: white space and capitals."""
+"""Restore the customer's white space and capitals in a machine translation."""
 
 import re
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ PRONOUN = re.compile(r"I(?:['’].*)?")
 
 
 def tidy(before: str, after: str, protect: Sequence[str] = ()) -> str | None:
-    """The translation `after` of the line `before`, in its case and spacing, with the white space around it.
+    """Return the translation `after` of the line `before` in its case and spacing; None if it is empty.
 
-    Protected spans are not touched. None if nothing is left.
+    Protected spans stay unchanged.
     """
     if not after.strip():
         return None
@@ -29,16 +29,16 @@ def tidy(before: str, after: str, protect: Sequence[str] = ()) -> str | None:
 
 
 def _each(text: str, protect: Sequence[str], pattern: re.Pattern[str], replacement: str) -> str:
-    """The text with a substitution made in each unprotected piece."""
+    """Substitute in each unprotected piece of the text."""
     parts = pieces(text, protect)
     return "".join(piece if protected else pattern.sub(replacement, piece) for piece, protected in parts)
 
 
 def _cased(before: str, after: str, protect: Sequence[str]) -> str:
-    """The translation with capitals where the customer puts them.
+    """Capitalize a translation like the customer's line.
 
-    Nowhere, if the customer uses none; at the start of sentences, if the line starts with one; and in the customer's
-    own words. Another capital inside a sentence is the translator's slip.
+    Nothing if the line has no capitals; the start of sentences if it starts with a capital; and words that it
+    capitalizes. Other capitals inside a sentence are the translator's mistakes.
     """
     capitalized = {
         word for piece, protected in pieces(before, protect) if not protected for word in WORD.findall(piece)
