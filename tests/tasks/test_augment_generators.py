@@ -125,7 +125,7 @@ def test_configs_by_kind(declared: dict[str, object], label: str, origin: str) -
         ({"kind": "back_translation", "engine": "transformers", "forward": "a/b"}, "needs two models"),
         ({"kind": "back_translation", "forward": "a/b"}, "need `engine: transformers`"),
         ({"kind": "back_translation", "pair": "english"}, "pattern"),
-        ({"kind": "paraphrase", "model": "a/b", "prompt": "say it"}, "no {text} in it"),
+        ({"kind": "paraphrase", "model": "a/b", "prompt": "say it"}, "prompt has no {text}"),
         ({"kind": "paraphrase"}, "required"),
         ({"kind": "noise", "kinds": ["typo"]}, "keyboard"),
         ({"kind": "noise", "name": "a-1"}, "pattern"),
