@@ -58,7 +58,7 @@ class Tally:
     """Counts over the texts of one file."""
 
     planted: Counter[str] = field(default_factory=Counter)
-    found: Counter[str] = field(default_factory=Counter)
+    detected: Counter[str] = field(default_factory=Counter)
     values: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     lost: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     characters: int = 0
@@ -79,7 +79,7 @@ class Tally:
             self.planted[kind] += 1
             self.values[kind].add(value.lower())
             if all(gone[place] for place in range(start, end) if text.text[place].isalnum()):
-                self.found[kind] += 1
+                self.detected[kind] += 1
             else:
                 self.lost[kind].add(value.lower())
                 self.missed.append((kind, value, text.text))
@@ -96,13 +96,13 @@ class Tally:
 
     def recall(self) -> float:
         """Return the share of the labelled values that were found."""
-        return round(self.found.total() / max(1, self.planted.total()), 4)
+        return round(self.detected.total() / max(1, self.planted.total()), 4)
 
     def by_type(self) -> dict[str, dict[str, float | int]]:
         """Return the recall of each type, with its numbers of spans, of distinct values and of missed values."""
         return {
             kind: {
-                "recall": round(self.found[kind] / planted, 4),
+                "recall": round(self.detected[kind] / planted, 4),
                 "spans": planted,
                 "values": len(self.values[kind]),
                 "lost": len(self.lost[kind]),
@@ -173,7 +173,7 @@ def star(data: Path, config: ScrubConfig, options: argparse.Namespace) -> dict[s
             if speaker in ("customer", "agent"):
                 everyone.add(text)
     _show("star", customers, options.misses)
-    survive = round(1 - customers.found.total() / max(1, customers.planted.total()), 4)
+    survive = round(1 - customers.detected.total() / max(1, customers.planted.total()), 4)
     shares = {"others_own": customers.excess(), "others_all": everyone.excess()}
     return {"star": {"survive": survive, **shares, "types": customers.by_type()}}
 

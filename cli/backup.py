@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cli.opened import opened
+from cli.desk import opened
 from cli.options import config_option, json_option, quiet_option, show
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.progress import be_quiet, say, tick
@@ -15,23 +15,17 @@ from deskloop.contract.progress import be_quiet, say, tick
 PASSPHRASE = "DESKLOOP_BACKUP_PASSPHRASE"
 
 _passphrase = click.option(
-    "--passphrase-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
+    "--passphrase-file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
     help=f"A file with the passphrase in its first line. Default: ${PASSPHRASE}, else you are asked.",
-)
+)  # fmt: skip
 
 
 @click.command("backup", short_help="Write an encrypted copy of the store.")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @config_option
-@click.option(
-    "--with",
-    "wanted",
-    metavar="PARTS",
-    default="",
-    help="Beside keys, ledger, raw and memo also clean, models, registry, reports, or all; separated by commas.",
-)
+@click.option("--with", "wanted", metavar="PARTS", default="",
+              help="Beside keys, ledger, raw and memo also clean, models, registry, reports, or all; separated by "
+              "commas.")  # fmt: skip
 @click.option("--recipient", default="", metavar="KEY", help="Encrypt for this age or SSH public key.")
 @_passphrase
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
@@ -48,8 +42,8 @@ def backup_command(
     old backups.
     """
     from deskloop.backup.contents import parts_of
+    from deskloop.backup.create import backup, survey
     from deskloop.backup.sealed import Lock
-    from deskloop.backup.write import backup, survey
     from deskloop.store.store import Store
 
     be_quiet(quiet)
@@ -77,12 +71,8 @@ def backup_command(
 @click.command("restore", short_help="Restore the store from a backup.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @config_option
-@click.option(
-    "--identity",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="The private key of the recipient: an age or SSH identity file.",
-)
+@click.option("--identity", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+              help="The private key of the recipient: an age or SSH identity file.")  # fmt: skip
 @_passphrase
 @click.option("--replace", is_flag=True, help="Replace an existing store, which is deleted.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before a store is replaced.")
@@ -117,9 +107,9 @@ def restore_command(
                 raise ConfigError("--json asks no questions; add --yes or --dry-run", "the command")
             click.confirm(f"This deletes the store at {root}. Replace it?", abort=True, err=True)
         restored = restore(root, stream, lock, replace, dry_run, say)
-    kept = ("made_at", "key_id", "parts", "files", "bytes", "erasures")
+    fields = ("made_at", "key_id", "parts", "files", "bytes", "erasures")
     document: dict[str, Any] = {"status": "verified" if dry_run else "restored", "file": str(file), "store": str(root)}
-    document |= {name: restored[name] for name in kept}
+    document |= {name: restored[name] for name in fields}
     show(document, as_json, _lines(document))
 
 

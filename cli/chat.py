@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from cli.models import bits_per_byte, find, folder_of
-from cli.opened import Desk, opened
+from cli.desk import Desk, opened
+from cli.models import bits_per_byte, find
 from cli.options import config_option, sample_option
 from deskloop.contract.errors import ConfigError, DataError, DeskloopError
 from deskloop.contract.progress import tick
@@ -17,7 +17,7 @@ from deskloop.contract.terminal import echo
 
 if TYPE_CHECKING:
     from deskloop.models import Model
-    from tasks.evaluate.generation import Speaker
+    from tasks.evaluate.generation import TextGenerator
     from tasks.scrub.config import ScrubConfig
 
 HELP = "/reset starts a new conversation, /system TEXT sets the system prompt, /exit (or Ctrl-D) ends"
@@ -26,27 +26,16 @@ HELP = "/reset starts a new conversation, /system TEXT sets the system prompt, /
 @click.command("chat")
 @config_option
 @sample_option
-@click.option(
-    "--model",
-    "which",
-    default="champion",
-    show_default=True,
-    metavar="VERSION",
-    help="champion, candidate, base, or a version such as 3 or support@3.",
-)
+@click.option("--model", "which", default="champion", show_default=True, metavar="VERSION",
+              help="champion, candidate, base, or a version such as 3 or support@3.")  # fmt: skip
 @click.option("--temperature", type=click.FloatRange(0, 5), help="Default: that of the file's evaluate section.")
 @click.option("--max-new-tokens", type=click.IntRange(1, 4096), help="Default: that of the file's evaluate section.")
 @click.option("--greedy", is_flag=True, help="Always choose the likeliest token: the same input gets the same reply.")
 @click.option("--raw", is_flag=True, help="Do not scrub what you write.")
 def chat_command(
-    pipeline: str,
-    sample: int | None,
-    which: str,
-    temperature: float | None,
-    max_new_tokens: int | None,
-    greedy: bool,
+    pipeline: str, sample: int | None, which: str, temperature: float | None, max_new_tokens: int | None, greedy: bool,
     raw: bool,
-) -> None:
+) -> None:  # fmt: skip
     """Talk to the champion, with history.
 
     Your messages are scrubbed like the training data, as the model knows placeholders only, and are not stored. Each
@@ -56,7 +45,7 @@ def chat_command(
     /reset         start a new conversation
     /system TEXT   set the system prompt
     /exit          end, like Ctrl-D
-    """  # fmt: skip
+    """
     if greedy and temperature:
         raise ConfigError("--greedy is --temperature 0; give one of them", "the command")
     desk = opened(pipeline, sample)
@@ -65,14 +54,14 @@ def chat_command(
     options = {"temperature": 0.0 if greedy else temperature, "max_new_tokens": max_new_tokens}
 
     from tasks.evaluate.config import EvaluateConfig
-    from tasks.evaluate.generation import load_speaker
+    from tasks.evaluate.generation import load_text_generator
     from tasks.scrub.config import ScrubConfig
 
     declared = cast(EvaluateConfig, next(iter(desk.pipeline.configs_of("evaluate")), EvaluateConfig()))
     config = declared.model_copy(update={name: value for name, value in options.items() if value is not None})
     scrub = None if raw else cast(ScrubConfig, next(iter(desk.pipeline.configs_of("scrub")), ScrubConfig()))
     key = desk.store.key()[1] if scrub is not None and scrub.replace else b""
-    talk = Talk(load_speaker(folder, config), scrub, desk.pipeline.settings.seed, key)
+    talk = Talk(load_text_generator(folder, config), scrub, desk.pipeline.settings.seed, key)
     treatment = "not scrubbed" if raw else "scrubbed the same way"
     echo(
         f"{description}. It writes names, addresses and numbers as placeholders such as <PERSON_1>; your messages are "
@@ -94,11 +83,11 @@ class Talk:
         unseen: turns at the beginning that did not fit the context of the last reply.
     """
 
-    def __init__(self, speaker: "Speaker", scrub: "ScrubConfig | None", seed: int, key: bytes = b"") -> None:
+    def __init__(self, generator: "TextGenerator", scrub: "ScrubConfig | None", seed: int, key: bytes = b"") -> None:
         self.system = ""
         self.turns: list[dict[str, str]] = []
         self.unseen = 0
-        self._speaker, self._scrub, self._seed, self._key = speaker, scrub, seed, key
+        self._generator, self._scrub, self._seed, self._key = generator, scrub, seed, key
         self._replies = 0
 
     def reply(self, text: str, show: Callable[[str], None] | None = None) -> str:
@@ -112,7 +101,7 @@ class Talk:
         self.turns.append({"role": "customer", "text": text})
         try:
             ids = self._prompt()
-            reply = answer(self._speaker, ids, self._seed * 1_000_003 + self._replies, show)
+            reply = answer(self._generator, ids, self._seed * 1_000_003 + self._replies, show)
         except BaseException:
             self.turns.pop()
             raise
@@ -131,9 +120,9 @@ class Talk:
         system = [{"role": "system", "text": self.system}] if self.system else []
         scrubbed = self._scrubbed([*system, *self.turns])
         head, rest = scrubbed[: len(system)], scrubbed[len(system) :]
-        room, total = self._speaker.room, len(rest)
+        room, total = self._generator.room, len(rest)
         while True:
-            ids = prompt_ids(self._speaker, [*head, *rest])
+            ids = prompt_ids(self._generator, [*head, *rest])
             # Templates expect a customer's turn first, so a turn is removed with its reply.
             following = next((index for index, turn in enumerate(rest[1:], 1) if turn["role"] == "customer"), None)
             if room is None or len(ids) <= room or following is None:
@@ -181,6 +170,7 @@ def _chosen(desk: Desk, which: str, run: str) -> tuple[Path, str]:
 def _base(desk: Desk, run: str) -> tuple[Path, str]:
     """Return the base that the champion was fine-tuned from, or the latest one."""
     from deskloop.contract.hub import weights_digest
+    from deskloop.models.folder import folder_of
 
     champion = desk.registry.champion(desk.name)
     parents = desk.catalog.get(champion.catalog).parents if champion else []
@@ -188,7 +178,7 @@ def _base(desk: Desk, run: str) -> tuple[Path, str]:
     version = bases[0] if bases else desk.catalog.latest("base")
     if version is None:
         raise ConfigError(f"there is no base model yet; make one with: {run}", "the command")
-    folder = folder_of(desk, version)
+    folder = folder_of(desk.store.root, version)
     if not (folder / "config.json").is_file() or weights_digest(folder) != version.digest:
         raise DataError(
             f"{version.name} cannot answer: the files in {folder} are missing or not those that were published. "

@@ -2,19 +2,18 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.backup import backup_command, restore_command
+from cli.desk import Desk, opened
 from cli.erase import erase_command
 from cli.groups import Suggesting
 from cli.keys import keys_command
-from cli.opened import Desk, opened
 from cli.options import config_option, inspecting, sample_option, show
-from cli.raw import gc_command, trace_command
-from cli.verify import verify_command
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.terminal import echo
 
@@ -29,15 +28,7 @@ def data_command() -> None:
     """Versions: log, show, diff, trace; erasure; backup and restore; retention; keys."""
 
 
-for command in (
-    erase_command,
-    keys_command,
-    trace_command,
-    gc_command,
-    verify_command,
-    backup_command,
-    restore_command,
-):
+for command in (erase_command, keys_command, backup_command, restore_command):
     data_command.add_command(command)
 
 
@@ -149,3 +140,68 @@ def diff_command(old: str, new: str, pipeline: str, sample: int | None, as_json:
         f"{name:<8} {len(ids):>9,}  {' '.join(ids[:5])}{' ...' if len(ids) > 5 else ''}" for name, ids in lists.items()
     ]
     show({"same": same, **lists}, as_json, [f"same     {same:>9,}", *lines])
+
+
+@data_command.command("trace", short_help="Follow a row back through every dataset.")
+@click.argument("row_id")
+@inspecting
+@click.option("--raw", is_flag=True, help="Show the raw row too: personal data; who looked is recorded in the ledger.")
+def trace_command(row_id: str, pipeline: str, sample: int | None, raw: bool, as_json: bool) -> None:
+    """Follow a row back to its source: every dataset it passed, what each step did, and the scrubbed text."""
+    from deskloop.audit.trace import trace
+
+    desk = opened(pipeline, sample)
+    stops = trace(desk.pipeline, desk.store, row_id, raw)
+    if as_json:
+        echo(json.dumps([asdict(stop) for stop in stops], default=str, ensure_ascii=False))
+        return
+    text: Any = None
+    for stop in stops:
+        echo(f"{stop.version:<24} {stop.step:<12} {stop.row_id:<24} {stop.happened}")
+        shown = {name: value for name, value in stop.row.items() if name != "turns"}
+        if shown:
+            echo("    " + "  ".join(f"{name}={value}" for name, value in shown.items()))
+        if "turns" in stop.row and stop.row["turns"] != text:
+            text = stop.row["turns"]
+            for turn in text:
+                echo(f"    {turn['role']}: {turn['text']}")
+
+
+@data_command.command("gc", short_help="Delete raw rows older than `raw_days`.")
+@inspecting
+@click.option("--dry-run", is_flag=True, help="Count the rows; delete nothing.")
+def gc_command(pipeline: str, sample: int | None, dry_run: bool, as_json: bool) -> None:
+    """Delete raw rows that are older than `raw_days`, in every version; rows made from them stay."""
+    from deskloop.engine.retention import expire
+
+    desk = opened(pipeline, sample)
+    with desk.store.locked():
+        counts = expire(desk.pipeline, desk.store, dry_run=dry_run)
+    done = "would go" if dry_run else "deleted"
+    lines = [f"{dataset:<24} {count:>9,} rows {done}" for dataset, count in counts.items()]
+    if desk.pipeline.settings.raw_days is None:
+        lines = ["raw rows are kept: the pipeline file sets no `raw_days`"]
+    show(counts, as_json, lines)
+
+
+@data_command.command("verify", short_help="Compare everything in the store with its checksums.")
+@inspecting
+@click.pass_context
+def verify_command(context: click.Context, pipeline: str, sample: int | None, as_json: bool) -> None:
+    """Compare everything in the store with its checksums.
+
+    Covers tables, catalog, ledger, blobs, memo, models and keys. Says what to do about each damaged part; exit code 1
+    if there is one. Reads the whole store and recomputes the hash of every row, so it takes a while on a large one.
+    """
+    from deskloop.audit.verify import verify
+
+    store = opened(pipeline, sample).store
+    if not store.root.is_dir():
+        raise ConfigError(f"there is no store at {store.root}: nothing has been run yet", "the store")
+    with store.alone():
+        result = verify(store)
+    lines = ["checked: " + ", ".join(f"{count:,} {kind}" for kind, count in result.checked.items())]
+    lines += [f"{finding.place} is damaged: {finding.problem}\n    {finding.remedy}." for finding in result.findings]
+    show(result.as_dict(), as_json, lines if result.findings else [*lines, "nothing is damaged"])
+    if result.findings:
+        context.exit(1)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
+from cli.options import config_option
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.terminal import echo
 
 
 @click.command("deploy")
-@click.option("-c", "--config", "pipeline", default="pipeline.yaml", metavar="FILE", show_default=True,
-              help="The pipeline file.")  # fmt: skip
+@config_option
 @click.option("--cron", default="30 2 * * *", show_default=True, help="When the nightly run is due.")
 @click.option("--timezone", default="UTC", show_default=True, metavar="NAME", help="Time zone of --cron.")
 @click.option("--pool", default="deskloop", show_default=True, metavar="NAME", help="A process work pool.")

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.desk import opened
 from cli.flow import run_flow
-from cli.opened import opened
 from cli.options import config_option, json_option, quiet_option, show
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.progress import be_quiet, say
 from deskloop.contract.terminal import echo
 
 if TYPE_CHECKING:
-    from deskloop.erase.search import Asked
+    from deskloop.erase.search import ErasureRequest
     from deskloop.store.store import Store
 
 LISTED = 20  # unreadable records that a person sees by name
@@ -23,31 +23,16 @@ REASON = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 @click.command("erase", short_help="Remove a person from everything.")
-@click.option(
-    "--customer",
-    "customers",
-    multiple=True,
-    metavar="ID",
-    help="A customer's id, e-mail or phone as the source writes it; may be repeated.",
-)
-@click.option(
-    "--conversation", "conversations", multiple=True, metavar="ID", help="A conversation's id; may be repeated."
-)
-@click.option(
-    "--reason",
-    default="request",
-    show_default=True,
-    metavar="CODE",
-    help="A short word for the ledger; no name, no text.",
-)
+@click.option("--customer", "customers", multiple=True, metavar="ID",
+              help="A customer's id, e-mail or phone as the source writes it; may be repeated.")  # fmt: skip
+@click.option("--conversation", "conversations", multiple=True, metavar="ID",
+              help="A conversation's id; may be repeated.")  # fmt: skip
+@click.option("--reason", default="request", show_default=True, metavar="CODE",
+              help="A short word for the ledger; no name, no text.")  # fmt: skip
 @config_option
 @click.option("--dry-run", is_flag=True, help="Report what would be erased; change nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option(
-    "--unreadable",
-    is_flag=True,
-    help="Also erase if only records that could not be read match, and no conversation; see --dry-run for them.",
-)
+@click.option("--unreadable", is_flag=True, help="Also erase if only unreadable records match; see --dry-run for them.")
 @quiet_option
 @json_option
 def erase_command(
@@ -64,8 +49,8 @@ def erase_command(
 
     be_quiet(quiet)
     loaded = opened(pipeline).pipeline
-    found = stores.of_pipeline(loaded.store)
-    unfinished = any(map(stores.is_pending, found))
+    existing = stores.of_pipeline(loaded.store)
+    unfinished = any(map(stores.is_pending, existing))
     if not customers and not conversations:
         if dry_run or not unfinished:
             state = "there is one to finish: leave out --dry-run" if unfinished else "no erasure is unfinished"
@@ -83,12 +68,14 @@ def erase_command(
         resumed = {"resumed": _finish(pipeline)}
         if not as_json:
             show(None, False, _lines(resumed["resumed"]))
-    with stores.locked(found) as held:
-        asked = [_asked(store, customers, conversations, [step.config for step in loaded.steps]) for store in held]
-        document, previews = stores.look(held, asked)
+    with stores.locked(existing) as locked:
+        requests = [
+            _request(store, customers, conversations, [step.config for step in loaded.steps]) for store in locked
+        ]
+        document, previews = stores.look(locked, requests)
         certain = document["status"] == "found" and not dry_run and _confirmed(document, yes, unreadable, as_json)
         if certain:
-            stores.begin(held, asked, previews, reason)
+            stores.begin(locked, requests, previews, reason)
     if certain:
         document |= _finish(pipeline)
     show(document | resumed, as_json, _lines(document))
@@ -96,7 +83,9 @@ def erase_command(
         click.get_current_context().exit(2)
 
 
-def _asked(store: "Store", customers: Sequence[str], conversations: Sequence[str], configs: Sequence[Any]) -> "Asked":
+def _request(
+    store: "Store", customers: Sequence[str], conversations: Sequence[str], configs: Sequence[Any]
+) -> "ErasureRequest":
     """Return the forms in which a store may hold the given ids.
 
     Args:
@@ -105,17 +94,16 @@ def _asked(store: "Store", customers: Sequence[str], conversations: Sequence[str
         ConfigError: one of the ids is empty or stands for no person.
     """
     from tasks.ingest.config import IngestConfig
-    from tasks.ingest.erased import asked_for
+    from tasks.ingest.erasure import search_for
 
     keys = store.keys()
     secrets = [key.secret for key in keys]
     sources = [config for config in configs if isinstance(config, IngestConfig)]
     try:
-        return asked_for(customers, conversations, secrets, sources)
+        return search_for(customers, conversations, secrets, sources)
     except ValueError:
-        raise ConfigError(
-            "--customer or --conversation: one is empty, or stands for no person", "the command"
-        ) from None
+        problem = "--customer or --conversation: one is empty, or stands for no person"
+        raise ConfigError(problem, "the command") from None
 
 
 def _finish(pipeline: str) -> dict[str, Any]:
@@ -154,13 +142,13 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield "already erased: nothing of theirs is left"
         return
     yield f"{status}: {document['conversations']:,} conversations"
-    by = Counter(reason for one in document.get("matched", ()) for reason in one["by"])
+    by = Counter(reason for entry in document.get("matched", ()) for reason in entry["by"])
     yield from (f"  by {reason:<21} {count:>7,} conversations" for reason, count in by.most_common())
     yield from (f"  {name:<24} {count:>7,} rows" for name, count in document["rows"].items())
     if document["quarantine"]:
         yield f"  {'quarantine':<24} {document['quarantine']:>7,} records that could not be read"
     listed = document["unreadable"]
-    yield from (f"    {shown(one['row_id'])}: {shown(one['why'])}" for one in listed[:LISTED])
+    yield from (f"    {shown(entry['row_id'])}: {shown(entry['why'])}" for entry in listed[:LISTED])
     if len(listed) > LISTED:
         yield f"    and {len(listed) - LISTED:,} more; --dry-run --json lists all"
     for model in document["models"]:
@@ -181,4 +169,6 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
 
 def shown(text: str) -> str:
     """A file's name or a record's id on a terminal: control characters escaped."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )

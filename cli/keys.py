@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.desk import opened
 from cli.groups import Suggesting
-from cli.opened import opened
 from cli.options import config_option, inspecting, sample_option, show
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.terminal import echo
@@ -48,11 +48,8 @@ def _line(row: Mapping[str, str | None]) -> str:
 @config_option
 @sample_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option(
-    "--forget-erasures",
-    is_flag=True,
-    help="Continue although only a lost key recognises people who were erased.",
-)
+@click.option("--forget-erasures", is_flag=True,
+              help="Continue although only a lost key recognises people who were erased.")  # fmt: skip
 def rotate_command(pipeline: str, sample: int | None, yes: bool, forget_erasures: bool) -> None:
     """Make a new key; the old one is kept to recognise what was made under it, such as erasures.
 

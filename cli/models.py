@@ -3,26 +3,19 @@
 import json
 import shlex
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from cli.desk import Desk, opened
 from cli.groups import Suggesting
-from cli.opened import Desk, opened
-from cli.options import inspecting
+from cli.options import inspecting, show
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.progress import tick
 from deskloop.contract.terminal import echo
 
 if TYPE_CHECKING:
     from deskloop.models import Model
-    from deskloop.store.catalog import Version
-
-
-def folder_of(desk: Desk, version: "Version") -> Path:
-    """Return the folder of a model of the catalog."""
-    return desk.pipeline.store / "models" / version.dataset / version.fingerprint[:16]
 
 
 def details_of(desk: Desk, model: "Model") -> dict[str, Any]:
@@ -114,16 +107,12 @@ def promote_command(version: str, reason: str, pipeline: str, sample: int | None
     from tasks.promote import describe
 
     champion = desk.registry.promote(desk.name, chosen.version, reason)
-    if as_json:
-        echo(_moved(desk, before, champion, failed))
-        return
-    if failed is None:
-        echo("it was never evaluated", err=True)
-    for gate in failed or ():
-        echo(f"it had failed the gate {describe(gate)}", err=True)
-    if chosen.rolled_back:
-        echo(f"it was rolled back before: {chosen.rolled_back}", err=True)
-    _say_moved(before, champion)
+    caveats = ["it was never evaluated"] if failed is None else []
+    caveats += [f"it had failed the gate {describe(gate)}" for gate in failed or ()]
+    caveats += [f"it was rolled back before: {chosen.rolled_back}"] if chosen.rolled_back else []
+    for caveat in () if as_json else caveats:
+        echo(caveat, err=True)
+    _show_move(desk, before, champion, failed, as_json)
 
 
 @models_command.command("rollback", short_help="Promote the version before the champion again.")
@@ -136,10 +125,7 @@ def rollback_command(reason: str, pipeline: str, sample: int | None, as_json: bo
     """
     desk = opened(pipeline, sample)
     before, champion = desk.registry.rollback(desk.name, reason)
-    if as_json:
-        echo(_moved(desk, before, champion, []))
-        return
-    _say_moved(before, champion)
+    _show_move(desk, before, champion, [], as_json)
 
 
 def _row(desk: Desk, model: "Model") -> dict[str, Any]:
@@ -195,20 +181,12 @@ def _failed_gates(desk: Desk, model: "Model") -> list[dict[str, Any]] | None:
     return [gate for gate in gates if not gate["passed"]]
 
 
-def _moved(desk: Desk, before: "Model | None", champion: "Model", failed: list[dict[str, Any]] | None) -> str:
-    """Return the JSON document of a promotion or rollback."""
-    return json.dumps(
-        {
-            "from": _row(desk, before) if before else None,
-            "to": _row(desk, champion),
-            "failed_gates": failed,
-        }
-    )
-
-
-def _say_moved(before: "Model | None", champion: "Model") -> None:
-    if before is not None and before.version == champion.version:
-        echo(f"{champion.name} {champion.version} ({champion.catalog}) is the champion already")
-        return
+def _show_move(
+    desk: Desk, before: "Model | None", champion: "Model", failed: list[dict[str, Any]] | None, as_json: bool
+) -> None:
+    """Print the result of a promotion or rollback."""
+    name = f"{champion.name} {champion.version} ({champion.catalog})"
     place = f", in place of {before.version} ({before.catalog})" if before else ""
-    echo(f"{champion.name} {champion.version} ({champion.catalog}) is promoted{place}")
+    same = before is not None and before.version == champion.version
+    document = {"from": _row(desk, before) if before else None, "to": _row(desk, champion), "failed_gates": failed}
+    show(document, as_json, [f"{name} is the champion already" if same else f"{name} is promoted{place}"])

@@ -13,12 +13,8 @@ Command = Callable[..., Any]
 config_option = click.option(
     "-c", "--config", "pipeline", default="pipeline.yaml", metavar="FILE", show_default=True, help="The pipeline file."
 )
-sample_option = click.option(
-    "--sample",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Use the store of `deskloop run --sample N`, not the pipeline's own.",
-)
+sample_option = click.option("--sample", type=click.IntRange(min=1), metavar="N",
+                             help="Use the store of `deskloop run --sample N`, not the pipeline's own.")  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 

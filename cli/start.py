@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
-from cli.opened import opened
+from cli.desk import opened
 from cli.options import config_option, quiet_option, sample_option
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.terminal import echo, visible
@@ -22,17 +22,11 @@ if TYPE_CHECKING:
 
 @click.command("init")
 @click.argument("file")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path("pipeline.yaml"),
-    show_default=True,
-    help="The pipeline file to write; never overwritten.",
-)
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("pipeline.yaml"), show_default=True,
+              help="The pipeline file to write; never overwritten.")  # fmt: skip
 def init_command(file: str, output: Path) -> None:
     """Inspect a log FILE (or a glob in quotes, or a URL) and write a commented pipeline file for it."""
-    from deskloop.pipeline.places import check_local
+    from deskloop.pipeline.local_paths import check_local
     from tasks.ingest.look import pipeline_for
 
     try:

@@ -23,7 +23,7 @@ from flows.parameters import run_name
 from flows.results import Withheld
 from tasks import stages
 from tasks.ingest.config import IngestConfig
-from tasks.ingest.erased import still_there
+from tasks.ingest.erasure import count_erased
 
 
 @task(task_run_name="erase from {store}", cache_policy=NO_CACHE, persist_result=False, result_serializer=Withheld())
@@ -42,7 +42,7 @@ def sources_task(pipeline: str) -> dict[str, int] | None:
     decider = Decider(loaded, Store(loaded.store))
     sources = [(step, step.config) for step in loaded.steps if isinstance(step.config, IngestConfig)]
     with guarded("erase", store=loaded.store):
-        counts = [still_there(config, decider.context(step)) for step, config in sources]
+        counts = [count_erased(config, decider.context(step)) for step, config in sources]
     readable = [files for files in counts if files is not None]
     if not counts or len(readable) < len(counts):
         return None

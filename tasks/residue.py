@@ -102,11 +102,11 @@ def residues(
         DataError: a pattern of `keep` takes too long.
     """
     text = _plain(texts, tuple(keep))
-    found = [KNOWN] * _known(text, known) if known else []
+    residues = [KNOWN] * _known(text, known) if known else []
     if "@" in text or _AT.search(text):
-        found += [ADDRESS] * sum(1 for _ in _ADDRESS.finditer(_RESERVED.sub(BREAK, text)))
-    found += [NUMBER] * _long_numbers(_MADE.sub(BREAK, text) if made else text, made)
-    return sorted(found)
+        residues += [ADDRESS] * sum(1 for _ in _ADDRESS.finditer(_RESERVED.sub(BREAK, text)))
+    residues += [NUMBER] * _long_numbers(_MADE.sub(BREAK, text) if made else text, made)
+    return sorted(residues)
 
 
 def _plain(texts: Sequence[str], keep: tuple[str, ...]) -> str:
@@ -166,7 +166,7 @@ def _is_made(digits: str) -> bool:
     if re.fullmatch(r"000[0-9]{6}|999[0-9]{7}", digits):
         return True
     doubled = [int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits))]
-    checked = sum(one - 9 if one > 9 else one for one in doubled) % 10 == 0
+    checked = sum(digit - 9 if digit > 9 else digit for digit in doubled) % 10 == 0
     return bool(re.fullmatch(r"9[0-9]{12,18}", digits)) and not checked
 
 
@@ -219,12 +219,12 @@ def _part(part: str, words: Sequence[tuple[str, int]], distinct: set[str], text:
     return len(part) >= EDITED and part.isalpha() and any(_one_edit(part, other) for other in distinct)
 
 
-def _one_edit(one: str, other: str) -> bool:
+def _one_edit(word: str, other: str) -> bool:
     """Check that two words differ by one letter changed, added, removed or swapped with the next."""
-    if abs(len(one) - len(other)) > 1 or not other.isalpha():
+    if abs(len(word) - len(other)) > 1 or not other.isalpha():
         return False
-    start = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    rest, others = one[start:], other[start:]
+    start = next((at for at, (a, b) in enumerate(zip(word, other, strict=False)) if a != b), min(len(word), len(other)))
+    rest, others = word[start:], other[start:]
     swapped = rest[1::-1] + rest[2:] == others
     return rest[1:] == others[1:] or rest[1:] == others or rest == others[1:] or swapped
 
@@ -234,4 +234,6 @@ def _fold(word: str) -> str:
     folded = word.casefold()
     if folded.isascii():
         return folded
-    return "".join(one for one in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(one))
+    return "".join(
+        character for character in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(character)
+    )

@@ -75,7 +75,7 @@ def trace(pipeline: Pipeline, store: Store, row_id: str, raw: bool = False) -> l
     return [stop if stop.happened else _first(stop) for stop in stops]
 
 
-def note_access(ledger: Path, row_id: str | None) -> None:
+def record_access(ledger: Path, row_id: str | None) -> None:
     """Record who accessed a raw row and when, with the row's id and no text.
 
     Args:
@@ -120,7 +120,7 @@ def _raw_only(pipeline: Pipeline, store: Store, catalog: Catalog, row_id: str, r
         if matching:
             stops = [_raw_stop(version, row_id, _raw_row(store, version, row_id), raw) for version in matching]
             return [stop if stop.happened else _first(stop) for stop in stops]
-        note_access(store.root / "ledger", None)
+        record_access(store.root / "ledger", None)
     hint = "" if raw else "; if it is new, --raw searches the raw zone"
     raise ConfigError(f"no published version has a row {row_id!r}{hint}", "the command")
 
@@ -129,7 +129,7 @@ def _raw_row(store: Store, version: Version, row_id: str) -> dict[str, Any]:
     """Return the row as it was read, or the unreadable bytes, after the access is recorded."""
     with allow_raw("trace"):
         row = _closest(store, version, row_id) or _quarantined(store, row_id)
-    note_access(store.root / "ledger", row.get("row_id"))
+    record_access(store.root / "ledger", row.get("row_id"))
     return row
 
 

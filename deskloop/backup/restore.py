@@ -12,8 +12,8 @@ from typing import IO, Any
 import orjson
 
 from deskloop.backup.contents import PRIVATE, part_of
+from deskloop.backup.create import FORMAT, HEAD, INSIDE, MANIFEST
 from deskloop.backup.sealed import DAMAGED, Lock, opening
-from deskloop.backup.write import FORMAT, HEAD, INSIDE, MANIFEST
 from deskloop.contract.errors import ConfigError, DataError
 from deskloop.erase import erase
 from deskloop.store import key_checks, zones
@@ -162,7 +162,10 @@ def _newer(root: Path, folder: Path) -> list[Journal]:
     restored = {row["id"] for row in erasures(folder / "ledger")}
     journals = [
         Journal(
-            **{name: row[name] for name in ("id", "reason", "key_id", "customers", "own", "conversations", "records")},
+            **{
+                name: row[name]
+                for name in ("id", "reason", "key_id", "customers", "person_keys", "conversations", "records")
+            },
             erased_at=row["erased_at"].isoformat(),
             until=row["until"].isoformat(),
             rows=row["rows"],
@@ -172,7 +175,7 @@ def _newer(root: Path, folder: Path) -> list[Journal]:
         if row["id"] not in restored
     ]
     if unfinished is not None and unfinished.id not in restored | {journal.id for journal in journals}:
-        unfinished.phase, unfinished.tables, unfinished.kept = "rewrite", {}, []
+        unfinished.phase, unfinished.tables, unfinished.kept_versions = "rewrite", {}, []
         journals.append(unfinished)
     return journals
 

@@ -16,12 +16,12 @@ def record_hash(key: bytes, raw: bytes) -> str:
     return hmac.digest(key, b"erased record\x1f" + raw.strip(), "sha256").hex()
 
 
-def belongs(keys: Collection[str], customers: Collection[str], own: Collection[str]) -> bool:
+def belongs(keys: Collection[str], customers: Collection[str], person_keys: Collection[str]) -> bool:
     """Check whether a conversation with these customer keys belongs to the person.
 
-    One requested key is enough. Without one, all keys of the conversation must be the person's (`own`).
+    One requested key is enough. Without one, all keys of the conversation must be the person's (`person_keys`).
     """
-    return any(key in customers for key in keys) or (bool(keys) and all(key in own for key in keys))
+    return any(key in customers for key in keys) or (bool(keys) and all(key in person_keys for key in keys))
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class Erasure:
 
     Attributes:
         until: rows that started later are new tickets, and welcome.
-        customers, own: requested customer keys, and others that belong to the same person only.
+        customers, person_keys: requested customer keys, and others that belong to the same person only.
         conversations, records: hashes of conversation ids, and of records that could not be read.
     """
 
     id: str
     until: datetime
     customers: frozenset[str] = frozenset()
-    own: frozenset[str] = frozenset()
+    person_keys: frozenset[str] = frozenset()
     conversations: frozenset[str] = frozenset()
     records: frozenset[str] = frozenset()
 
@@ -65,12 +65,15 @@ class Erased:
         by_key = list(customer_keys)
         hashes = {conversation_hash(key, name) for key in self.keys for name in names if name}
         return any(
-            (started_at is None or started_at <= one.until)
-            and (hashes & one.conversations or any(belongs(keys, one.customers, one.own) for keys in by_key))
-            for one in self.erasures
+            (started_at is None or started_at <= erasure.until)
+            and (
+                hashes & erasure.conversations
+                or any(belongs(keys, erasure.customers, erasure.person_keys) for keys in by_key)
+            )
+            for erasure in self.erasures
         )
 
     def refuses_record(self, raw: bytes) -> bool:
         """Check whether an unreadable record was erased before."""
-        known = [one.records for one in self.erasures if one.records]
+        known = [erasure.records for erasure in self.erasures if erasure.records]
         return bool(known) and any(record_hash(key, raw) in records for key in self.keys for records in known)

@@ -68,7 +68,7 @@ def hide(turns: Turns, entities: Iterable[Mapping[str, Any]] | None) -> tuple[li
     covered = [dict(turn) for turn in turns]
     last: dict[str, int] | None = None
     names: dict[tuple[str, str], str] = {}
-    for entity in sorted(entities or (), key=lambda one: (one["turn"], -one["start"])):
+    for entity in sorted(entities or (), key=lambda entity: (entity["turn"], -entity["start"])):
         text = turns[entity["turn"]]["text"] if entity["turn"] < len(turns) else None
         start, end = entity["start"], entity["end"]
         value = (text or "")[start:end]

@@ -19,7 +19,7 @@ from typing import Any
 from deskloop.contract.erased import conversation_hash
 from deskloop.erase import traces
 from deskloop.erase.rewrite import SCRATCH, Rewritten, files_of, rewrite
-from deskloop.erase.search import MARKS, QUARANTINE, Asked, Person, find, from_hashes, tables
+from deskloop.erase.search import MARKS, QUARANTINE, ErasureRequest, Person, find, from_hashes, tables
 from deskloop.erase.unreadable import Match, unreadable
 from deskloop.erase.versions import ancestors, counted, kept_versions, models_of, rejects_of, superseded
 from deskloop.store.catalog import Catalog
@@ -38,8 +38,8 @@ class Preview:
     Attributes:
         rows: dataset or rejects table -> rows of its latest version that are erased.
         gone: versions that cannot be read afterwards.
-        kept: versions that models were trained on, which stay readable without the person. The latest version of a
-            dataset is published again under a new number.
+        kept_versions: versions that models were trained on, which stay readable without the person. The latest version
+            of a dataset is published again under a new number.
         models: name@version -> rows of the person that it was trained on.
         files: number of table files with a row of the person.
         quarantine: unreadable records with an identifier of the person.
@@ -51,7 +51,7 @@ class Preview:
     conversations: int
     rows: Mapping[str, int]
     gone: Sequence[str]
-    kept: Sequence[str]
+    kept_versions: Sequence[str]
     models: Mapping[str, int]
     files: int
     quarantine: Sequence[Match]
@@ -77,12 +77,12 @@ class Preview:
             "quarantine": len(self.quarantine),
             "unreadable": [match.as_dict() for match in self.quarantine],
             "related": self.related,
-            "versions": {"gone": list(self.gone), "kept": list(self.kept)},
+            "versions": {"gone": list(self.gone), "kept": list(self.kept_versions)},
             "models": dict(self.models),
         }
 
 
-def preview(store: Store, asked: Asked) -> Preview:
+def preview(store: Store, request: ErasureRequest) -> Preview:
     """Find a person's data, which reads every file of every table and changes none.
 
     Raises:
@@ -91,9 +91,9 @@ def preview(store: Store, asked: Asked) -> Preview:
     for zone, name in (*tables(store), (RAW, QUARANTINE)):
         if store.exists(zone, name):
             store.snapshot(zone, name).check_recorded()
-    person = find(store, asked)
+    person = find(store, request)
     catalog = Catalog(store.root / "catalog")
-    kept = ancestors(catalog, models_of(catalog, kept_versions(store, catalog)))
+    readable = ancestors(catalog, models_of(catalog, kept_versions(store, catalog)))
     touched = {place: count for place in tables(store) if (count := files_of(store, *place, person))}
     rows = {name: count for zone, name in touched if (count := _count(store, zone, name, person))}
     affected = [each for each in catalog.versions if (each.zone, each.dataset) in touched and not each.gone]
@@ -101,16 +101,16 @@ def preview(store: Store, asked: Asked) -> Preview:
         person,
         len(person.conversations),
         rows,
-        sorted(version.name for version in affected if version.name not in kept),
-        sorted(version.name for version in affected if version.name in kept),
+        sorted(version.name for version in affected if version.name not in readable),
+        sorted(version.name for version in affected if version.name in readable),
         _models(store, catalog, person),
         sum(touched.values()),
-        unreadable(store, person, asked),
+        unreadable(store, person, request),
         len(person.related),
     )
 
 
-def prepare(store: Store, asked: Asked, preview: Preview, reason: str) -> Journal:
+def prepare(store: Store, request: ErasureRequest, preview: Preview, reason: str) -> Journal:
     """Write the journal, which `commit_prepared` commits; from then on runs refuse the store until the erasure is done.
 
     Args:
@@ -120,7 +120,7 @@ def prepare(store: Store, asked: Asked, preview: Preview, reason: str) -> Journa
     key_id, key = store.key()
     person, now = preview.person, datetime.now(UTC)
     until = max(filter(None, (now, person.latest)))
-    names = {*person.conversations, *asked.conversations}
+    names = {*person.conversations, *request.conversations}
     journal = Journal(
         id=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
         erased_at=now.isoformat(),
@@ -128,12 +128,12 @@ def prepare(store: Store, asked: Asked, preview: Preview, reason: str) -> Journa
         reason=reason,
         key_id=key_id,
         customers=sorted(person.customers),
-        own=sorted(person.own),
+        person_keys=sorted(person.person_keys),
         conversations=sorted(conversation_hash(key, name) for name in names),
         records=traces.hashed({match.raw for match in preview.quarantine}, key),
         rows=dict(preview.rows),
         models=dict(preview.models),
-        told={"related": preview.related, "unreadable": [match.as_dict() for match in preview.quarantine]},
+        counts={"related": preview.related, "unreadable": [match.as_dict() for match in preview.quarantine]},
     )
     journal.save(store.root / "ledger", PREPARED)
     return journal
@@ -157,7 +157,7 @@ def finish(store: Store, journal: Journal, say: Say) -> dict[str, Any]:
     say("  the catalog is up to date")
     _mark_models(store, journal)
     journal.remove(ledger)
-    return {"erasure": journal.id, "erased_at": journal.erased_at, "rows": journal.rows, **journal.told}
+    return {"erasure": journal.id, "erased_at": journal.erased_at, "rows": journal.rows, **journal.counts}
 
 
 def _rewrite(store: Store, journal: Journal, say: Say) -> None:
@@ -166,11 +166,11 @@ def _rewrite(store: Store, journal: Journal, say: Say) -> None:
     keys = _secrets(store)
     person = from_hashes(store, journal.customers, journal.conversations, keys)
     catalog = Catalog(store.root / "catalog")
-    kept = kept_versions(store, catalog)
-    journal.kept = sorted(kept)
+    readable = kept_versions(store, catalog)
+    journal.kept_versions = sorted(readable)
     wanted: dict[tuple[str, str], set[int]] = {}
     for version in catalog.versions:
-        if version.kind == "dataset" and version.name in kept:
+        if version.kind == "dataset" and version.name in readable:
             wanted.setdefault((version.zone, version.dataset), set()).add(version.delta_version)
             wanted.setdefault(rejects_of(version), set()).add(version.rejects_version)
     for zone, name in tables(store):
@@ -184,7 +184,7 @@ def _rewrite(store: Store, journal: Journal, say: Say) -> None:
     stale, pieces = traces.artifacts_with(store, alone)
     for digest in stale:
         Ledger(store.root / "ledger").forget_artifact(digest)
-    journal.told |= {
+    journal.counts |= {
         "conversations": len(person.conversations),
         "quarantine": traces.rewrite_quarantine(store, journal.records, keys),
         "families": traces.rewrite_families(store, person),
@@ -220,9 +220,9 @@ def _publish(store: Store, journal: Journal) -> None:
         for (zone, _, name), versions in ((place.partition("/"), each) for place, each in journal.tables.items())
     }
     digest = erasures_digest(erased(store.root / "ledger", _secrets(store)).erasures)
-    replaced, published = superseded(catalog, rewritten, set(journal.kept), digest, journal.erased_at, run_id)
+    replaced, published = superseded(catalog, rewritten, set(journal.kept_versions), digest, journal.erased_at, run_id)
     published = counted(store, catalog, published)
-    journal.told["versions"] = {
+    journal.counts["versions"] = {
         "published": [version.name for version in published],
         "kept": [each.name for each in replaced if not each.gone and each.erased_at == journal.erased_at],
         "gone": [version.name for version in replaced if version.gone],
@@ -242,7 +242,7 @@ def _mark_models(store: Store, journal: Journal) -> None:
         model = registry.note_erasure(name, journal.id, rows, journal.erased_at)
         aliases = list(model.aliases) if model else []
         marked.append({"model": name, "rows": rows, "version": model.version if model else None, "aliases": aliases})
-    journal.told["models"] = marked
+    journal.counts["models"] = marked
 
 
 def _models(store: Store, catalog: Catalog, person: Person) -> dict[str, int]:

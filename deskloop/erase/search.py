@@ -17,7 +17,7 @@ QUARANTINE = "quarantine"
 
 
 @dataclass(frozen=True)
-class Asked:
+class ErasureRequest:
     """A request to erase a person.
 
     Attributes:
@@ -42,7 +42,7 @@ class Person:
     """A person whose rows are erased.
 
     Attributes:
-        customers, own: see `deskloop.contract.erased.Erasure`.
+        customers, person_keys: see `deskloop.contract.erased.Erasure`.
         conversations: ids of all their conversations.
         related: another customer's conversations, which share a customer key with theirs.
         values: entity type -> known values of the raw rows that are theirs only, or give one of their customer keys.
@@ -52,7 +52,7 @@ class Person:
     """
 
     customers: frozenset[str]
-    own: frozenset[str] = frozenset()
+    person_keys: frozenset[str] = frozenset()
     conversations: frozenset[str] = frozenset()
     related: frozenset[str] = frozenset()
     values: dict[str, set[str]] = field(default_factory=dict, repr=False)
@@ -124,22 +124,22 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def find(store: Store, asked: Asked) -> Person:
+def find(store: Store, request: ErasureRequest) -> Person:
     """Find a person's data in a store."""
-    keys = _customer_keys(store, asked)
-    linked = {key for each in keys.values() if belongs(each, asked.customers, ()) for key in each} - asked.customers
-    others = [each for each in keys.values() if not each <= linked | asked.customers]
-    own = frozenset(linked.difference(*others))
-    theirs = {name for name, each in keys.items() if belongs(each, asked.customers, own)}
+    keys = _customer_keys(store, request)
+    linked = {key for each in keys.values() if belongs(each, request.customers, ()) for key in each} - request.customers
+    others = [each for each in keys.values() if not each <= linked | request.customers]
+    person_keys = frozenset(linked.difference(*others))
+    theirs = {name for name, each in keys.items() if belongs(each, request.customers, person_keys)}
     related = frozenset(name for name, each in keys.items() if each & linked) - theirs
-    theirs |= asked.conversations & _conversations(store)
-    seen = asked.customers & set().union(*keys.values())
-    person = Person(asked.customers, own, frozenset(theirs), related - theirs, seen=frozenset(seen))
+    theirs |= request.conversations & _conversations(store)
+    seen = request.customers & set().union(*keys.values())
+    person = Person(request.customers, person_keys, frozenset(theirs), related - theirs, seen=frozenset(seen))
     for name in theirs:
-        by = {asked.kinds.get(key, "id") for key in keys.get(name, ()) if key in asked.customers}
-        by |= {"conversation id"} if name in asked.conversations else set()
+        by = {request.kinds.get(key, "id") for key in keys.get(name, ()) if key in request.customers}
+        by |= {"conversation id"} if name in request.conversations else set()
         person.reasons[name] = sorted(by) or ["another key"]
-    _add_values(store, person, asked)
+    _add_values(store, person, request)
     return person
 
 
@@ -148,13 +148,13 @@ def from_hashes(store: Store, customers: Collection[str], hashes: Collection[str
     wanted = frozenset(hashes)
     names = {name for name in _conversations(store) if any(conversation_hash(key, name) in wanted for key in keys)}
     person = Person(frozenset(customers), conversations=frozenset(names))
-    _add_values(store, person, Asked())
+    _add_values(store, person, ErasureRequest())
     return person
 
 
-def _customer_keys(store: Store, asked: Asked) -> dict[str, set[str]]:
+def _customer_keys(store: Store, request: ErasureRequest) -> dict[str, set[str]]:
     """Return conversation -> all its customer keys, for conversations that share a key with the requested ones."""
-    wanted = set(asked.customers)
+    wanted = set(request.customers)
     for _ in range(2):  # first the keys that occur together with the requested ones, then all conversations with them
         keys: dict[str, set[str]] = defaultdict(set)
         for table in _scan(store, ("conversation_id", "customer_keys")):
@@ -162,7 +162,7 @@ def _customer_keys(store: Store, asked: Asked) -> dict[str, set[str]]:
                 for name, cell in zip(*(table[column].to_pylist() for column in table.column_names), strict=True):
                     if cell and not wanted.isdisjoint(cell):
                         keys[name].update(cell)
-        wanted |= {key for each in keys.values() if not each.isdisjoint(asked.customers) for key in each}
+        wanted |= {key for each in keys.values() if not each.isdisjoint(request.customers) for key in each}
     return keys
 
 
@@ -174,7 +174,7 @@ def _conversations(store: Store) -> set[str]:
     return names
 
 
-def _add_values(store: Store, person: Person, asked: Asked) -> None:
+def _add_values(store: Store, person: Person, request: ErasureRequest) -> None:
     """Add the known values of a person's raw rows, and when their last conversation began.
 
     The known values of a row also include other people's, such as the agent's name or the shop's address. So a value
@@ -190,10 +190,10 @@ def _add_values(store: Store, person: Person, asked: Asked) -> None:
                 (person.values if is_theirs else others).setdefault(kind, set()).update(filter(None, values or ()))
             if is_theirs:
                 person.latest = max(filter(None, (person.latest, started)), default=None)
-    keys = person.customers | person.own
+    keys = person.customers | person.person_keys
     for kind, values in person.values.items():
         same = CUSTOMER_TYPES.get(kind, "id")
-        values -= {value for value in values & others[kind] if keys.isdisjoint(asked.identify(same, value))}
+        values -= {value for value in values & others[kind] if keys.isdisjoint(request.identify(same, value))}
 
 
 def _scan(store: Store, columns: Sequence[str], zones: Collection[str] = ZONES) -> Iterator[pa.Table]:

@@ -8,7 +8,7 @@ from typing import Any
 from deskloop.contract.erased import conversation_hash
 from deskloop.contract.errors import ConfigError
 from deskloop.erase import erase
-from deskloop.erase.search import Asked
+from deskloop.erase.search import ErasureRequest
 from deskloop.store import erasures as record
 from deskloop.store import zones
 from deskloop.store.erasures import erasures, pending
@@ -46,7 +46,7 @@ def locked(stores: Sequence[Store], erasing: bool = False) -> Iterator[list[Stor
         yield list(stores)
 
 
-def look(stores: Sequence[Store], asked: Sequence[Asked]) -> tuple[dict[str, Any], list[erase.Preview]]:
+def look(stores: Sequence[Store], requests: Sequence[ErasureRequest]) -> tuple[dict[str, Any], list[erase.Preview]]:
     """Preview an erasure in all stores without changing them.
 
     Returns:
@@ -56,14 +56,14 @@ def look(stores: Sequence[Store], asked: Sequence[Asked]) -> tuple[dict[str, Any
         ConfigError: the stores have no data of these people and have not erased them before.
     """
     with zones.allow_raw("erase"):
-        previews = [erase.preview(store, request) for store, request in zip(stores, asked, strict=True)]
+        previews = [erase.preview(store, request) for store, request in zip(stores, requests, strict=True)]
     main = previews[0].as_dict()
     samples = {store.root.name: dict(each.rows) for store, each in zip(stores[1:], previews[1:], strict=True)}
     alone = any(each.only_unreadable for each in previews) and not any(each.conversations for each in previews)
     models = [{"model": name, "rows": rows, "aliases": []} for name, rows in main["models"].items()]
     document = {"status": "found", **main, "models": models, "samples": samples, "only_unreadable": alone}
     if all(preview.empty for preview in previews):
-        if not _already_erased(stores[0], asked[0]):
+        if not _already_erased(stores[0], requests[0]):
             raise ConfigError(
                 "the store has no row of theirs; write an id, e-mail or phone as in the source", "the command"
             )
@@ -71,10 +71,12 @@ def look(stores: Sequence[Store], asked: Sequence[Asked]) -> tuple[dict[str, Any
     return document, previews
 
 
-def begin(stores: Sequence[Store], asked: Sequence[Asked], previews: Sequence[erase.Preview], reason: str) -> None:
+def begin(
+    stores: Sequence[Store], requests: Sequence[ErasureRequest], previews: Sequence[erase.Preview], reason: str
+) -> None:
     """Commit an erasure in all stores or in none, also in stores without a row of theirs, to reject later records."""
     with zones.allow_raw("erase"):
-        for store, request, preview in zip(stores, asked, previews, strict=True):
+        for store, request, preview in zip(stores, requests, previews, strict=True):
             erase.prepare(store, request, preview, reason)
     record.commit_prepared(stores[0].root / "ledger")
     settle(stores)
@@ -95,11 +97,11 @@ def settle(stores: Sequence[Store]) -> None:
                 record.drop_prepared(ledger)
 
 
-def _already_erased(store: Store, asked: Asked) -> bool:
+def _already_erased(store: Store, request: ErasureRequest) -> bool:
     """Return whether all of them were erased before."""
     rows = erasures(store.root / "ledger")
     customers = {key for row in rows for key in row["customers"]}
     conversations = {name for row in rows for name in row["conversations"]}
     keys = store.keys()
-    names = {conversation_hash(key.secret, name) for key in keys for name in asked.conversations}
-    return bool(rows) and asked.customers <= customers and (not names or not names.isdisjoint(conversations))
+    names = {conversation_hash(key.secret, name) for key in keys for name in request.conversations}
+    return bool(rows) and request.customers <= customers and (not names or not names.isdisjoint(conversations))

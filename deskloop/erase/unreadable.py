@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deskloop.erase.search import CUSTOMER_TYPES, QUARANTINE, Asked, Person, parts, read_part
+from deskloop.erase.search import CUSTOMER_TYPES, QUARANTINE, ErasureRequest, Person, parts, read_part
 from deskloop.store.store import Store
 
 KINDS = {"id": "customer id", "email": "e-mail", "phone": "phone", "conversation": "conversation id"}
@@ -47,11 +47,11 @@ class Match:
         return {"row_id": self.row_id, "why": self.why}
 
 
-def unreadable(store: Store, person: Person, asked: Asked) -> list[Match]:
+def unreadable(store: Store, person: Person, request: ErasureRequest) -> list[Match]:
     """Find the person's records in the quarantine, each with its reason."""
     if not store.exists("raw", QUARANTINE):
         return []
-    reason_of = _matcher(person, asked)
+    reason_of = _matcher(person, request)
     reasons: dict[tuple[str, bytes], str] = {}
     for path in parts(store, "raw", QUARANTINE):
         rows = read_part(path, ["row_id", "raw"])
@@ -91,24 +91,24 @@ def fields(text: str) -> Iterator[tuple[str, str]]:
                 yield ".".join(name for name in (*path, key) if name is not None), value
 
 
-def _matcher(person: Person, asked: Asked) -> Callable[[bytes], str]:
+def _matcher(person: Person, request: ErasureRequest) -> Callable[[bytes], str]:
     """Return a function that gives the reason why a record is the person's, or "" if it is not."""
-    theirs = person.customers | person.own
-    names = person.conversations | asked.conversations
+    theirs = person.customers | person.person_keys
+    names = person.conversations | request.conversations
     known = {
         _folded(value): kind
         for kind, values in person.values.items()
         for value in values
         if kind in CUSTOMER_TYPES or _is_personal(value)
     }
-    texts = _tokens(person, asked)
-    phones, cells = _phones(person, asked), {text: kind for text, kind in texts.items() if len(text) >= SHORTEST_CELL}
+    texts = _tokens(person, request)
+    phones, cells = _phones(person, request), {text: kind for text, kind in texts.items() if len(text) >= SHORTEST_CELL}
     whole = _pattern([text for text in texts if _is_distinctive(text)])
 
     def by_field(text: str) -> str:
         for path, value in fields(text):
-            for kind in sorted(_declared(asked, path)):
-                identities = asked.identify(kind, value)
+            for kind in sorted(_declared(request, path)):
+                identities = request.identify(kind, value)
                 if kind == "conversation" and not names.isdisjoint(identities | {value}):
                     return f"{KINDS[kind]} in the field {path}"
                 if kind in KINDS and not theirs.isdisjoint(identities):
@@ -119,7 +119,7 @@ def _matcher(person: Person, asked: Asked) -> Callable[[bytes], str]:
 
     def by_token(text: str) -> str:
         for match in _EMAIL.finditer(text):
-            if not theirs.isdisjoint(asked.identify("email", match[1])):
+            if not theirs.isdisjoint(request.identify("email", match[1])):
                 return KINDS["email"]
         folded = _folded(text)
         if phones is not None and phones.search(folded):
@@ -133,10 +133,10 @@ def _matcher(person: Person, asked: Asked) -> Callable[[bytes], str]:
     return lambda raw: next((why for text in _readings(raw) if (why := by_field(text) or by_token(text))), "")
 
 
-def _declared(asked: Asked, path: str) -> frozenset[str]:
+def _declared(request: ErasureRequest, path: str) -> frozenset[str]:
     """Return the kinds of identifier that the sources declare for a field or the closest field that contains it."""
     names = path.split(".")
-    kinds = (asked.declared.get(".".join(names[:end])) for end in range(len(names), 0, -1))
+    kinds = (request.declared.get(".".join(names[:end])) for end in range(len(names), 0, -1))
     return next(filter(None, kinds), frozenset())
 
 
@@ -145,27 +145,27 @@ def _is_personal(value: str) -> bool:
     return len(value.split()) > 1 or (len(value) >= 6 and any(map(str.isdecimal, value)))
 
 
-def _tokens(person: Person, asked: Asked) -> dict[str, str]:
+def _tokens(person: Person, request: ErasureRequest) -> dict[str, str]:
     """Return folded id -> kind, of ids that the store has read as the person's, without possible words or names."""
     ids = {_folded(name): KINDS["conversation"] for name in person.conversations}
     for kind, values in person.values.items():
         if kind not in ("EMAIL_ADDRESS", "PHONE_NUMBER"):
             ids |= {_folded(value): KINDS.get(CUSTOMER_TYPES.get(kind, ""), kind) for value in values}
-    for text in asked.values:
-        if not person.seen.isdisjoint(asked.identify("id", text)):
+    for text in request.values:
+        if not person.seen.isdisjoint(request.identify("id", text)):
             ids[_folded(text)] = KINDS["id"]
     return {text: kind for text, kind in ids.items() if _has_digit(text) and len(text.split()) == 1}
 
 
-def _phones(person: Person, asked: Asked) -> re.Pattern[str] | None:
+def _phones(person: Person, request: ErasureRequest) -> re.Pattern[str] | None:
     """Return a pattern that matches the person's phone numbers with any separators.
 
     A requested number that the store has not read must include its country code: +1 415 555 0100.
     """
     requested = [
         text
-        for text in asked.values
-        if text.startswith("+") or not person.seen.isdisjoint(asked.identify("phone", text))
+        for text in request.values
+        if text.startswith("+") or not person.seen.isdisjoint(request.identify("phone", text))
     ]
     numbers = set()
     for text in (*requested, *person.values.get("PHONE_NUMBER", ())):

@@ -27,9 +27,9 @@ def kept_versions(store: Store, catalog: Catalog) -> set[str]:
     return ancestors(catalog, [*latest.values(), *models, *scores])
 
 
-def models_of(catalog: Catalog, kept: Collection[str]) -> list[str]:
+def models_of(catalog: Catalog, readable: Collection[str]) -> list[str]:
     """Return the names of the kept models and evaluations."""
-    return [version.name for version in catalog.versions if version.kind != "dataset" and version.name in kept]
+    return [version.name for version in catalog.versions if version.kind != "dataset" and version.name in readable]
 
 
 def rejects_of(version: Version) -> tuple[str, str]:
@@ -38,7 +38,7 @@ def rejects_of(version: Version) -> tuple[str, str]:
 
 
 def superseded(
-    catalog: Catalog, tables: Tables, kept: Collection[str], erasures: str, at: str, run_id: str
+    catalog: Catalog, tables: Tables, readable: Collection[str], erasures: str, at: str, run_id: str
 ) -> tuple[list[Version], list[Version]]:
     """Return (records that replace earlier ones, versions to publish), in the order of publication.
 
@@ -48,14 +48,14 @@ def superseded(
         at: time of the erasure, ISO 8601.
     """
     current = set({version.dataset: version.name for version in catalog.versions}.values())
-    modelled = ancestors(catalog, models_of(catalog, kept))
+    modelled = ancestors(catalog, models_of(catalog, readable))
     parents: dict[str, Parent] = {}  # a version's name -> the parent that its children record from now on
     replaced, published = [], []
     for version in _parents_first(catalog.versions):
         if version.kind != "dataset" or version.gone:
             continue
         touched = (version.zone, version.dataset) in tables
-        if touched and version.name not in kept:
+        if touched and version.name not in readable:
             replaced.append(_gone(version, at))
             continue
         new = _without(version, tables, parents, erasures)

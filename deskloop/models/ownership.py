@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deskloop.contract.errors import ConfigError
-from deskloop.models.tracking import shown
+from deskloop.models.tracking import without_credentials
 from deskloop.store.keys import CURRENT, all_keys
 from deskloop.store.store import Store
 
@@ -39,7 +39,7 @@ def check_owner(name: str, tags: Mapping[str, str], root: Path, uri: str) -> Non
     whose = "of another store" if owner else "that deskloop did not register"
     hint = f" If it is this store's, set the registered model's tag {STORE} to {ids[0]} there." if ids else ""
     raise ConfigError(
-        f"name: the registry at {shown(uri)} already has a model {name!r} {whose}. Give this pipeline another `name`, "
-        f"or unset MLFLOW_TRACKING_URI to keep the registry in {root}.{hint}",
+        f"name: the registry at {without_credentials(uri)} already has a model {name!r} {whose}. Give this pipeline "
+        f"another `name`, or unset MLFLOW_TRACKING_URI to keep the registry in {root}.{hint}",
         "the pipeline",
     )

@@ -21,7 +21,7 @@ from deskloop.contract.hub import weights_digest
 from deskloop.models import registered as tags
 from deskloop.models.ownership import check_owner, mark
 from deskloop.models.registered import CHALLENGER, CHAMPION, Model, Promotion, lineage, models_of, promotion
-from deskloop.models.tracking import is_server, log_figures, open_client, registered, start_run, talking
+from deskloop.models.tracking import is_server, log_figures, mlflow_errors, open_client, registered, start_run
 from deskloop.pipeline.samples import is_sample
 from deskloop.store.catalog import Version
 
@@ -107,7 +107,7 @@ class Registry:
         if weights_digest(folder) != version.digest:
             raise DataError(f"{version.name} cannot be registered: the weights in {folder} are not those published")
         judged = orjson.dumps({"evaluation": evaluation, "report": report}).decode()
-        with self._locked(), talking(self.uri):
+        with self._locked(), mlflow_errors(self.uri):
             identity = (version.fingerprint, version.digest)
             existing = next((each for each in self.models(name) if (each.fingerprint, each.weights) == identity), None)
             if existing is None:
@@ -126,7 +126,7 @@ class Registry:
             ConfigError: there is no such version.
             DataError: its folder is missing or damaged.
         """
-        with self._locked(), talking(self.uri):
+        with self._locked(), mlflow_errors(self.uri):
             chosen = self._get(name, version)
             chosen.check()
             champion = self.champion(name)
@@ -149,7 +149,7 @@ class Registry:
             ConfigError: there is no champion, or no previous one.
             DataError: the folder of the previous champion is missing or damaged.
         """
-        with self._locked(), talking(self.uri):
+        with self._locked(), mlflow_errors(self.uri):
             champion = self.champion(name)
             if champion is None:
                 raise ConfigError(f"model {name!r} has no champion, so there is nothing to roll back", "the request")
@@ -179,7 +179,7 @@ class Registry:
             The model, if it is registered.
         """
         name = catalog.partition("@")[0]
-        with self._locked(), talking(self.uri):
+        with self._locked(), mlflow_errors(self.uri):
             model = next((each for each in self.models(name) if each.catalog == catalog), None)
             if model is None:
                 return None
@@ -192,14 +192,14 @@ class Registry:
         """Record the decision of the last run about a model, and its reason."""
         if model.decision == why:
             return model
-        with self._locked(), talking(self.uri):
+        with self._locked(), mlflow_errors(self.uri):
             self._tag(model, tags.DECISION, why)
             return self._get(model.name, model.version)
 
     def note_announced(self, model: Model, gates: Sequence[str]) -> None:
         """Record that these failed gates of a candidate have been announced."""
         announced = sorted({*model.announced, tuple(sorted(gates))})
-        with self._locked(), talking(self.uri):
+        with self._locked(), mlflow_errors(self.uri):
             self._tag(model, tags.ANNOUNCED, orjson.dumps(announced).decode())
 
     def _take_over(self, chosen: Model, record: Promotion) -> None:
@@ -250,7 +250,7 @@ class Registry:
         """Return MLflow's versions of a model, and alias -> version."""
         if self._embedded and not self.database.exists():
             return [], {}
-        with talking(self.uri):
+        with mlflow_errors(self.uri):
             owner, records, aliases = registered(self._client, name, tags.FINGERPRINT)
         if owner is not None and not self._embedded:
             check_owner(name, owner, self.root, self.uri)

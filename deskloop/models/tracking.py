@@ -23,14 +23,14 @@ def open_client(uri: str) -> Any:
     # MLflow reads these when it is imported. Without the second, it retries for two minutes if a server is down.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-    with talking(uri):
+    with mlflow_errors(uri):
         from mlflow import MlflowClient
 
         return MlflowClient(uri, registry_uri=uri)
 
 
 @contextmanager
-def talking(uri: str) -> Iterator[None]:
+def mlflow_errors(uri: str) -> Iterator[None]:
     """Suppress MLflow's log lines and warnings inside this block, and convert its errors.
 
     Raises:
@@ -50,15 +50,15 @@ def talking(uri: str) -> Iterator[None]:
         except MlflowException as error:
             message = _CREDENTIALS.sub("//", str(error.message).strip().partition("\n")[0][:200])
             raise DeskloopError(
-                f"the model registry at {shown(uri)} answered {error.error_code}: {message}. Check that it is running "
-                "and has the installed version of MLflow, then try again; the champion is unchanged."
+                f"the model registry at {without_credentials(uri)} answered {error.error_code}: {message}. Check that "
+                "it is running and has the installed version of MLflow, then try again; the champion is unchanged."
             ) from None
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
 
 
-def shown(uri: str) -> str:
+def without_credentials(uri: str) -> str:
     """Return an address without credentials."""
     return _CREDENTIALS.sub("//", uri)
 

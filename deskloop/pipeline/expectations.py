@@ -114,7 +114,9 @@ def _relax(suite: Sequence[Any], declaration: Relaxed) -> None:
     if declaration.relax not in types:
         raise ConfigError(f"the suite has no {declaration.relax!r}{nearest(declaration.relax, set(types))}")
     matching = [
-        one for one in suite if one.expectation_type == declaration.relax and _matches(one, declaration.arguments)
+        entry
+        for entry in suite
+        if entry.expectation_type == declaration.relax and _matches(entry, declaration.arguments)
     ]
     if len(matching) != 1:
         raise ConfigError(f"{len(matching)} expectations of the suite match; use `with` to name the arguments of one")
@@ -127,8 +129,8 @@ def _relax(suite: Sequence[Any], declaration: Relaxed) -> None:
 
 
 def _matches(expectation: Any, arguments: Mapping[str, Any]) -> bool:
-    own = expectation.configuration.kwargs
-    return all(name in own and own[name] == value for name, value in arguments.items())
+    settings = expectation.configuration.kwargs
+    return all(name in settings and settings[name] == value for name, value in arguments.items())
 
 
 def _added(declaration: Added, columns: Sequence[str]) -> Any:
@@ -142,9 +144,10 @@ def _added(declaration: Added, columns: Sequence[str]) -> Any:
     problems = [f"with.{name}: unknown argument{nearest(str(name), names)}" for name in wrong]
     for argument in COLUMNS:
         values = declaration.arguments.get(argument, [])
-        unknown = [one for one in ([values] if isinstance(values, str) else values) if one not in columns]
+        unknown = [column for column in ([values] if isinstance(values, str) else values) if column not in columns]
         problems += [
-            f"with.{argument}: the suite measures no column {one!r}{nearest(str(one), columns)}" for one in unknown
+            f"with.{argument}: the suite measures no column {column!r}{nearest(str(column), columns)}"
+            for column in unknown
         ]
     if problems:
         raise ConfigError(problems)
@@ -153,4 +156,6 @@ def _added(declaration: Added, columns: Sequence[str]) -> Any:
         return kind(**declaration.arguments, **words, severity=declaration.severity)
     except ValueError as error:  # Pydantic's, of a version that has no type here
         details: list[dict[str, Any]] = getattr(error, "errors", lambda: [{"loc": (), "msg": "invalid arguments"}])()
-        raise ConfigError([f"with.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in details]) from None
+        raise ConfigError(
+            [f"with.{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in details]
+        ) from None

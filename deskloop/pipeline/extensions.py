@@ -21,7 +21,9 @@ def suite_of(name: str) -> ModuleType:
     module = _imported(name, "the expectation suite", "a module with measure() and suite()")
     missing = [function for function in ("measure", "suite") if not callable(getattr(module, function, None))]
     if missing:
-        raise ConfigError(f"the expectation suite {name!r} lacks {' and '.join(f'{one}()' for one in missing)}")
+        raise ConfigError(
+            f"the expectation suite {name!r} lacks {' and '.join(f'{function}()' for function in missing)}"
+        )
     return module
 
 

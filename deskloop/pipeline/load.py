@@ -30,7 +30,7 @@ from deskloop.contract.stage import DataStage, ModelStage, SourceStage, Stage, S
 from deskloop.pipeline.expectations import Added, Declared, Relaxed
 from deskloop.pipeline.graph import connect, flow_problems
 from deskloop.pipeline.pipeline import Pipeline, Settings, Step
-from deskloop.pipeline.problems import kind, nearest, refusals
+from deskloop.pipeline.problems import kind, messages, nearest
 from deskloop.pipeline.samples import is_sample
 from deskloop.pipeline.yaml_file import override, read_document, step_name
 
@@ -153,7 +153,7 @@ def _declared(entries: Any, stage: Stage, where: str, problems: list[str]) -> tu
         return ()
     kinds = [Relaxed if isinstance(entry, Mapping) and "relax" in entry else Added for entry in entries]
     declared = [_validate(kinds[at], entry, f"{where}.{at}", problems, Path()) for at, entry in enumerate(entries)]
-    return tuple(one for one in declared if one is not None)
+    return tuple(declaration for declaration in declared if declaration is not None)
 
 
 def _validate(
@@ -174,7 +174,7 @@ def _validate(
     try:
         return model.model_validate(defaults | options, context=folder)
     except ValidationError as error:
-        problems += refusals(error, model, options, where, known)
+        problems += messages(error, model, options, where, known)
         return None
 
 

@@ -10,7 +10,7 @@ from deskloop.contract.errors import ConfigError
 from deskloop.contract.schema import SPLITS
 from deskloop.contract.stage import DataStage, Stage, StageConfig
 from deskloop.pipeline.expectations import Declared
-from deskloop.pipeline.places import check_local
+from deskloop.pipeline.local_paths import check_local
 from deskloop.pipeline.problems import nearest
 from deskloop.pipeline.samples import sample_root
 

@@ -40,7 +40,7 @@ KINDS = {
 Place = tuple[str | int, ...]
 
 
-def refusals(
+def messages(
     error: ValidationError, model: type[StageConfig], options: Mapping[str, Any], where: str, known: Sequence[str] = ()
 ) -> list[str]:
     """Return one message for each invalid place in `options`, with its path.

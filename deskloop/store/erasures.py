@@ -30,7 +30,7 @@ ERASURES = pa.schema(
         ("reason", pa.string()),
         ("key_id", pa.string()),
         ("customers", pa.list_(pa.string())),
-        ("own", pa.list_(pa.string())),
+        ("person_keys", pa.list_(pa.string())),
         ("conversations", pa.list_(pa.string())),
         ("records", pa.list_(pa.string())),
         ("rows", pa.map_(pa.string(), pa.int64())),
@@ -45,13 +45,13 @@ class Journal:
 
     Attributes:
         erased_at, until: ISO 8601; see `Erasure.until`.
-        customers, own, conversations, records: keyed hashes, as in `Erasure`.
+        customers, person_keys, conversations, records: keyed hashes, as in `Erasure`.
         rows: dataset -> rows of its latest version that are erased.
         models: name@version -> rows of the person that it was trained on.
         phase: `rewrite`: the new files are being written; `swap`: they are complete and replace the old ones.
-        kept: versions that stay readable.
+        kept_versions: versions that stay readable.
         tables: `zone/dataset` -> results of `rewrite`, by Delta version.
-        told: counts for the user.
+        counts: counts for the user.
     """
 
     id: str
@@ -60,15 +60,15 @@ class Journal:
     reason: str
     key_id: str
     customers: list[str]
-    own: list[str]
+    person_keys: list[str]
     conversations: list[str]
     records: list[str]
     rows: dict[str, int]
     models: dict[str, int]
     phase: str = "rewrite"
-    kept: list[str] = field(default_factory=list)
+    kept_versions: list[str] = field(default_factory=list)
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
-    told: dict[str, Any] = field(default_factory=dict)
+    counts: dict[str, Any] = field(default_factory=dict)
 
     def save(self, ledger: Path, name: str = JOURNAL) -> None:
         """Write the journal atomically."""
@@ -81,7 +81,7 @@ class Journal:
 
     def erasure(self) -> Erasure:
         """Return the erasure as the ledger will record it."""
-        sets = (frozenset(hashes) for hashes in (self.customers, self.own, self.conversations, self.records))
+        sets = (frozenset(hashes) for hashes in (self.customers, self.person_keys, self.conversations, self.records))
         return Erasure(self.id, datetime.fromisoformat(self.until), *sets)
 
 
@@ -117,7 +117,7 @@ def erased(ledger: Path, keys: tuple[bytes, ...]) -> Erased:
     """Return the erasures by which later reads of the sources reject records."""
     recorded = []
     for row in erasures(ledger):
-        sets = (frozenset(row[name]) for name in ("customers", "own", "conversations", "records"))
+        sets = (frozenset(row[name]) for name in ("customers", "person_keys", "conversations", "records"))
         recorded.append(Erasure(row["id"], row["until"], *sets))
     return Erased(tuple(recorded), keys)
 
@@ -142,7 +142,7 @@ def erasures_digest(erasures: Sequence[Erasure]) -> str:
         return ""
     return text_digest(
         sorted(
-            (each.id, each.until.isoformat(), *map(sorted, (each.customers, each.own, each.conversations)))
+            (each.id, each.until.isoformat(), *map(sorted, (each.customers, each.person_keys, each.conversations)))
             for each in erasures
         )
     )

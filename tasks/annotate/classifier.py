@@ -20,7 +20,7 @@ from tasks.annotate.calibration import (
     temperature_of,
     threshold_of,
 )
-from tasks.annotate.model import MIN_FAMILIES, Counts, Integers, count, fit_model, load, part
+from tasks.annotate.logistic import MIN_FAMILIES, Counts, Integers, count, fit_model, load, part
 
 METRICS, VOCABULARY, WEIGHTS = "metrics.json", "vocabulary.json", "weights.npz"
 FOLDS = 5

@@ -5,8 +5,6 @@ turn is checked (`judge`), and unfit copies are rejected under their own id. Val
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 
 import pandas as pd
@@ -20,13 +18,23 @@ from tasks import scrub
 from tasks.augment import generators
 from tasks.augment.config import LEXICAL, AugmentConfig
 from tasks.augment.copies import Augmenter, augmented
-from tasks.augment.generators import Generator, RewriterConfig
+from tasks.augment.generators import Generator, pretrained
+from tasks.augment.generators.config import RewriterConfig
 from tasks.augment.judge import scans_of
 from tasks.augment.quota import ARTIFACT, fit
-from tasks.augment.reasons import REASONS
 from tasks.augment.similarity import scorer
 
 __all__ = ["STAGE", "AugmentConfig", "augment", "check", "equipment"]
+
+REASONS = {  # of `judge`, in the words of the report
+    "nothing_generated": "nothing came back",
+    "not_new": "no new words",
+    "placeholder_lost": "lost or changed a placeholder, link or number",
+    "personal_data": "looked like personal data",
+    "length": "far shorter or longer",
+    "too_different": "strayed from the meaning",
+    "too_similar": "hardly changed",
+}
 
 
 def augment(rows: pd.DataFrame, config: AugmentConfig, context: Context) -> pd.DataFrame:
@@ -41,14 +49,13 @@ def augment(rows: pd.DataFrame, config: AugmentConfig, context: Context) -> pd.D
         rows: (n, schema) with `split`, `family`, `intent`; not modified. `context.artifact` is the one of `fit`.
     Returns:
         (n + copies, schema + `reject`): first the n rows, unchanged, with a null `reject`; then the copies, whose
-        `reject` is null or one of `tasks.augment.judge.REASONS`.
+        `reject` is null or one of REASONS.
     Raises:
         DataError: scrub's detector takes too long on a text.
     """
     plan: dict[str, float] = json.loads(context.artifact[ARTIFACT])
-    with _ready(config) as augmenters, Memo(context.memo) as memo:
-        score = scorer(config, memo)
-        return augmented(rows, config, context, augmenters, plan, score, memo)
+    with Memo(context.memo) as memo:
+        return augmented(rows, config, context, _augmenters(config), plan, scorer(config, memo), memo)
 
 
 def check(config: AugmentConfig, context: Context) -> None:
@@ -64,11 +71,9 @@ def check(config: AugmentConfig, context: Context) -> None:
         except ConfigError as error:
             problems += error.problems
     if config.similarity != LEXICAL:
-        from tasks.augment.generators import models
-
         try:
             require_extra("train", "similarity")
-            models.resolve(config.similarity, "similarity")
+            pretrained.resolve(config.similarity, "similarity")
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -83,26 +88,21 @@ def equipment(config: AugmentConfig, context: Context) -> dict[str, str | None]:
         for name, version in generators.equipment(generator).items()
     }
     if config.similarity != LEXICAL:
-        from tasks.augment.generators import models
-
-        versions[f"similarity: model {written(config.similarity)}"] = models.resolve(config.similarity).version
+        versions[f"similarity: model {written(config.similarity)}"] = pretrained.resolve(config.similarity).version
     for scan in scans_of(context):
         versions |= {f"scan: {name}": version for name, version in scrub.equipment(scan, context).items()}
     return versions
 
 
-@contextmanager
-def _ready(config: AugmentConfig) -> Iterator[list[Augmenter]]:
-    """Yield the declared generators; models stay loaded for the next partition, programs are ended."""
-    neural = tuple(one for one in config.generators if generators.is_neural(one))
-    versions = tuple(tuple(generators.equipment(one).items()) for one in neural)
+def _augmenters(config: AugmentConfig) -> list[Augmenter]:
+    """Return the declared generators; models stay loaded for the next partition."""
+    neural = tuple(filter(generators.is_neural, config.generators))
+    versions = tuple(tuple(generators.equipment(generator).items()) for generator in neural)
     loaded = dict(zip(neural, _neural(neural, versions), strict=True))
-    built = {one: generators.build(one) for one in config.generators if one not in loaded}
-    try:
-        yield [Augmenter(one, (loaded | built)[one]) for one in config.generators]
-    finally:
-        for generator in filter(None, built.values()):
-            generator.close()
+    return [
+        Augmenter(declared, loaded[declared] if declared in loaded else generators.build(declared))
+        for declared in config.generators
+    ]
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,8 @@ from deskloop.contract.placeholders import hide, show
 from deskloop.contract.stage import Context
 from deskloop.store.memo import Item, Memo
 from tasks.augment.config import AugmentConfig
-from tasks.augment.generators import Generator, RewriterConfig
+from tasks.augment.generators import Generator
+from tasks.augment.generators.config import RewriterConfig
 from tasks.augment.judge import REASONS, fold, judge, scans_of
 from tasks.augment.quota import UNLABELLED, copies, copyable, rewritable
 from tasks.augment.similarity import Score
@@ -34,6 +35,11 @@ class Augmenter:
 
     config: RewriterConfig
     generator: Generator | None
+
+    @property
+    def keyed(self) -> bool:
+        """Its output depends on the seed."""
+        return self.generator is not None and self.generator.keyed
 
 
 @dataclass
@@ -115,7 +121,7 @@ def _parents(
             continue
         wanted = copies(row_id, rate, context)
         if wanted:
-            served = [one for one in augmenters if one.config.serves(language)]
+            served = [augmenter for augmenter in augmenters if augmenter.config.serves(language)]
             turns, covered = hide(turns, entities)
             yield Parent(position, row_id, turns, wanted, _sequence(row_id, served, context), {_words(turns)}, covered)
 
@@ -126,28 +132,26 @@ def _sequence(row_id: str, served: Sequence[Augmenter], context: Context) -> Ite
     Missing generators are removed after the order is drawn, so that the others keep their places.
     """
     drawn = [served[place] for place in context.rng(row_id, "order").permutation(len(served))]
-    present = [one for one in drawn if one.generator is not None]
+    present = [augmenter for augmenter in drawn if augmenter.generator is not None]
     yield from present
-    yield from cycle(one for one in present if one.generator is not None and one.generator.keyed)
+    yield from cycle(augmenter for augmenter in present if augmenter.keyed)
 
 
 def _next(parent: Parent, count: int, context: Context) -> list[Attempt]:
     """Return the conversation's next attempts, at most `count`, and add them to `parent.attempts`."""
     fresh = []
-    for augmenter in islice(parent.sequence, count):
-        number, generator = len(parent.attempts) + 1, augmenter.generator
+    for number, augmenter in enumerate(islice(parent.sequence, count), len(parent.attempts) + 1):
+        label = augmenter.config.label
         asked = {
             place: (
                 turn["text"],
-                int(context.rng(parent.row_id, augmenter.config.label, number, place).integers(SEEDS))
-                if generator is not None and generator.keyed
-                else 0,
+                int(context.rng(parent.row_id, label, number, place).integers(SEEDS)) if augmenter.keyed else 0,
             )
             for place, turn in enumerate(parent.turns)
             if rewritable(turn)
         }
         fresh.append(Attempt(number, augmenter, asked))
-        parent.attempts.append(fresh[-1])
+    parent.attempts += fresh
     return fresh
 
 
@@ -161,25 +165,21 @@ def _rewrite(
     """Write and check all attempts of a round; sets their `turns` and `reject`."""
     made: dict[tuple[str, Item], str | None] = {}
     for augmenter in {attempt.augmenter.config.label: attempt.augmenter for _, attempt in tried}.values():
-        own = [attempt for _, attempt in tried if attempt.augmenter is augmenter]
-        if augmenter.generator is not None:
-            outputs = generate(augmenter.generator, (item for attempt in own for item in attempt.asked.values()), memo)
-            made |= {(augmenter.config.label, item): output for item, output in outputs.items()}
-    places = [(attempt, place, item) for _, attempt in tried for place, item in attempt.asked.items()]
-    pairs = [(item[0], made[attempt.augmenter.config.label, item]) for attempt, _, item in places]
-    reasons: dict[int, dict[int, str | None]] = {id(attempt): {} for _, attempt in tried}
-    for (attempt, place, _), reason in zip(places, judge(pairs, config, scans, score), strict=True):
-        reasons[id(attempt)][place] = reason
-    for parent, attempt in tried:
-        rewritten = {
-            place: made[attempt.augmenter.config.label, item]
-            for place, item in attempt.asked.items()
-            if reasons[id(attempt)][place] is None
-        }
+        items = [item for _, attempt in tried if attempt.augmenter is augmenter for item in attempt.asked.values()]
+        outputs = generate(augmenter.generator, items, memo) if augmenter.generator is not None else {}
+        made |= {(augmenter.config.label, item): output for item, output in outputs.items()}
+    outputs_of = [
+        {place: (item[0], made[attempt.augmenter.config.label, item]) for place, item in attempt.asked.items()}
+        for _, attempt in tried
+    ]
+    reasons = iter(judge([pair for outputs in outputs_of for pair in outputs.values()], config, scans, score))
+    for (parent, attempt), rewritten in zip(tried, outputs_of, strict=True):
+        reason_of = {place: next(reasons) for place in rewritten}
         attempt.turns = [
-            {**turn, "text": rewritten.get(place, turn["text"])} for place, turn in enumerate(parent.turns)
+            {**turn, "text": rewritten[place][1]} if place in rewritten and reason_of[place] is None else {**turn}
+            for place, turn in enumerate(parent.turns)
         ]
-        attempt.reject = _verdict(parent, attempt, list(reasons[id(attempt)].values()))
+        attempt.reject = _verdict(parent, attempt, list(reason_of.values()))
 
 
 def generate(generator: Generator, items: Iterable[Item], memo: Memo) -> dict[Item, str | None]:
@@ -226,7 +226,9 @@ def _rows(rows: pd.DataFrame, attempts: Sequence[tuple[Parent, Attempt]]) -> pd.
     copied = rows.iloc[[parent.position for parent, _ in attempts]].reset_index(drop=True)
     shown = [show(attempt.turns, parent.covered) for parent, attempt in attempts]
     values: dict[str, list[Any]] = {
-        "row_id": [f"{parent.row_id}/{one.augmenter.config.label}-{one.number}" for parent, one in attempts],
+        "row_id": [
+            f"{parent.row_id}/{attempt.augmenter.config.label}-{attempt.number}" for parent, attempt in attempts
+        ],
         "parent_id": [parent.row_id for parent, _ in attempts],
         "origin": [attempt.augmenter.config.origin for _, attempt in attempts],
         "turns": [turns for turns, _ in shown],

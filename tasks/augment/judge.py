@@ -11,7 +11,7 @@ from typing import cast
 from deskloop.contract.placeholders import PLACEHOLDER
 from deskloop.contract.stage import Context
 from tasks.augment.config import AugmentConfig
-from tasks.augment.generators.shield import intact, protected
+from tasks.augment.generators.spans import intact, protected
 from tasks.augment.similarity import Pair, Score
 from tasks.scrub.config import ScrubConfig
 from tasks.scrub.detect import detect
@@ -50,7 +50,11 @@ def judge(
     """
     distinct = dict.fromkeys(pairs)
     reasons = {pair: _plainly(pair[0], pair[1], config) for pair in distinct}
-    whole = [(one, other) for one, other in distinct if other is not None and reasons[one, other] is None]
+    whole = [
+        (original, rewritten)
+        for original, rewritten in distinct
+        if rewritten is not None and reasons[original, rewritten] is None
+    ]
     for pair, likeness in zip(whole, score(whole) if whole else (), strict=True):
         reasons[pair] = _likeness(likeness, config)
     alike = [pair for pair in whole if reasons[pair] is None]
@@ -80,8 +84,8 @@ def _plainly(original: str, rewritten: str | None, config: AugmentConfig) -> str
         return "nothing_generated"
     if fold(original) == fold(rewritten):
         return "not_new"
-    kept = not Counter(protected(original)) - Counter(protected(rewritten))
-    if kept and looks_personal(original, rewritten):
+    complete = not Counter(protected(original)) - Counter(protected(rewritten))
+    if complete and looks_personal(original, rewritten):
         return "personal_data"
     if not intact(original, rewritten) or PLACEHOLDER.findall(original) != PLACEHOLDER.findall(rewritten):
         return "placeholder_lost"

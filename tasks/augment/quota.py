@@ -33,18 +33,13 @@ def fit(rows: pd.DataFrame, config: AugmentConfig, context: Context) -> Mapping[
     Raises:
         DataError: none of the declared `intents` occurs in training.
     """
-    return {ARTIFACT: json.dumps(plan(rows, config, context.step), sort_keys=True, ensure_ascii=False).encode()}
-
-
-def plan(rows: pd.DataFrame, config: AugmentConfig, step: str) -> dict[str, float]:
-    """Return intent -> copies per conversation, for the intents that need copies; see `fit`."""
     training = rows[rows["split"] == "train"]
     intents = training["intent"].fillna(UNLABELLED)
     sizes = intents[(intents != UNLABELLED) | config.unlabelled].value_counts()
     chosen = set(sizes.index if config.intents is None else config.intents) | ({UNLABELLED} & set(sizes.index))
     if config.intents is not None and len(training) and not set(config.intents) & set(sizes.index):
         raise DataError(
-            f"step {step!r}: `intents` names {len(config.intents):,}, and none of them occurs among the "
+            f"step {context.step!r}: `intents` names {len(config.intents):,}, and none of them occurs among the "
             f"{len(sizes):,} intents of {len(training):,} training conversations. Compare the names with the log's."
         )
     able = [
@@ -58,7 +53,7 @@ def plan(rows: pd.DataFrame, config: AugmentConfig, step: str) -> dict[str, floa
         rate = min(float(config.max_copies), (goal - sizes[intent]) / sources[intent])
         if rate > 0:
             rates[intent] = round(float(rate), 6)
-    return rates
+    return {ARTIFACT: json.dumps(rates, sort_keys=True, ensure_ascii=False).encode()}
 
 
 def copies(row_id: str, rate: float, context: Context) -> int:

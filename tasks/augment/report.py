@@ -12,10 +12,8 @@ from deskloop.engine.workspace import Made
 from deskloop.report.charts import Segment, bar
 from deskloop.report.words import number, percent, spoken, title
 from deskloop.run.session import Run
-from deskloop.store.catalog import Version
 from deskloop.store.counts import read_batches
-from deskloop.store.store import Store
-from tasks.augment.reasons import REASONS
+from tasks.augment import REASONS
 
 GENERATORS = {
     "back_translation": "translated into another language and back",
@@ -27,35 +25,32 @@ GENERATORS = {
 
 
 def tally(run: Run, made: Made) -> dict[str, Any]:
-    """`augmentation` of the run's document."""
-    return {"augmentation": count_copies(run.store, made.versions[0])}
-
-
-def count_copies(store: Store, version: Version) -> list[dict[str, Any]]:
-    """Return copies kept and rejected by generator, and which generators were off for want of a tool."""
-    kept: Counter[str] = Counter()
+    """`augmentation` of the run's document: copies by generator, and the generators that lack a tool."""
+    store, version = run.store, made.versions[0]
+    accepted: Counter[str] = Counter()
     for batch in read_batches(store, [version], ["row_id", "origin"]):
         copies = batch.filter(pc.not_equal(batch["origin"], "log"))["row_id"].to_pylist()
-        kept.update(map(_label, copies))
+        accepted.update(map(_label, copies))
     dropped: dict[str, Counter[str]] = {}
     rejects = store.read("clean", f"{version.step}.rejects", version.rejects_version, ["row_id", "reason"])
     for row_id, reason in zip(rejects["row_id"].to_pylist(), rejects["reason"].to_pylist(), strict=True):
         dropped.setdefault(_label(row_id), Counter())[reason] += 1
     off = {
         name.partition(": ")[0]: f"{name.partition(': ')[2]} is not installed"
-        for name, found in version.details.get("equipment", {}).items()
-        if found is None
+        for name, installed in version.details.get("equipment", {}).items()
+        if installed is None
     }
-    declared = [one.get("name") or one["kind"] for one in version.config.get("generators", [])]
-    return [
+    declared = [generator.get("name") or generator["kind"] for generator in version.config.get("generators", [])]
+    counts = [
         {
             "generator": name,
-            "kept": kept[name],
+            "kept": accepted[name],
             "dropped": dict(dropped.get(name, Counter()).most_common()),
             "off": off.get(name),
         }
-        for name in dict.fromkeys([*declared, *kept, *dropped])
+        for name in dict.fromkeys([*declared, *accepted, *dropped])
     ]
+    return {"augmentation": counts}
 
 
 def _label(row_id: str) -> str:
@@ -83,14 +78,14 @@ def augmentation(document: Document) -> dict[str, Any] | None:
 def _generator(counts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row of one generator."""
     dropped = sorted((counts.get("dropped") or {}).items(), key=lambda item: (-item[1], item[0]))
-    kept, name = counts.get("kept", 0), counts.get("generator", "")
-    made = kept + sum(count for _, count in dropped)
+    accepted, name = counts.get("kept", 0), counts.get("generator", "")
+    made = accepted + sum(count for _, count in dropped)
     return {
         "generator": title(name),
         "does": GENERATORS.get(name) or GENERATORS.get(counts.get("origin", ""), ""),
-        "kept": kept,
+        "kept": accepted,
         "made": made,
-        "share": percent(kept / made, 0) if made else None,
+        "share": percent(accepted / made, 0) if made else None,
         "dropped": [(REASONS.get(reason, spoken(reason)), count) for reason, count in dropped if count],
         "off": counts.get("off"),
     }

@@ -8,7 +8,7 @@ from typing import Any
 from deskloop.contract.quiet import quiet
 from deskloop.store.memo import Memo, text_hash
 from tasks.augment.config import LEXICAL, AugmentConfig
-from tasks.augment.generators.models import Found, resolve
+from tasks.augment.generators.pretrained import Pretrained, resolve
 
 Pair = tuple[str, str]  # the original turn, and the rewritten one
 Score = Callable[[Sequence[Pair]], list[float]]
@@ -19,12 +19,12 @@ BATCH = 32
 LONGEST = 256  # tokens of a turn that are embedded
 
 
-def chrf(one: str, other: str) -> float:
+def chrf(first_text: str, second_text: str) -> float:
     """Character n-gram F-score, 0 to 1; neither text is the reference, so precision and recall count alike.
 
     Popović: chrF: character n-gram F-score for automatic MT evaluation, WMT 2015; here with beta = 1, case folded.
     """
-    first, second = ("".join(text.casefold().split()) for text in (one, other))
+    first, second = ("".join(text.casefold().split()) for text in (first_text, second_text))
     precision, recall = [], []
     for length in range(1, min(ORDER, len(first), len(second)) + 1):
         left, right = (
@@ -52,11 +52,11 @@ def scorer(config: AugmentConfig, memo: Memo) -> Score:
     """
     if config.similarity == LEXICAL:
         return lexical
-    found = resolve(config.similarity)
-    return functools.partial(embedded, model=found, memo=memo)
+    model = resolve(config.similarity)
+    return functools.partial(embedded, model=model, memo=memo)
 
 
-def embedded(pairs: Sequence[Pair], model: Found, memo: Memo) -> list[float]:
+def embedded(pairs: Sequence[Pair], model: Pretrained, memo: Memo) -> list[float]:
     """Return the cosine of the mean token embeddings of each pair, rounded and memoised.
 
     Reimers, Gurevych: Sentence-BERT, EMNLP 2019, with mean pooling over the tokens that are not padding.
@@ -70,7 +70,7 @@ def embedded(pairs: Sequence[Pair], model: Found, memo: Memo) -> list[float]:
     if fresh:
         texts = sorted({text for pair in fresh for text in pair}, key=lambda text: (len(text), text))
         vectors = dict(zip(texts, embed(texts, model), strict=True))
-        cosines = [float(np.dot(vectors[one], vectors[other])) for one, other in fresh]
+        cosines = [float(np.dot(vectors[original], vectors[rewritten])) for original, rewritten in fresh]
         made: dict[tuple[str, int], str | None] = {
             items[pair]: f"{min(1.0, max(0.0, cosine)):.{DECIMALS}f}"
             for pair, cosine in zip(fresh, cosines, strict=True)
@@ -79,7 +79,7 @@ def embedded(pairs: Sequence[Pair], model: Found, memo: Memo) -> list[float]:
     return [float(known[items[pair]] or 0.0) for pair in pairs]
 
 
-def embed(texts: Sequence[str], model: Found) -> Any:
+def embed(texts: Sequence[str], model: Pretrained) -> Any:
     """Embed texts as (n, hidden) float32 rows of length 1."""
     import numpy as np
     import torch
@@ -99,7 +99,7 @@ def embed(texts: Sequence[str], model: Found) -> Any:
 
 
 @functools.lru_cache(maxsize=1)
-def _loaded(model: Found) -> tuple[Any, Any]:
+def _loaded(model: Pretrained) -> tuple[Any, Any]:
     """Load the tokenizer and the model, on the GPU if there is one."""
     import torch
     from transformers import AutoModel, AutoTokenizer

@@ -22,10 +22,9 @@ from deskloop.contract.stage import Context, FittedStage, StageConfig
 from tasks.encode import tiny
 from tasks.encode import tokenizer as tokenizer_module
 from tasks.encode.rendering import Segment, segments, token_ids
-from tasks.encode.windows import cover
+from tasks.encode.windows import IGNORED, cover
 from tasks.residue import Expression, residues
 
-UNSEEN = -100
 CHUNK = 256  # conversations tokenized in one call
 MOST_NUMBERS = 256  # placeholders of one type
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
@@ -150,9 +149,9 @@ def _windows(
     """Return the windows that contain supervised tokens, as columns of ENCODED."""
     tokens = [token for part_ids in ids for token in part_ids]
     by_token = [part for part, part_ids in zip(parts, ids, strict=True) for _ in part_ids]
-    labels = [token if part.supervised else UNSEEN for part, token in zip(by_token, tokens, strict=True)]
-    unpredicted = labels[:1] not in ([], [UNSEEN])  # no logits predict the first token
-    labels[:1] = [UNSEEN for _ in labels[:1]]
+    labels = [token if part.supervised else IGNORED for part, token in zip(by_token, tokens, strict=True)]
+    unpredicted = labels[:1] not in ([], [IGNORED])  # no logits predict the first token
+    labels[:1] = [IGNORED for _ in labels[:1]]
     turns = [-1 if part.turn is None else part.turn for part in by_token]
     header = turns.count(-1)
     windows = cover(turns, max_length)
@@ -161,10 +160,10 @@ def _windows(
     result = []
     for window in windows:
         new = slice(window.new, window.end)
-        if any(label != UNSEEN for label in labels[new]):
+        if any(label != IGNORED for label in labels[new]):
             front = tokens[:header] if window.context else []
             context = [*front, *tokens[window.context : window.new]]
-            masked = [UNSEEN] * len(context)
+            masked = [IGNORED] * len(context)
             result.append(_window([*context, *tokens[new]], [*masked, *labels[new]], sum(sizes[new])))
     return result
 
@@ -193,7 +192,7 @@ def _window(tokens: list[int], labels: list[int], size: int) -> dict[str, Any]:
     return {
         "input_ids": tokens,
         "labels": labels,
-        "supervised_tokens": sum(label != UNSEEN for label in labels),
+        "supervised_tokens": sum(label != IGNORED for label in labels),
         "supervised_bytes": size,
     }
 

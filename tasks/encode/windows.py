@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from deskloop.contract.errors import DataError
 
+IGNORED = -100  # label of a token without a loss: the default `ignore_index` of PyTorch
+
 
 @dataclass(frozen=True)
 class Window:

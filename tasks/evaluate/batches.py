@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-UNSEEN = -100
+from tasks.encode.windows import IGNORED
 
 Batch = list[list[int]]  # rows of a batch; a row is the windows in it, as positions in the table
 
@@ -62,7 +62,7 @@ def collate(
     shape = (len(batch), width)
     result: dict[str, np.ndarray] = {
         "input_ids": np.full(shape, pad),
-        "labels": np.full(shape, UNSEEN),
+        "labels": np.full(shape, IGNORED),
         "attention_mask": np.zeros(shape, int),
     }
     positions = np.zeros(shape, int)
@@ -73,7 +73,7 @@ def collate(
             start, end = end, end + len(tokens[window])
             result["input_ids"][place, start:end] = tokens[window]
             result["labels"][place, start:end] = labels[window]
-            result["labels"][place, start] = UNSEEN  # the token before it belongs to another conversation
+            result["labels"][place, start] = IGNORED  # the token before it belongs to another conversation
             positions[place, start:end] = np.arange(end - start)
             counts[place, start:end] = 1 if weights is None else weights[window]
         positions[place, end:] = np.arange(width - end)

@@ -12,7 +12,7 @@ from tasks.evaluate.likelihood import load_model
 
 
 @dataclass(frozen=True)
-class Speaker:
+class TextGenerator:
     """A loaded model for generating replies.
 
     Attributes:
@@ -31,7 +31,7 @@ class Speaker:
         return None if self.context is None else max(1, self.context - self.config.max_new_tokens)
 
 
-def load_speaker(model_folder: Path, config: EvaluateConfig) -> Speaker:
+def load_text_generator(model_folder: Path, config: EvaluateConfig) -> TextGenerator:
     """Load the model of a Hugging Face folder with its tokenizer, on the GPU if there is one."""
     import torch
     from transformers import AutoTokenizer
@@ -41,16 +41,16 @@ def load_speaker(model_folder: Path, config: EvaluateConfig) -> Speaker:
     with quiet():
         tokenizer = AutoTokenizer.from_pretrained(model_folder, local_files_only=True)
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    return Speaker(model, tokenizer, context, config)
+    return TextGenerator(model, tokenizer, context, config)
 
 
-def prompt_ids(speaker: Speaker, turns: Sequence[Mapping[str, Any]]) -> list[int]:
+def prompt_ids(generator: TextGenerator, turns: Sequence[Mapping[str, Any]]) -> list[int]:
     """Return the token ids of a conversation up to the beginning of the agent's next turn."""
-    parts = token_ids(speaker.tokenizer, segments(speaker.tokenizer, turns, reply=True))
+    parts = token_ids(generator.tokenizer, segments(generator.tokenizer, turns, reply=True))
     return [token for part in parts for token in part]
 
 
-def answer(speaker: Speaker, ids: Sequence[int], seed: int, show: Callable[[str], None] | None = None) -> str:
+def answer(generator: TextGenerator, ids: Sequence[int], seed: int, show: Callable[[str], None] | None = None) -> str:
     """Generate the agent's next turn.
 
     Args:
@@ -63,7 +63,7 @@ def answer(speaker: Speaker, ids: Sequence[int], seed: int, show: Callable[[str]
     import torch
     from transformers import GenerationConfig
 
-    config, tokenizer, device = speaker.config, speaker.tokenizer, speaker.model.device
+    config, tokenizer, device = generator.config, generator.tokenizer, generator.model.device
     sampling = {"temperature": config.temperature, "top_k": config.top_k, "top_p": config.top_p}
     settings = GenerationConfig(
         max_new_tokens=config.max_new_tokens,
@@ -73,12 +73,12 @@ def answer(speaker: Speaker, ids: Sequence[int], seed: int, show: Callable[[str]
         pad_token_id=tokenizer.pad_token_id,
         **(sampling if config.temperature else {}),
     )
-    prompt = ids if speaker.room is None else ids[-speaker.room :]
+    prompt = ids if generator.room is None else ids[-generator.room :]
     inputs = torch.tensor([prompt], device=device)
     streamer = _streamer(tokenizer, show) if show else None
     with quiet(), torch.inference_mode(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        output = speaker.model.generate(
+        output = generator.model.generate(
             inputs, attention_mask=torch.ones_like(inputs), generation_config=settings, streamer=streamer
         )
     reply: str = tokenizer.decode(output[0, inputs.shape[1] :], skip_special_tokens=True)
@@ -97,9 +97,10 @@ def replies(
     Returns:
         One text per prompt, without the stop token; placeholders in them are complete.
     """
-    speaker = load_speaker(model_folder, config)
+    generator = load_text_generator(model_folder, config)
     return [
-        answer(speaker, prompt_ids(speaker, prompt), seed * 1_000_003 + place) for place, prompt in enumerate(prompts)
+        answer(generator, prompt_ids(generator, prompt), seed * 1_000_003 + place)
+        for place, prompt in enumerate(prompts)
     ]
 
 

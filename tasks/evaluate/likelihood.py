@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tasks.evaluate.batches import UNSEEN, by_length, collate, columns
+from tasks.encode.windows import IGNORED
+from tasks.evaluate.batches import by_length, collate, columns
 
 BUDGET = 4096  # tokens of a batch
 LOGITS = 1 << 28  # entries of a batch's logits, 1 GiB in float32
@@ -81,7 +82,7 @@ def supervised_only(model: Any, labels: Any) -> Iterator[None]:
         model: a causal model; its logits become (supervised tokens, vocabulary), in the order of `supervised`.
         labels: (batch, seq) int64 tensor, -100 where masked.
     """
-    seen = labels[:, 1:] != UNSEEN
+    seen = labels[:, 1:] != IGNORED
     head = model.get_output_embeddings()
     hook = head.register_forward_pre_hook(lambda _, inputs: (inputs[0][:, :-1][seen], *inputs[1:]))
     try:
@@ -100,7 +101,7 @@ def supervised(logits: Any, labels: Any) -> tuple[Any, Any]:
         (supervised tokens, vocabulary) float32 and (supervised tokens,) int64 tensors.
     """
     targets = labels[:, 1:]
-    seen = targets != UNSEEN
+    seen = targets != IGNORED
     chosen = logits if logits.dim() == 2 else logits[:, :-1][seen]
     return chosen.float(), targets[seen]
 
@@ -116,7 +117,7 @@ def token_scores(logits: Any, labels: Any) -> tuple[Any, Any, Any]:
     import torch
 
     predicted, targets = supervised(logits, labels)
-    seen = labels[:, 1:] != UNSEEN
+    seen = labels[:, 1:] != IGNORED
     rows = seen.nonzero()[:, 0]
     losses = torch.nn.functional.cross_entropy(predicted, targets, reduction="none")
     hits = predicted.argmax(-1) == targets

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tasks.evaluate.batches import UNSEEN, columns
+from tasks.encode.windows import IGNORED
+from tasks.evaluate.batches import columns
 from tasks.evaluate.likelihood import metrics
 
 ADD = 0.5  # additive smoothing of the unigram counts
@@ -55,7 +56,7 @@ def _pairs(table: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     before = np.concatenate([tokens[:-1] for tokens in data["tokens"]])
     tokens = np.concatenate([labels[1:] for labels in data["labels"]])
     rows = np.repeat(np.arange(len(table)), np.maximum(data["lengths"] - 1, 0))
-    seen = tokens != UNSEEN
+    seen = tokens != IGNORED
     return before[seen], tokens[seen], rows[seen]
 
 

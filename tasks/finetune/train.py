@@ -18,8 +18,8 @@ from deskloop.contract.quiet import quiet
 from tasks.base import load_base, save
 from tasks.encode import tokenizer as tokenizer_module
 from tasks.evaluate.batches import columns
+from tasks.finetune.batch_order import plan
 from tasks.finetune.config import BATCH, FinetuneConfig
-from tasks.finetune.plan import plan
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -169,7 +169,7 @@ def _recipe(
 
 
 def _resume_from(work: Path, recipe: str) -> Path | None:
-    """The last whole checkpoint in `work`; whatever is not of this training is removed."""
+    """Return the last complete checkpoint in `work`, and remove those of other trainings."""
     mark = work / "recipe"
     if not mark.exists() or mark.read_text() != recipe:
         shutil.rmtree(work, ignore_errors=True)

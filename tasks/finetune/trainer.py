@@ -10,7 +10,8 @@ from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, Traini
 from transformers.trainer_callback import PrinterCallback
 
 from deskloop.contract.errors import ConfigError, DataError
-from tasks.evaluate.batches import UNSEEN, Batch, collate
+from tasks.encode.windows import IGNORED
+from tasks.evaluate.batches import Batch, collate
 from tasks.evaluate.likelihood import likelihood, supervised, supervised_only
 from tasks.finetune.config import FinetuneConfig
 
@@ -51,7 +52,7 @@ class PlannedTrainer(Trainer):
         """Return the batches of one step, and the divisor of its loss: its supervised tokens, weighted."""
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
         if batches and "weights" in batches[0]:
-            items = sum(batch["weights"][:, 1:][batch["labels"][:, 1:] != UNSEEN].sum() for batch in batches)
+            items = sum(batch["weights"][:, 1:][batch["labels"][:, 1:] != IGNORED].sum() for batch in batches)
             items = items.to(device)
             if self.args.world_size > 1:
                 items = self.accelerator.gather(items).sum()
@@ -104,7 +105,7 @@ def mean_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None, weights
     if weights is None:
         total = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
         return total / (len(targets) if num_items_in_batch is None else num_items_in_batch)
-    counts = weights[:, 1:][labels[:, 1:] != UNSEEN]
+    counts = weights[:, 1:][labels[:, 1:] != IGNORED]
     total = (torch.nn.functional.cross_entropy(logits, targets, reduction="none") * counts).sum()
     return total / (counts.sum() if num_items_in_batch is None else num_items_in_batch)
 

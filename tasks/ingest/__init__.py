@@ -1,4 +1,4 @@
-"""Ingest: turn every record of every source into a conversation or a reject, as a stream in bounded memory.
+"""Ingest: turn every record of every source into a conversation or reject it, as a stream in bounded memory.
 
 A record that cannot be used is rejected with a reason, and its bytes go to the raw quarantine. The bytes are not
 stored for an opted-out or deleted record, for an older record of an erased person, or for a duplicate id.
@@ -20,7 +20,7 @@ from deskloop.contract.terminal import visible
 from tasks.ingest.config import IN_TURNS, Columns, Customer, IngestConfig, SourceConfig, declared_paths
 from tasks.ingest.containers import checked_files, inputs, read_users, records
 from tasks.ingest.conversation import Reader
-from tasks.ingest.erased import ERASED, is_erased
+from tasks.ingest.erasure import ERASED, is_erased
 from tasks.ingest.identity import content_id, conversation_id
 from tasks.ingest.misread import Misread
 from tasks.ingest.read import File

@@ -7,11 +7,11 @@ from deskloop.contract.errors import ConfigError, InputError
 from deskloop.contract.stage import Context
 from tasks.ingest.columnar import parquet_records, parquet_shape
 from tasks.ingest.config import IngestConfig
+from tasks.ingest.discovery import find_files, find_users
 from tasks.ingest.documents import json_records
-from tasks.ingest.files import find_files, find_users
 from tasks.ingest.formats import with_turns
-from tasks.ingest.hub import dataset_digest, dataset_problems, dataset_records
-from tasks.ingest.people import person
+from tasks.ingest.hub_datasets import dataset_digest, dataset_problems, dataset_records
+from tasks.ingest.participants import person
 from tasks.ingest.read import File, digest, open_file
 from tasks.ingest.record import Person, Record
 from tasks.ingest.separated import csv_records, csv_shape

@@ -11,7 +11,7 @@ from tasks.ingest.containers import container
 from tasks.ingest.documents import json_records
 from tasks.ingest.flat import Row
 from tasks.ingest.formats import recognise
-from tasks.ingest.hub import dataset_rows
+from tasks.ingest.hub_datasets import dataset_rows
 from tasks.ingest.read import File
 from tasks.ingest.record import Record
 from tasks.ingest.separated import read_cells

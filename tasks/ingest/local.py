@@ -13,7 +13,7 @@ from deskloop.contract.errors import InputError
 from tasks.ingest.columnar import parquet_batches
 from tasks.ingest.config import IngestConfig
 from tasks.ingest.documents import document_problem
-from tasks.ingest.folder import files_below
+from tasks.ingest.listing import files_below
 from tasks.ingest.read import BLOCK, File, open_file, size
 from tasks.ingest.unpack import FREE
 

@@ -20,8 +20,8 @@ from deskloop.pipeline.load import RESERVED
 from deskloop.pipeline.pipeline import Step
 from tasks.ingest.config import IngestConfig, SourceConfig
 from tasks.ingest.conversation import AMBIGUOUS, ENTITY_TYPES
+from tasks.ingest.discovery import find_files
 from tasks.ingest.fields import LOOKED_AT, TABLE, field_names, turn_list
-from tasks.ingest.files import find_files
 from tasks.ingest.proposals import likely_encoding, likely_roles
 
 # Our name -> usual names in logs, in lower case, for the columns of a CSV and the fields of a record.

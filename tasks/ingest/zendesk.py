@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tasks.ingest.config import Columns
 from tasks.ingest.conversation import moment
 from tasks.ingest.identity import scalar
-from tasks.ingest.people import STRANGER, author_of, copied, involved, people_of, personal, requester_of
+from tasks.ingest.participants import STRANGER, author_of, copied, involved, people_of, personal, requester_of
 from tasks.ingest.record import Person, Record, lookup
 
 # Channels by name or number: https://developer.zendesk.com/documentation/ticketing/reference-guides/via-types

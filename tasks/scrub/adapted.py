@@ -8,8 +8,8 @@ import re
 from typing import Any
 
 from tasks.scrub.patterns import phones
-from tasks.scrub.patterns.engine import Hit
 from tasks.scrub.patterns.needs import MARKS, Needs
+from tasks.scrub.patterns.recognition import Hit
 
 PHONE_DIGITS = 7  # minimum; fewer digits are rather a price, a year or a code
 PHONE_CONTEXT = ["phone", "telephone", "tel", "cell", "cellphone", "mobile", "call", "text", "sms", "whatsapp", "fax"]

@@ -14,8 +14,8 @@ from typing import Any
 from deskloop.contract.errors import DataError
 from tasks.scrub import adapted
 from tasks.scrub.config import ScrubConfig
-from tasks.scrub.patterns.context import forgetting
-from tasks.scrub.patterns.engine import Engine
+from tasks.scrub.patterns.context_words import forgetting
+from tasks.scrub.patterns.recognition import Engine
 from tasks.scrub.recognizers import build
 from tasks.scrub.shield import SHIELD, shield
 from tasks.scrub.span import Span

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tasks.normalize.english import dictionary
 from tasks.scrub.config import SYNONYMS
 from tasks.scrub.decode import decode
-from tasks.scrub.dialogue.words import is_usual
+from tasks.scrub.dialogue.stopwords import is_usual
 from tasks.scrub.near import Near
 from tasks.scrub.shield import SHIELD, shield
 from tasks.scrub.span import Span

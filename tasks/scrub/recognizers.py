@@ -5,8 +5,8 @@ from functools import cache
 from typing import Any
 
 from tasks.scrub import adapted
-from tasks.scrub.patterns.engine import Engine
 from tasks.scrub.patterns.file import load_recognizers, silence
+from tasks.scrub.patterns.recognition import Engine
 
 # Entity type -> class in presidio_analyzer.predefined_recognizers: all pattern recognizers for English.
 PREDEFINED = {

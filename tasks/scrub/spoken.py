@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tasks.scrub.decode import Decoded, Edit
-from tasks.scrub.dialogue.words import is_usual
+from tasks.scrub.dialogue.stopwords import is_usual
 from tasks.scrub.shield import shield
 from tasks.scrub.span import Span
 

@@ -14,11 +14,11 @@ REBALANCING = {"augment", "balance"}  # the stages that change how many rows of 
 
 def classes(document: Document) -> dict[str, Any] | None:
     """Return training conversations by intent: as logged, with copies, and after balancing, if these stages ran."""
-    found = document.get("classes")
+    counts = document.get("classes")
     ran = _rebalancing(document)
-    if not found or not ran:
+    if not counts or not ran:
         return None
-    rows = [_counts(row) for row in found]
+    rows = [_counts(row) for row in counts]
     columns = ["logged"] + ["augmented"] * ("augment" in ran) + ["effective"] * ("balance" in ran)
     most = max((row[column] for row in rows for column in columns), default=0)
     return {

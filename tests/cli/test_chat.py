@@ -12,7 +12,7 @@ import yaml
 from cli import chat
 from deskloop.pipeline.yaml_file import step_name
 from tasks.evaluate import EvaluateConfig
-from tasks.evaluate.generation import load_speaker, prompt_ids
+from tasks.evaluate.generation import load_text_generator, prompt_ids
 from tasks.scrub import ScrubConfig
 from tests.cli.test_models import Call, Result, built
 from tests.cli.test_models import deskloop as deskloop
@@ -45,9 +45,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[list[dict[str, Any]]]:
     """The conversations that models are asked to go on with."""
     prompts: list[list[dict[str, Any]]] = []
 
-    def watched(speaker: Any, turns: Any) -> list[int]:
+    def watched(generator: Any, turns: Any) -> list[int]:
         prompts.append([{"role": turn["role"], "text": turn["text"]} for turn in turns])
-        return prompt_ids(speaker, turns)
+        return prompt_ids(generator, turns)
 
     monkeypatch.setattr("tasks.evaluate.generation.prompt_ids", watched)
     return prompts
@@ -55,7 +55,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[list[dict[str, Any]]]:
 
 def talk(file: Path, scrub: ScrubConfig | None = None, **settings: Any) -> chat.Talk:
     config = EvaluateConfig(**{"max_new_tokens": 8, "temperature": 0, "no_repeat_ngram": 0, **settings})
-    return chat.Talk(load_speaker(file.parent / "store" / "models" / "desk" / f"{2:016d}", config), scrub, 0)
+    return chat.Talk(load_text_generator(file.parent / "store" / "models" / "desk" / f"{2:016d}", config), scrub, 0)
 
 
 def test_a_line_is_a_turn_and_only_replies_are_printed(say: Say, seen: list[list[dict[str, Any]]]) -> None:
@@ -136,9 +136,9 @@ def test_the_choices_of_sampling_reach_the_model(say: Say, monkeypatch: pytest.M
 
     def watched(folder: Path, config: EvaluateConfig) -> Any:
         configs.append(config)
-        return load_speaker(folder, config)
+        return load_text_generator(folder, config)
 
-    monkeypatch.setattr("tasks.evaluate.generation.load_speaker", watched)
+    monkeypatch.setattr("tasks.evaluate.generation.load_text_generator", watched)
     for options in ((), ("--greedy",), ("--temperature", 0.5, "--max-new-tokens", 3)):
         say("", *options)
     assert [(one.temperature, one.max_new_tokens) for one in configs] == [(0.8, 12), (0.0, 12), (0.5, 3)]
@@ -168,7 +168,7 @@ def test_the_oldest_turns_go_whole_when_the_context_is_full(file: Path, seen: li
     assert len(ids) <= 1024 - 900
     kept = seen[-1]
     assert [turn["role"] for turn in kept] == ["system", *["customer", "agent"] * (replies - 1), "customer"]
-    assert len(prompt_ids(long._speaker, seen[-2])) > 1024 - 900
+    assert len(prompt_ids(long._generator, seen[-2])) > 1024 - 900
 
 
 def test_a_turn_that_gets_no_answer_is_forgotten(file: Path) -> None:

@@ -1,4 +1,4 @@
-"""`deskloop models`: what is in use, and changing it at once; the old replies come back token for token."""
+"""`deskloop models`: the champion, and an immediate rollback after which the earlier replies return token for token."""
 
 import json
 import shutil

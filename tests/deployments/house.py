@@ -67,13 +67,13 @@ class House:
         }
 
     def command(self, *arguments: str) -> str:
-        """Run to the end, from the repository's root; the output."""
+        """Run a command from the repository's root and return its output."""
         done = subprocess.run(arguments, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start what goes on running; its output lands in a file of the home folder."""
+        """Start a process in the background; its output is written to a file of the home folder."""
         with (self.home / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
                 arguments, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True

@@ -1,4 +1,4 @@
-"""A real server, a process worker, the real deployments: a night that nobody started; who is told when one fails."""
+"""Run the deployments with a real server and a process worker: a scheduled run, and the notification of a failure."""
 
 import os
 import re

@@ -180,7 +180,7 @@ def killed(house: House, desk: Desk, command: list[str], *signs: Path) -> None:
 
 
 def whole(desk: Desk) -> dict[str, Any]:
-    """The document of the last run, which must have come the whole way with most of the conversations."""
+    """Return the document of the last run, which must be complete with most of the conversations."""
     page = max((desk.folder / "store" / "reports").glob("*/run.json"))
     document: dict[str, Any] = json.loads(page.read_text())
     assert document["status"] == "completed"

@@ -1,4 +1,4 @@
-"""The flows under a real Prefect: the whole way on a small log, twice, and a failure."""
+"""Run the flows end to end under a real Prefect: on a small log, twice, and with a failure."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Night after night: the candidate is judged beside the model in use, takes its place or not, and can be taken back."""
+"""Compare candidates with the champion over several nights; promote, keep or roll back."""
 
 from pathlib import Path
 from typing import Any

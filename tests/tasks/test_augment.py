@@ -19,7 +19,8 @@ from deskloop.contract.stage import Context
 from deskloop.store.memo import Memo, text_hash
 from tasks.augment import STAGE, AugmentConfig, augment, check, equipment
 from tasks.augment.copies import TRIES, Augmenter, augmented
-from tasks.augment.generators import Generator, NoiseConfig, SynonymsConfig
+from tasks.augment.generators import Generator
+from tasks.augment.generators.config import NoiseConfig, SynonymsConfig
 from tasks.augment.quota import ARTIFACT, copies, fit, rewritable
 from tasks.augment.similarity import lexical
 from tasks.scrub.config import ScrubConfig
@@ -48,9 +49,6 @@ class Spoken:
             else f"{str(seed % self.words).translate(LETTERS)} {text} {self.identity}"
             for text, seed in zip(texts, seeds, strict=True)
         ]
-
-    def close(self) -> None:
-        raise AssertionError("whoever made it closes it")
 
 
 def talk(name: str, intent: str | None = "refund", split: str = "train", **more: Any) -> dict[str, Any]:

@@ -7,19 +7,17 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from deskloop.contract.schema import ORIGINS
-from tasks.augment.generators import (
+from tasks.augment.generators import build, check, equipment
+from tasks.augment.generators.config import (
+    NOISES,
     BackTranslationConfig,
     GeneratorConfig,
     NoiseConfig,
     ParaphraseConfig,
     RewriterConfig,
     SynonymsConfig,
-    build,
-    check,
-    equipment,
 )
-from tasks.augment.generators.config import NOISES
-from tasks.augment.generators.shield import protected
+from tasks.augment.generators.spans import protected
 from tests.tasks.test_augment_generators_neural import WORDS, chat, located, marian, pair, t5
 
 APERTIUM = BackTranslationConfig(kind="back_translation")
@@ -76,7 +74,6 @@ def kept_share(config: RewriterConfig, count: int, least: float) -> None:
     share = len(kept) / len(texts)
     print(f"{config.label}: {share:.1%} of {len(texts)} turns rewritten")
     assert share >= least
-    generator.close()
 
 
 @pytest.mark.skipif(None in equipment(APERTIUM).values(), reason="needs Apertium with eng-spa")
@@ -128,7 +125,7 @@ def test_configs_by_kind(declared: dict[str, object], label: str, origin: str) -
         ({"kind": "back_translation", "engine": "transformers", "forward": "a/b"}, "needs two models"),
         ({"kind": "back_translation", "forward": "a/b"}, "need `engine: transformers`"),
         ({"kind": "back_translation", "pair": "english"}, "pattern"),
-        ({"kind": "paraphrase", "model": "a/b", "prompt": "say it"}, "no {text} in it"),
+        ({"kind": "paraphrase", "model": "a/b", "prompt": "say it"}, "prompt has no {text}"),
         ({"kind": "paraphrase"}, "required"),
         ({"kind": "noise", "kinds": ["typo"]}, "keyboard"),
         ({"kind": "noise", "name": "a-1"}, "pattern"),

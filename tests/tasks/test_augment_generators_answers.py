@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.augment.generators import BackTranslationConfig
+from tasks.augment.generators.config import BackTranslationConfig
 from tasks.augment.generators.lines import Item, around_spans
 from tasks.augment.generators.paraphrase import first_answer
-from tasks.augment.generators.shield import intact
+from tasks.augment.generators.spans import intact
 from tasks.augment.generators.translation import ModelTranslation
 
 

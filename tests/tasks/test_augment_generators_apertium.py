@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.augment.generators import BackTranslationConfig, build, equipment
+from tasks.augment.generators import build, equipment
 from tasks.augment.generators.apertium import translate
-from tasks.augment.generators.shield import intact
+from tasks.augment.generators.config import BackTranslationConfig
+from tasks.augment.generators.spans import intact
 
 CONFIG = BackTranslationConfig(kind="back_translation", protect=("standing desk",))
 SIGNS = "[]\\^$/{}<>@*#~+_….  "
@@ -41,7 +42,6 @@ def test_turns_come_back_changed_and_whole() -> None:
     assert second == second.lower()
     assert (generator.keyed, generator.neural) == (False, False)
     assert generator(texts[::-1], [0] * 5) == made[::-1]
-    generator.close()
 
 
 @installed

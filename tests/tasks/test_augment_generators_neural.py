@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from deskloop.contract.quiet import quiet
-from tasks.augment.generators import BackTranslationConfig, ParaphraseConfig, RewriterConfig, build
-from tasks.augment.generators.models import resolve
+from tasks.augment.generators import build
+from tasks.augment.generators.config import BackTranslationConfig, ParaphraseConfig, RewriterConfig
 from tasks.augment.generators.neural import Model, Settings
+from tasks.augment.generators.pretrained import resolve
 
 WORDS = {
     "where": "donde",
@@ -225,7 +226,6 @@ def test_a_pair_of_models_translates_there_and_back(taught: Path, beams: int) ->
         "where is my parcel",
     ]
     assert (generator.keyed, generator.neural) == (False, True)
-    generator.close()
 
 
 def test_a_lost_code_sends_the_model_what_stands_between(taught: Path) -> None:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deskloop.contract.errors import ConfigError
-from tasks.augment.generators import NoiseConfig, SynonymsConfig, build, check, equipment
-from tasks.augment.generators.config import NOISES, Noise
+from tasks.augment.generators import build, check, equipment
+from tasks.augment.generators.config import NOISES, Noise, NoiseConfig, SynonymsConfig
 from tasks.augment.generators.wordnet import FILES, WordNet
 
 # A WordNet of a few words, in its own format: offsets are places in bytes.
@@ -96,7 +96,6 @@ def test_words_are_replaced_in_their_case(wordnet: Path, tmp_path: Path) -> None
         None,
     ]
     assert (generator.keyed, generator.neural) == (True, False)
-    generator.close()
 
 
 def test_the_share_and_the_seed_decide_how_much_and_what(wordnet: Path, tmp_path: Path) -> None:

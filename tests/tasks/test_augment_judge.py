@@ -65,7 +65,7 @@ def test_a_lone_slip_in_a_long_turn_is_too_similar() -> None:
 
 
 def test_what_the_detector_finds_must_have_been_found_before() -> None:
-    """A number is an account's once the word stands beside it; nothing in the turn's digits is new."""
+    """A number is an account's once the word precedes it; nothing in the turn's digits is new."""
     plain, telling = "please put number 12345 into the form", "please put bank account 12345 into the form"
     assert not looks_personal(plain, telling)
     assert reason(plain, telling) == "personal_data"
@@ -216,7 +216,7 @@ def test_scores_are_kept_and_forgotten_with_the_original(
     sentences: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tasks.augment import similarity
-    from tasks.augment.generators.models import resolve
+    from tasks.augment.generators.pretrained import resolve
 
     found = resolve(str(sentences))
     with Memo(str(tmp_path / "memo.sqlite")) as memo:

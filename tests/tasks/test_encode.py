@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.schema import ENCODED, conversations, to_table
 from deskloop.contract.stage import Context
-from tasks.encode import STAGE, UNSEEN, EncodeConfig, encode, fit
+from tasks.encode import STAGE, EncodeConfig, encode, fit
 from tasks.encode import tokenizer as tokenizer_module
-from tasks.encode.windows import cover
+from tasks.encode.windows import IGNORED, cover
 
 CONFIG = EncodeConfig(vocabulary=320, placeholders=2)
 
@@ -38,7 +38,7 @@ def supervised(turns):
 
 
 def seen(labels):
-    return [token for token in labels if token != UNSEEN]
+    return [token for token in labels if token != IGNORED]
 
 
 def test_whole_frame():
@@ -57,7 +57,7 @@ def test_whole_frame():
         "repeats": 1,
         "weight": 1.0,
         "input_ids": tokens,
-        "labels": [UNSEEN] * start + tokens[start:],
+        "labels": [IGNORED] * start + tokens[start:],
         "supervised_tokens": len(tokens) - start,
         "supervised_bytes": len("It comes on Monday, <PERSON_1>."),
     }
@@ -117,7 +117,7 @@ def test_a_first_token_is_never_a_label_even_where_the_template_writes_nothing_b
     tokens, labels = list(result["input_ids"]), list(result["labels"])
     spoken = tokenizer_module.load(files, "base")("Hello there, how can I help?")["input_ids"]
     assert tokens[: len(spoken)] == spoken
-    assert labels[: len(spoken)] == [UNSEEN, *spoken[1:]]
+    assert labels[: len(spoken)] == [IGNORED, *spoken[1:]]
     ok = tokenizer_module.load(files, "base")("ok")["input_ids"]
     stops = 2
     assert result["supervised_tokens"] == len(seen(labels)) == len(spoken) - 1 + len(ok) + stops
@@ -182,8 +182,8 @@ def test_every_supervised_token_is_in_one_window(turns, length):  # P9
     assert result["row_id"].to_list() == (["a"] if len(result) == 1 else [f"a/w{n + 1}" for n in range(len(result))])
     for window in result.itertuples():
         assert 0 < len(window.input_ids) <= length
-        assert window.labels[0] == UNSEEN
-        assert all(label in (UNSEEN, token) for token, label in zip(window.input_ids, window.labels, strict=True))
+        assert window.labels[0] == IGNORED
+        assert all(label in (IGNORED, token) for token, label in zip(window.input_ids, window.labels, strict=True))
         assert window.supervised_tokens == len(seen(window.labels)) > 0
 
 

@@ -12,10 +12,9 @@ from deskloop.contract.schema import ENCODED, conversations, to_table
 from deskloop.contract.stage import Context
 from tasks.base import prepare_base
 from tasks.encode import EncodeConfig, encode, fit, tiny
+from tasks.encode.windows import IGNORED
 from tasks.evaluate import EvaluateConfig, baselines, metrics, replies, score
 from tasks.evaluate.likelihood import token_scores
-
-UNSEEN = -100
 
 
 def table(rows, **columns):
@@ -29,7 +28,7 @@ def table(rows, **columns):
 # Token 3 pads. Each position's logits are certain of one token; the labels see the third and fourth.
 PREDICTED = [[1, 2, 0, 2, 3, 3]]
 TOKENS = [[0, 1, 2, 1, 3, 3]]
-LABELS = [[UNSEEN, UNSEEN, 2, 1, UNSEEN, UNSEEN]]
+LABELS = [[IGNORED, IGNORED, 2, 1, IGNORED, IGNORED]]
 
 
 def logits(predicted, vocabulary=4):
@@ -132,8 +131,8 @@ def test_an_untrained_model_knows_about_as_much_as_chance(desk):
 
 def test_baselines_of_a_hand_made_example():
     # Supervised pairs in training: (0, 1) three times, (0, 2) once; vocabulary of four.
-    train = table([([0, 1], [UNSEEN, 1]), ([0, 2], [UNSEEN, 2])], repeats=[3, 1])
-    test = table([([0, 1, 2, 3], [UNSEEN, 1, UNSEEN, 3])])
+    train = table([([0, 1], [IGNORED, 1]), ([0, 2], [IGNORED, 2])], repeats=[3, 1])
+    test = table([([0, 1, 2, 3], [IGNORED, 1, IGNORED, 3])])
     found = baselines(train, test, 4)
     # Unigram: (3.5, 1.5, 0.5, 0.5) of 6 for tokens 1, 2, 0, 3. Discount: one pair seen once, none twice: 1.
     unigram = np.array([3.5, 0.5]) / 6
@@ -158,7 +157,7 @@ def test_baselines_are_probabilities(name):
     rows = [(row, row) for row in rng.zipf(1.5, (30, 12)).clip(0, 19).tolist()]
     total = 0.0
     for token in range(20):
-        labels = [UNSEEN, token]
+        labels = [IGNORED, token]
         total += np.exp(-baselines(table(rows), table([([1, token], labels)]), 20)[name][0]["loss"])
     assert total == pytest.approx(1.0)
 

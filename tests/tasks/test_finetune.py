@@ -20,7 +20,7 @@ from tasks.encode import tokenizer as tokenizer_module
 from tasks.evaluate.batches import by_length, collate, columns
 from tasks.evaluate.likelihood import score, supervised_only
 from tasks.finetune import FinetuneConfig, finetune
-from tasks.finetune.plan import plan
+from tasks.finetune.batch_order import plan
 from tasks.finetune.trainer import mean_loss
 
 CITIES = ("Oslo", "Lima", "Rome", "Bern", "Cork", "Nice")

@@ -1,4 +1,4 @@
-"""The tagger finds names and addresses in proper and careless English, and nothing else, in any batch."""
+"""The tagger finds names and addresses in correct and careless English, and only those, in any batch."""
 
 import hashlib
 import random
@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tasks.scrub.span import Span
 from tasks.scrub.tagger import corpus, digest, fillers, tag
 from tasks.scrub.tagger.features import BUCKETS, SHAPES, features
-from tasks.scrub.tagger.model import BLOCK, FILE, REACH, TAPS, Tagger, window
-from tasks.scrub.tagger.places import Places
+from tasks.scrub.tagger.inference import BLOCK, FILE, REACH, TAPS, Tagger, window
 from tasks.scrub.tagger.plausible import whole_name
+from tasks.scrub.tagger.postal import Places
 from tasks.scrub.tagger.tokens import GAP, PAD, TOKEN, pieces
 
 PLACES = Places(["Elm Row"], ["Leeds"], ["Kent"], ["Ghana"], ["90210"], ["1 Elm Row\nLeeds"])
@@ -122,7 +122,7 @@ def test_scores_do_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None
     tokens = pieces(["my name is priya raghavan and i live at 12 oak street leeds", "ok"] * 60)
     whole = Tagger().scores(tokens)
     for size in (1, 7, 64):
-        monkeypatch.setattr("tasks.scrub.tagger.model.BLOCK", size)
+        monkeypatch.setattr("tasks.scrub.tagger.inference.BLOCK", size)
         np.testing.assert_array_equal(Tagger().scores(tokens[:400]), whole[:400])
     assert len(tokens) < BLOCK
     assert sum(max(taps) for taps in TAPS) == REACH
@@ -141,7 +141,7 @@ def test_embeddings_are_integers_so_that_sums_are_exact() -> None:
 def test_clearing_the_cache_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"hi im priya{chr(97 + number)} raghavan" for number in range(26)]
     before = tag(texts)
-    monkeypatch.setattr("tasks.scrub.tagger.model.KEPT", 12)
+    monkeypatch.setattr("tasks.scrub.tagger.inference.KEPT", 12)
     tagger = Tagger()
     monkeypatch.setattr("tasks.scrub.tagger._tagger", lambda: tagger)
     assert [tag([text])[0] for text in texts] == before

@@ -5,35 +5,26 @@
     synonyms           some words replaced by synonyms from WordNet
     noise              typos, OCR errors, missing capitals and punctuation
 
-`shield` defines the protected spans. The same text and seed give the same output in any batch.
+`spans` defines the protected spans. The same text and seed give the same output in any batch.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from deskloop.contract.paths import written
+from tasks.augment.generators import apertium, pretrained, wordnet
+from tasks.augment.generators.apertium import ApertiumTranslation
 from tasks.augment.generators.config import (
     BackTranslationConfig,
-    GeneratorConfig,
     NoiseConfig,
     ParaphraseConfig,
     RewriterConfig,
     SynonymsConfig,
 )
-
-__all__ = [
-    "BackTranslationConfig",
-    "Generator",
-    "GeneratorConfig",
-    "NoiseConfig",
-    "ParaphraseConfig",
-    "RewriterConfig",
-    "SynonymsConfig",
-    "build",
-    "check",
-    "equipment",
-    "is_neural",
-]
+from tasks.augment.generators.noise import Noisy
+from tasks.augment.generators.paraphrase import Paraphrase
+from tasks.augment.generators.synonyms import Synonyms
+from tasks.augment.generators.translation import ModelTranslation
 
 
 class Generator(Protocol):
@@ -53,10 +44,6 @@ class Generator(Protocol):
         """Return one rewritten text for each text; None if it cannot be rewritten."""
         ...
 
-    def close(self) -> None:
-        """Release processes and models."""
-        ...
-
 
 def check(config: RewriterConfig) -> None:
     """Refuse a config whose models or files are not available.
@@ -66,30 +53,19 @@ def check(config: RewriterConfig) -> None:
             declared folder lacks WordNet's files.
     """
     if isinstance(config, SynonymsConfig) and config.wordnet is not None:
-        from tasks.augment.generators import wordnet
-
         wordnet.check(config.wordnet, config.label)
-    if isinstance(config, BackTranslationConfig | ParaphraseConfig):
-        from tasks.augment.generators import models
-
-        kind = config.architecture if isinstance(config, ParaphraseConfig) else "seq2seq"
-        for field, model in _models(config):
-            models.check(model, f"{config.label}: {field}", kind)
+    kind = config.architecture if isinstance(config, ParaphraseConfig) else "seq2seq"
+    for field, model in _models(config):
+        pretrained.check(model, f"{config.label}: {field}", kind)
 
 
 def equipment(config: RewriterConfig) -> dict[str, str | None]:
     """Return programs, files and models: name -> version or digest; None: not installed."""
     if isinstance(config, SynonymsConfig):
-        from tasks.augment.generators import wordnet
-
         return {"WordNet": wordnet.version(config.wordnet)}
     if isinstance(config, BackTranslationConfig) and config.engine == "apertium":
-        from tasks.augment.generators import apertium
-
         return {f"apertium {config.pair}": apertium.version(config.pair)}
-    from tasks.augment.generators import models
-
-    return {f"model {written(model)}": models.resolve(model).version for _, model in _models(config)}
+    return {f"model {written(model)}": pretrained.resolve(model).version for _, model in _models(config)}
 
 
 def build(config: RewriterConfig) -> Generator | None:
@@ -97,30 +73,18 @@ def build(config: RewriterConfig) -> Generator | None:
 
     Models are loaded at the first call.
     """
-    found = equipment(config)
-    if None in found.values():
+    required = equipment(config)
+    versions = {name: version for name, version in required.items() if version is not None}
+    if len(versions) < len(required):
         return None
-    versions = {name: version for name, version in found.items() if version is not None}
     if isinstance(config, SynonymsConfig):
-        from tasks.augment.generators.synonyms import Synonyms
-
         return Synonyms(config, versions)
     if isinstance(config, NoiseConfig):
-        from tasks.augment.generators.noise import Noisy
-
         return Noisy(config)
     if isinstance(config, ParaphraseConfig):
-        from tasks.augment.generators.paraphrase import Paraphrase
-
         return Paraphrase(config, versions)
-    if isinstance(config, BackTranslationConfig) and config.engine == "transformers":
-        from tasks.augment.generators.translation import ModelTranslation
-
-        return ModelTranslation(config, versions)
     if isinstance(config, BackTranslationConfig):
-        from tasks.augment.generators.apertium import ApertiumTranslation
-
-        return ApertiumTranslation(config, versions)
+        return (ModelTranslation if config.engine == "transformers" else ApertiumTranslation)(config, versions)
     raise TypeError(f"no generator for {type(config).__name__}")
 
 

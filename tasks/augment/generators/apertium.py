@@ -1,8 +1,8 @@
 """Back-translation by Apertium, a rule-based translator (https://doi.org/10.1007/s10590-011-9090-0): no model, no GPU.
 
-A batch goes through one process per direction, line by line, separated by NUL bytes, at which Apertium forgets
-what it has read. Protected spans travel as superblanks, `[0]`, which its stream format passes on untouched; so do
-names, and on the way back the words that the way out did not know: what is no English need not be Spanish.
+One process per direction translates a batch, line by line; the lines are separated by NUL bytes, which reset
+Apertium's state. Protected spans and names are passed as superblanks, `[0]`, which its stream format leaves unchanged.
+So are, in the second direction, the words that were unknown in the first.
 """
 
 import hashlib
@@ -16,17 +16,16 @@ from functools import lru_cache
 from pathlib import Path
 
 from tasks.augment.generators.config import BackTranslationConfig
-from tasks.augment.generators.identity import identity_of
 from tasks.augment.generators.lines import Item, by_line
-from tasks.augment.generators.shield import pieces
+from tasks.augment.generators.spans import pieces
 from tasks.augment.generators.tidy import tidy
 
 SPECIAL = re.compile(r"([][{}^$/\\@<>*#~+\x00-\x08\x0b-\x1f]+)")  # the stream format's, and Apertium's marks
 MARKED = re.compile(r"\[\d+\]|\\.|([*@#])((?:\\.|[^\s\[\]\\.,;:!?\"()*@#])*)", re.DOTALL)
 STREAM = re.compile(r"\[(\d+)\]|\\(.)", re.DOTALL)
 LONE_I = re.compile(r"(?<![\w'’.])i(?![\w.])")
-END = "[end]\n"  # goes last, to see that everything before it came out
-SECONDS, SECONDS_A_LINE = 60.0, 0.05  # before a batch is given up
+END = "[end]\n"  # sent last, to check that everything before it was returned
+SECONDS, SECONDS_A_LINE = 60.0, 0.05  # time-out of a batch
 
 
 class ApertiumTranslation:
@@ -37,7 +36,7 @@ class ApertiumTranslation:
     def __init__(self, config: BackTranslationConfig, versions: Mapping[str, str]) -> None:
         """Keep the config; each call starts its processes and ends them."""
         self._config = config
-        self.identity = identity_of(config, versions)
+        self.identity = config.identity(versions)
         first, second = config.pair.split("-")
         self._modes = (f"{first}-{second}", f"{second}-{first}")
 
@@ -50,79 +49,76 @@ class ApertiumTranslation:
         """
         return by_line(texts, [0] * len(texts), self._config.protect, self._there_and_back)
 
-    def close(self) -> None:
-        """Do nothing: there is nothing to release."""
-
     def _there_and_back(self, items: Sequence[Item]) -> list[str | None]:
-        kept: list[list[str]] = [[] for _ in items]  # of each line: what its superblanks [0], [1], ... stand for
-        sent = [self._stream(line, own) for (line, _), own in zip(items, kept, strict=True)]
+        blanks: list[list[str]] = [[] for _ in items]  # of each line: the texts of its superblanks [0], [1], ...
+        sent = [self._stream(line, of_line) for (line, _), of_line in zip(items, blanks, strict=True)]
         out = [
-            None if line is None else _keep_unknown(line, own)
-            for line, own in zip(translate(sent, self._modes[0], marks=True), kept, strict=True)
+            None if line is None else _keep_unknown(line, of_line)
+            for line, of_line in zip(translate(sent, self._modes[0], marks=True), blanks, strict=True)
         ]
         there = [line for line in out if line is not None]
         back = iter(translate(there, self._modes[1], marks=False))
         results: list[str | None] = []
-        for (line, _), own, found in zip(items, kept, out, strict=True):
-            came = None if found is None else next(back)
-            results.append(None if came is None else tidy(line, _plain(came, own), self._config.protect))
+        for (line, _), of_line, translated in zip(items, blanks, out, strict=True):
+            came = None if translated is None else next(back)
+            results.append(None if came is None else tidy(line, _plain(came, of_line), self._config.protect))
         return results
 
-    def _stream(self, line: str, kept: list[str]) -> str:
-        """A line in Apertium's stream format; it ends in a line break, without which a last full stop is lost."""
+    def _stream(self, line: str, blanks: list[str]) -> str:
+        """Return a line in Apertium's stream format; without its line break, a last full stop would be lost."""
         parts = []
         for piece, whole in pieces(self._proper(line), self._config.protect, names=True):
-            parts.append(_superblank(piece, kept) if whole else _harmless(piece, kept))
+            parts.append(_superblank(piece, blanks) if whole else _harmless(piece, blanks))
         return "".join(parts) + "\n"
 
     def _proper(self, line: str) -> str:
-        """The line with English `i` written as it should be: alone, it is a letter and no word."""
+        """Capitalize the English pronoun `i`, which Apertium takes for a letter."""
         return LONE_I.sub("I", line) if self._modes[0].startswith("eng") else line
 
 
-def _superblank(text: str, kept: list[str]) -> str:
-    """A superblank that stands for a text: its number, since Apertium waits for ever at a `^` inside one."""
-    kept.append(text)
-    return f"[{len(kept) - 1}]"
+def _superblank(text: str, blanks: list[str]) -> str:
+    """Return the superblank of a text; it holds a number, as Apertium hangs at a `^` inside a superblank."""
+    blanks.append(text)
+    return f"[{len(blanks) - 1}]"
 
 
-def _harmless(text: str, kept: list[str]) -> str:
-    """A text whose special characters became superblanks: escaped, some still end or stop the pipeline."""
+def _harmless(text: str, blanks: list[str]) -> str:
+    """Replace special characters by superblanks: even escaped, some of them end or block the pipeline."""
     parts = SPECIAL.split(text)
-    return "".join(_superblank(part, kept) if place % 2 else part for place, part in enumerate(parts))
+    return "".join(_superblank(part, blanks) if place % 2 else part for place, part in enumerate(parts))
 
 
-def _keep_unknown(line: str, kept: list[str]) -> str:
-    """A line with marks as input for the way back: what was unknown becomes a superblank, other marks go."""
+def _keep_unknown(line: str, blanks: list[str]) -> str:
+    """Prepare a marked line for the second direction: unknown words become superblanks, other marks are removed."""
 
     def replaced(match: re.Match[str]) -> str:
         mark, word = match.groups()
         if mark is None:
             return match[0]
-        return _superblank(_plain(word, kept), kept) if mark in "*@" and word else word
+        return _superblank(_plain(word, blanks), blanks) if mark in "*@" and word else word
 
     return MARKED.sub(replaced, line)
 
 
-def _plain(line: str, kept: Sequence[str]) -> str:
-    """A line in stream format as plain text."""
-    return STREAM.sub(lambda match: match[2] or kept[int(match[1])], line).rstrip("\n")
+def _plain(line: str, blanks: Sequence[str]) -> str:
+    """Convert a line in stream format to plain text."""
+    return STREAM.sub(lambda match: match[2] or blanks[int(match[1])], line).rstrip("\n")
 
 
 def translate(lines: Sequence[str], mode: str, marks: bool) -> list[str | None]:
-    """Lines in stream format translated by one process.
+    """Translate lines in stream format in one process.
 
     Args:
         lines: n lines, without NUL bytes.
         mode: such as `eng-spa`.
         marks: leave Apertium's marks at words that it does not know.
     Returns:
-        n lines in stream format; None for one that Apertium fails on: a batch that fails is tried again in halves.
+        n lines in stream format; None for one that Apertium fails on: a failed batch is retried in halves.
     """
     if not lines:
         return []
     answers = _answers([*lines, END], ["apertium", "-f", "none", "-z", *([] if marks else ["-u"]), mode])
-    # At its end the pipeline adds NUL bytes of its own, so that the count alone proves nothing.
+    # At its end the pipeline adds NUL bytes of its own, so that the count alone is not sufficient.
     if answers[len(lines) : len(lines) + 1] == [END] and not any(answers[len(lines) + 1 :]):
         return list(answers[: len(lines)])
     if len(lines) == 1:
@@ -166,7 +162,7 @@ def _version(program: str, modes: tuple[tuple[str, int], ...]) -> str:
     output = subprocess.run([program, "-V"], capture_output=True, text=True, timeout=SECONDS, check=True).stdout
     digest = hashlib.blake2b(digest_size=8)
     for mode, _ in modes:
-        # A mode names the files that it works with by their whole paths, in quotes.
+        # A mode names its files by their absolute paths, in quotes.
         for name in re.findall(r"'(/[^']+)'", Path(mode).read_text(encoding="utf-8")):
             with open(name, "rb") as file:
                 digest.update(hashlib.file_digest(file, "blake2b").digest())

@@ -1,15 +1,17 @@
 """Configs of the generators."""
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, get_args
 
+import orjson
 from pydantic import Field, StringConstraints, model_validator
 
 from deskloop.contract.paths import LocalPath, ModelPath
 from deskloop.contract.stage import StageConfig
 
-NOISES = ("keyboard", "ocr", "swap", "drop", "lowercase", "punctuation")
 Model = Annotated[str, StringConstraints(min_length=1), ModelPath()]
 Noise = Literal["keyboard", "ocr", "swap", "drop", "lowercase", "punctuation"]
+NOISES: tuple[Noise, ...] = get_args(Noise)
 
 
 class RewriterConfig(StageConfig):
@@ -38,6 +40,15 @@ class RewriterConfig(StageConfig):
     def serves(self, language: str | None) -> bool:
         """Check whether it rewrites conversations in a language."""
         return not self.languages or language in self.languages
+
+    def identity(self, versions: Mapping[str, str]) -> str:
+        """Return everything that determines the generator's outputs besides text and seed, as one line of JSON.
+
+        Args:
+            versions: of the equipment and libraries that the output depends on.
+        """
+        settings = self.model_dump(mode="json", exclude={"name", "languages"})
+        return orjson.dumps({"settings": settings, "versions": dict(versions)}, option=orjson.OPT_SORT_KEYS).decode()
 
 
 class BackTranslationConfig(RewriterConfig):

@@ -1,31 +1,31 @@
-"""Texts rewritten line by line, so that their lines stay; and lines rewritten around their protected spans.
+"""Rewrite texts line by line, which preserves line breaks, and lines around their protected spans.
 
-A model is first given a line whole, protected spans and all, or with short codes in their place, which models mostly
-copy. Where a span is lost or changed, the model is given what stands between the spans, piece by piece.
+A model first gets the entire line, either with its protected spans or with short codes in place of them, which models
+mostly copy. If a span is lost or changed, the model gets the pieces between the spans.
 """
 
 import re
 import string
 from collections.abc import Callable, Sequence
 
-from tasks.augment.generators.shield import intact, pieces, spans
+from tasks.augment.generators.spans import intact, pieces, spans
 from tasks.augment.generators.tidy import tidy
 
 Item = tuple[str, int]  # a text and its seed
 Rewrite = Callable[[Sequence[Item]], list[str | None]]  # distinct items; same length and order; None: it could not
 
 WORD = re.compile(r"[^\W\d_]+")
-LINE_WORDS = 2  # unprotected words, below which there is nothing to say in other words
-PIECE_WORDS = 3  # the same between protected spans, where the context is missing
+LINE_WORDS = 2  # fewest unprotected words of a line that is rewritten
+PIECE_WORDS = 3  # the same for a piece between protected spans, where the context is missing
 CODE = re.compile(r"(?<!\w)X(\d+)(?!\w)")
 
 
 def by_line(texts: Sequence[str], seeds: Sequence[int], protect: Sequence[str], rewrite: Rewrite) -> list[str | None]:
-    """Each text with its lines rewritten; a line that could not be stays as it is.
+    """Rewrite the lines of each text; a line that cannot be rewritten stays as it is.
 
     Args:
         texts, seeds: n of each.
-        rewrite: is given each distinct line that has enough words, with the text's seed.
+        rewrite: gets each distinct line that has enough words, with the text's seed.
     Returns:
         n texts; None where nothing was rewritten, or the protected spans are not all in their places.
     """
@@ -41,24 +41,28 @@ def by_line(texts: Sequence[str], seeds: Sequence[int], protect: Sequence[str], 
 
 
 def around_spans(items: Sequence[Item], protect: Sequence[str], rewrite: Rewrite, codes: bool) -> list[str | None]:
-    """Lines rewritten by a model, whole if their protected spans come out intact, otherwise in pieces.
+    """Rewrite lines by a model: entire lines if their protected spans stay intact, otherwise in pieces.
 
     Args:
         items: n distinct lines with seeds.
-        codes: put codes in the place of protected spans; otherwise the model sees them as they are.
+        codes: replace protected spans by codes; otherwise the model sees them as they are.
     Returns:
         n lines; None where the model changed nothing, or spans are lost either way.
     """
     sent = [(_coded(line, protect) if codes else line, seed) for line, seed in items]
     whole = _asked(sent, rewrite)
-    made = {item: _whole(item[0], whole[one], protect, codes) for item, one in zip(items, sent, strict=True)}
+    made = {item: _whole(item[0], whole[coded], protect, codes) for item, coded in zip(items, sent, strict=True)}
     failed = [item for item in items if made[item] is None]
     between = {
-        item: [(_core(piece)[1], item[1]) for piece, kept in pieces(item[0], protect) if not kept and _long(piece)]
+        item: [
+            (_core(piece)[1], item[1])
+            for piece, protected in pieces(item[0], protect)
+            if not protected and _long(piece)
+        ]
         for item in failed
         if len(pieces(item[0], protect)) > 1
     }
-    rewritten = _asked([one for parts in between.values() for one in parts], rewrite)
+    rewritten = _asked([item for parts in between.values() for item in parts], rewrite)
     made |= {item: _joined(item, rewritten, protect) for item in between}
     return [made[item] for item in items]
 
@@ -70,10 +74,10 @@ def _asked(items: Sequence[Item], rewrite: Rewrite) -> dict[Item, str | None]:
 
 
 def _whole(line: str, answer: str | None, protect: Sequence[str], codes: bool) -> str | None:
-    """The line as the model says it; None unless its protected spans are intact and something has changed."""
+    """Return the model's line; None unless its protected spans are intact and something has changed."""
     if answer is None:
         return None
-    spans = [piece for piece, kept in pieces(line, protect) if kept]
+    spans = [piece for piece, protected in pieces(line, protect) if protected]
     if codes:
         if [int(number) for number in CODE.findall(answer)] != list(range(len(spans))):
             return None
@@ -83,12 +87,12 @@ def _whole(line: str, answer: str | None, protect: Sequence[str], codes: bool) -
 
 
 def _joined(item: Item, rewritten: dict[Item, str | None], protect: Sequence[str]) -> str | None:
-    """The line with its long pieces rewritten in place, except those that now say what looks like a protected span."""
+    """Return the line with its long pieces rewritten, except for answers that contain a protected span."""
     line, seed = item
     parts = []
-    for piece, kept in pieces(line, protect):
-        before, core, after = ("", piece, "") if kept else _core(piece)
-        answer = None if kept else rewritten.get((core, seed))
+    for piece, protected in pieces(line, protect):
+        before, core, after = ("", piece, "") if protected else _core(piece)
+        answer = None if protected else rewritten.get((core, seed))
         said = None if answer is None or spans(answer, protect) else tidy(core, answer, protect)
         parts.append(before + (said or core) + after)
     result = "".join(parts)
@@ -96,23 +100,23 @@ def _joined(item: Item, rewritten: dict[Item, str | None], protect: Sequence[str
 
 
 def _core(piece: str) -> tuple[str, str, str]:
-    """(before, from the first to the last letter, after): the model needs no white space or quotes at the ends."""
+    """Split into (before, from the first to the last letter, after), as the model needs no white space or quotes."""
     words = piece.strip(string.punctuation + string.whitespace + "“”‘’«»…–—")
     before, _, after = piece.partition(words) if words else (piece, "", "")
     return before, words, after
 
 
 def _coded(line: str, protect: Sequence[str]) -> str:
-    """The line with X0, X1, ... for its protected spans; one that says X0 itself has a digit and is a span."""
+    """Replace protected spans by X0, X1, ...; an X0 in the line itself has a digit and is a protected span."""
     parts, count = [], 0
-    for piece, kept in pieces(line, protect):
-        parts.append(f"X{count}" if kept else piece)
-        count += kept
+    for piece, protected in pieces(line, protect):
+        parts.append(f"X{count}" if protected else piece)
+        count += protected
     return "".join(parts)
 
 
 def _words(line: str, protect: Sequence[str]) -> bool:
-    return sum(len(WORD.findall(piece)) for piece, kept in pieces(line, protect) if not kept) >= LINE_WORDS
+    return sum(len(WORD.findall(piece)) for piece, protected in pieces(line, protect) if not protected) >= LINE_WORDS
 
 
 def _long(piece: str) -> bool:

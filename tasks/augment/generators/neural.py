@@ -1,8 +1,7 @@
 """Run texts through a Hugging Face model; each output depends on its text and seed, not on the rest of the batch.
 
-Sampling is by the Gumbel-max trick (https://arxiv.org/abs/1611.01144, section 2.1): the likeliest word after noise is a
-sample; the noise comes from a generator of the text's own, and no global one takes part. What is left of the batch are
-the last bits of its sums.
+Sampling uses the Gumbel-max trick (https://arxiv.org/abs/1611.01144, section 2.1): the likeliest token after adding
+noise is a sample. Each text has its own noise generator. The batch still affects the last bits of floating-point sums.
 """
 
 import re
@@ -11,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from deskloop.contract.quiet import quiet
-from tasks.augment.generators.models import Found
+from tasks.augment.generators.pretrained import Pretrained
 
-BROKEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd]")  # no text: control characters, half a character
+BROKEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd]")  # no text: control characters, incomplete characters
 SHORTEST = 16  # tokens; inputs up to this length share batches, then up to twice this, and so on
 
 
@@ -39,7 +38,7 @@ class Settings:
 class Model:
     """A model and its tokenizer, in float32, on a GPU if there is one."""
 
-    def __init__(self, found: Found, kind: str) -> None:
+    def __init__(self, pretrained: Pretrained, kind: str) -> None:
         """Load it.
 
         Args:
@@ -50,8 +49,8 @@ class Model:
 
         maker = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
         with quiet():
-            self.tokenizer = AutoTokenizer.from_pretrained(found.source, revision=found.revision)
-            model = maker.from_pretrained(found.source, revision=found.revision, dtype=torch.float32)
+            self.tokenizer = AutoTokenizer.from_pretrained(pretrained.source, revision=pretrained.revision)
+            model = maker.from_pretrained(pretrained.source, revision=pretrained.revision, dtype=torch.float32)
         self._kind = kind
         self._model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         if self.tokenizer.pad_token is None:
@@ -74,7 +73,7 @@ class Model:
         with quiet():  # a text that is too long is dealt with below
             ids = [self.tokenizer(text, add_special_tokens=special)["input_ids"] for text in texts]
         results: list[str | None] = [None] * len(texts)
-        for places, most in self._batches([len(one) for one in ids], settings):
+        for places, most in self._batches([len(tokens) for tokens in ids], settings):
             answers = self._generate(
                 [ids[place] for place in places], [seeds[place] for place in places], most, settings
             )
@@ -85,7 +84,7 @@ class Model:
     def _batches(self, lengths: Sequence[int], settings: Settings) -> list[tuple[list[int], int]]:
         """[(places of one batch, most new tokens)]; the bound follows from a text's own length alone."""
         groups: dict[int, list[int]] = {}
-        for place, length in sorted(enumerate(lengths), key=lambda one: (one[1], one[0])):
+        for place, length in sorted(enumerate(lengths), key=lambda entry: (entry[1], entry[0])):
             size = SHORTEST
             while size < length:
                 size *= 2
@@ -123,10 +122,10 @@ class Model:
 
 
 class Drawn:
-    """Turns the choice of the likeliest word into a draw: temperature, top-p, and each row's own Gumbel noise."""
+    """Makes the choice of the likeliest token a draw: temperature, top-p, and Gumbel noise per row."""
 
     def __init__(self, seeds: Sequence[int], temperature: float, top_p: float) -> None:
-        """One generator for each row of the batch."""
+        """Create one random generator per row of the batch."""
         import torch
         from transformers import TopPLogitsWarper
 
@@ -135,10 +134,10 @@ class Drawn:
         self._top_p = TopPLogitsWarper(top_p)
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """(rows, vocabulary) scores to scores whose largest is the word drawn."""
+        """Map (rows, vocabulary) scores to scores whose largest is the token drawn."""
         import torch
 
-        kept = self._top_p(input_ids, scores / self._temperature)
+        likely = self._top_p(input_ids, scores / self._temperature)
         noise = torch.stack([torch.rand(scores.shape[1], generator=row, dtype=torch.float64) for row in self._rows])
         gumbel = -torch.log(-torch.log(noise.clamp(1e-300, 1 - 1e-16)))
-        return kept + gumbel.to(device=scores.device, dtype=scores.dtype)
+        return likely + gumbel.to(device=scores.device, dtype=scores.dtype)

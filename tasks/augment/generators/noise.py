@@ -1,6 +1,6 @@
 """Typos and OCR errors by nlpaug (https://github.com/makcedward/nlpaug); missing capitals and punctuation.
 
-nlpaug spoils words one by one: given a whole text, it would part placeholders and set its own spaces.
+nlpaug changes single words here: given an entire text, it would split placeholders and change the white space.
 """
 
 import importlib.metadata
@@ -8,14 +8,13 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from tasks.augment.generators.config import NoiseConfig
-from tasks.augment.generators.identity import identity_of
-from tasks.augment.generators.shield import intact, pieces
+from tasks.augment.generators.spans import intact, pieces
 
 WORD = re.compile(r"[^\W\d_]{4,}")
 LINE_END = re.compile(r"[.,;!?]+(?=[ \t]*\n)")
@@ -31,15 +30,12 @@ class Noisy:
         """Keep the config; nlpaug is loaded at the first call."""
         self._config = config
         self._of_word = [kind for kind in config.kinds if kind not in OF_TURN]
-        self.identity = identity_of(config, {"nlpaug": importlib.metadata.version("nlpaug")})
+        self.identity = config.identity({"nlpaug": importlib.metadata.version("nlpaug")})
 
     def __call__(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str | None]:
         """Return noisy texts; None if there is no word to change."""
         with _own_randomness():
             return [self._spoilt(text, seed) for text, seed in zip(texts, seeds, strict=True)]
-
-    def close(self) -> None:
-        """Do nothing: there is nothing to release."""
 
     def _spoilt(self, text: str, seed: int) -> str | None:
         rng = np.random.default_rng(seed)
@@ -53,8 +49,8 @@ class Noisy:
 
     def _words(self, text: str, rng: np.random.Generator) -> str:
         places, position = [], 0
-        for piece, kept in pieces(text, self._config.protect):
-            places += [] if kept else [(position + one.start(), one[0]) for one in WORD.finditer(piece)]
+        for piece, protected in pieces(text, self._config.protect):
+            places += [] if protected else [(position + match.start(), match[0]) for match in WORD.finditer(piece)]
             position += len(piece)
         if not places:
             return text
@@ -63,7 +59,7 @@ class Noisy:
         for place in rng.permutation(len(places)).tolist():
             start, word = places[place]
             other = self._spoil(word, self._of_word[rng.integers(len(self._of_word))])
-            if other != word:  # not every slip is possible in every word
+            if other != word:  # not every typo is possible in every word
                 spoilt[start] = (word, other)
             if len(spoilt) == left:
                 break
@@ -80,16 +76,13 @@ class Noisy:
         return spoilt[0].upper() + spoilt[1:] if upper else spoilt
 
     def _turn(self, text: str, kind: str) -> str:
+        change = str.lower if kind == "lowercase" else partial(LINE_END.sub, "")
         parts = pieces(text + "\n", self._config.protect)
-        if kind == "lowercase":
-            changed = [piece if kept else piece.lower() for piece, kept in parts]
-        else:
-            changed = [piece if kept else LINE_END.sub("", piece) for piece, kept in parts]
-        return "".join(changed)[:-1]
+        return "".join(piece if protected else change(piece) for piece, protected in parts)[:-1]
 
     @cached_property
     def _augmenters(self) -> dict[str, Any]:
-        """nlpaug's, each for one letter of one word."""
+        """Return nlpaug's augmenters, each of which changes one letter of one word."""
         from nlpaug.augmenter.char import KeyboardAug, OcrAug, RandomCharAug
 
         once = {
@@ -104,8 +97,10 @@ class Noisy:
         }
         letters = {"include_special_char": False, "include_numeric": False, "include_upper_case": False}
         confused = OcrAug().model.model
-        # A letter read as a figure would make a number of a word.
-        confused = {key: [one for one in values if one.isalpha()] for key, values in confused.items() if key.isalpha()}
+        # A letter misread as a digit would turn a word into a number.
+        confused = {
+            key: [value for value in values if value.isalpha()] for key, values in confused.items() if key.isalpha()
+        }
         return {
             "keyboard": KeyboardAug(**once, **letters),
             "ocr": OcrAug(**once, dict_of_path={key: values for key, values in confused.items() if values}),
@@ -116,7 +111,7 @@ class Noisy:
 
 @contextmanager
 def _own_randomness() -> Iterator[None]:
-    """nlpaug draws from the global generators, which it cannot be spared; they are put back as they were."""
+    """Restore the global random generators, as nlpaug draws from them and accepts no other."""
     states = random.getstate(), np.random.get_state()
     try:
         yield

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from tasks.augment.generators.config import ParaphraseConfig
-from tasks.augment.generators.identity import identity_of
 from tasks.augment.generators.lines import Item, around_spans, by_line
-from tasks.augment.generators.models import architecture_of, resolve
 from tasks.augment.generators.neural import Model, Settings
+from tasks.augment.generators.pretrained import architecture_of, resolve
 
 PROMPTS = {
     "seq2seq": "paraphrase: {text}",
@@ -41,7 +40,7 @@ class Paraphrase:
             max_new_tokens=config.max_new_tokens,
             batch_size=config.batch_size,
         )
-        self.identity = identity_of(config, {**versions, "transformers": importlib.metadata.version("transformers")})
+        self.identity = config.identity({**versions, "transformers": importlib.metadata.version("transformers")})
 
     def __call__(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str | None]:
         """Return paraphrases line by line; None if nothing changed or a protected span was lost."""
@@ -49,16 +48,12 @@ class Paraphrase:
         used = list(seeds) if self.keyed else [0] * len(texts)
         return by_line(texts, used, protect, lambda lines: around_spans(lines, protect, self._said, codes))
 
-    def close(self) -> None:
-        """Release the model."""
-        self.__dict__.pop("_loaded", None)
-
     @cached_property
     def _loaded(self) -> tuple[Model, str]:
-        found = resolve(self._config.model, self._config.label)
+        pretrained = resolve(self._config.model, self._config.label)
         declared = self._config.architecture
-        kind = architecture_of(found, self._config.label) if declared == "auto" else str(declared)
-        return Model(found, kind), kind
+        kind = architecture_of(pretrained, self._config.label) if declared == "auto" else str(declared)
+        return Model(pretrained, kind), kind
 
     def _said(self, items: Sequence[Item]) -> list[str | None]:
         """Return paraphrases; None for an empty answer."""
@@ -67,9 +62,9 @@ class Paraphrase:
         if kind == "chat":
             asked = [
                 model.tokenizer.apply_chat_template(
-                    [{"role": "user", "content": one}], add_generation_prompt=True, tokenize=False
+                    [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
                 )
-                for one in asked
+                for prompt in asked
             ]
         answers = model(asked, [seed for _, seed in items], self._settings)
         return [

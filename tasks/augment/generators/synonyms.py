@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tasks.augment.generators.config import SynonymsConfig
-from tasks.augment.generators.identity import identity_of
-from tasks.augment.generators.shield import intact, pieces
+from tasks.augment.generators.spans import intact, pieces
 from tasks.augment.generators.wordnet import WordNet, place
 
 WORD = re.compile(r"(?<![\w'’-])[A-Za-z][a-z]*(?![\w'’-])")
@@ -37,7 +36,7 @@ class Synonyms:
         self._config = config
         self._place = place(config.wordnet)
         self._wordnet: WordNet | None = None
-        self.identity = identity_of(config, versions)
+        self.identity = config.identity(versions)
 
     def __call__(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str | None]:
         """Return texts with synonyms; None if no word has one."""
@@ -45,29 +44,25 @@ class Synonyms:
             self._wordnet = WordNet(self._place)
         return [self._replaced(text, seed) for text, seed in zip(texts, seeds, strict=True)]
 
-    def close(self) -> None:
-        """Release WordNet."""
-        self._wordnet = None
-
     def _replaced(self, text: str, seed: int) -> str | None:
         rng = np.random.default_rng(seed)
         words, choices = 0, {}
         position = 0
-        for piece, kept in pieces(text, self._config.protect, names=True):
-            for match in () if kept else WORD.finditer(piece):
+        for piece, protected in pieces(text, self._config.protect, names=True):
+            for match in () if protected else WORD.finditer(piece):
                 words += 1
                 start = position + match.start()
-                found = self._fitting(match[0], text[:start])
-                if found:
-                    choices[start] = (match[0], found)
+                synonyms = self._fitting(match[0], text[:start])
+                if synonyms:
+                    choices[start] = (match[0], synonyms)
             position += len(piece)
         if not choices:
             return None
         count = min(len(choices), max(1, round(self._config.share * words)))
         result = text
         for start in sorted(rng.choice(sorted(choices), size=count, replace=False).tolist(), reverse=True):
-            word, found = choices[start]
-            result = result[:start] + found[rng.integers(len(found))] + result[start + len(word) :]
+            word, synonyms = choices[start]
+            result = result[:start] + synonyms[rng.integers(len(synonyms))] + result[start + len(word) :]
         return result if intact(text, result, self._config.protect) else None
 
     def _fitting(self, word: str, before: str) -> list[str]:
@@ -75,7 +70,7 @@ class Synonyms:
         lower = word.lower()
         if self._wordnet is None or lower in KEPT:
             return []
-        found = self._wordnet.synonyms(lower)
+        synonyms = self._wordnet.synonyms(lower)
         if ARTICLE.search(before[-8:]):
-            found = tuple(other for other in found if (other[0] in "aeiou") == (lower[0] in "aeiou"))
-        return [other.capitalize() if word[0].isupper() else other for other in found]
+            synonyms = tuple(other for other in synonyms if (other[0] in "aeiou") == (lower[0] in "aeiou"))
+        return [other.capitalize() if word[0].isupper() else other for other in synonyms]

@@ -1,9 +1,9 @@
-"""A machine's translation brought back to how the customer writes: white space and capitals."""
+"""Restore the customer's white space and capitals in a machine translation."""
 
 import re
 from collections.abc import Sequence
 
-from tasks.augment.generators.shield import pieces
+from tasks.augment.generators.spans import pieces
 
 SPACES = re.compile(r"[ \t]+")
 SPACE_BEFORE = re.compile(r"[ \t]+([.,;:!?]+)(?=\s)")
@@ -13,9 +13,9 @@ PRONOUN = re.compile(r"I(?:['’].*)?")
 
 
 def tidy(before: str, after: str, protect: Sequence[str] = ()) -> str | None:
-    """The translation `after` of the line `before`, in its case and spacing, with the white space around it.
+    """Return the translation `after` of the line `before` in its case and spacing; None if it is empty.
 
-    Protected spans are not touched. None if nothing is left.
+    Protected spans stay unchanged.
     """
     if not after.strip():
         return None
@@ -29,24 +29,26 @@ def tidy(before: str, after: str, protect: Sequence[str] = ()) -> str | None:
 
 
 def _each(text: str, protect: Sequence[str], pattern: re.Pattern[str], replacement: str) -> str:
-    """The text with a substitution made in each unprotected piece."""
+    """Substitute in each unprotected piece of the text."""
     parts = pieces(text, protect)
-    return "".join(piece if kept else pattern.sub(replacement, piece) for piece, kept in parts)
+    return "".join(piece if protected else pattern.sub(replacement, piece) for piece, protected in parts)
 
 
 def _cased(before: str, after: str, protect: Sequence[str]) -> str:
-    """The translation with capitals where the customer puts them.
+    """Capitalize a translation like the customer's line.
 
-    Nowhere, if the customer uses none; at the start of sentences, if the line starts with one; and in the customer's
-    own words. Another capital inside a sentence is the translator's slip.
+    Nothing if the line has no capitals; the start of sentences if it starts with a capital; and words that it
+    capitalizes. Other capitals inside a sentence are the translator's mistakes.
     """
-    own = {word for piece, kept in pieces(before, protect) if not kept for word in WORD.findall(piece)}
-    none = not any(word[0].isupper() for word in own)
+    capitalized = {
+        word for piece, protected in pieces(before, protect) if not protected for word in WORD.findall(piece)
+    }
+    none = not any(word[0].isupper() for word in capitalized)
     formal = next((letter.isupper() for letter in before if letter.isalpha()), False)
     written = ""
-    for piece, kept in pieces(after, protect):
-        if kept or none:
-            written += piece if kept else piece.lower()
+    for piece, protected in pieces(after, protect):
+        if protected or none:
+            written += piece if protected else piece.lower()
             continue
         position = 0
         for match in WORD.finditer(piece):
@@ -55,7 +57,7 @@ def _cased(before: str, after: str, protect: Sequence[str]) -> str:
             starts = not written.strip() or SENTENCE_END.search(written[-8:]) is not None
             if starts and formal:
                 word = word[0].upper() + word[1:]
-            elif word not in own and not PRONOUN.fullmatch(word):
+            elif word not in capitalized and not PRONOUN.fullmatch(word):
                 word = word[0].lower() + word[1:]
             written += word
         written += piece[position:]

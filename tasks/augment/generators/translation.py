@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from tasks.augment.generators.config import BackTranslationConfig
-from tasks.augment.generators.identity import identity_of
 from tasks.augment.generators.lines import Item, around_spans, by_line
-from tasks.augment.generators.models import resolve
 from tasks.augment.generators.neural import Model, Settings
+from tasks.augment.generators.pretrained import resolve
 
 SENTENCES = re.compile(r"((?:(?<=[!?…])|(?<=[\w>)]{2}\.))\s+(?=\S))")  # not after the full stop of `e.g.`
 
@@ -25,7 +24,7 @@ class ModelTranslation:
         self._settings = Settings(
             beams=config.beams, max_new_tokens=config.max_new_tokens, batch_size=config.batch_size
         )
-        self.identity = identity_of(config, {**versions, "transformers": importlib.metadata.version("transformers")})
+        self.identity = config.identity({**versions, "transformers": importlib.metadata.version("transformers")})
 
     def __call__(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str | None]:
         """Return translations line by line; None if nothing changed or a protected span was lost.
@@ -38,10 +37,6 @@ class ModelTranslation:
         return by_line(
             texts, [0] * len(texts), protect, lambda lines: around_spans(lines, protect, self._back, codes=True)
         )
-
-    def close(self) -> None:
-        """Release the models."""
-        self.__dict__.pop("_pair", None)
 
     @cached_property
     def _pair(self) -> tuple[Model, Model]:

@@ -85,8 +85,8 @@ class WordNet:
     def _usual(self, other: str, word: str, pos: str, offset: int) -> bool:
         """Check that the synonym often has this sense, and is not rare in it."""
         senses, uses = self._senses.get((other, pos), []), self._uses(other, pos)
-        own = uses.get(senses.index(offset) + 1, 0) if offset in senses else 0
-        return own >= max(2, OFTEN * sum(uses.values()), RARE * self._uses(word, pos)[1])
+        count = uses.get(senses.index(offset) + 1, 0) if offset in senses else 0
+        return count >= max(2, OFTEN * sum(uses.values()), RARE * self._uses(word, pos)[1])
 
     def _lemmas(self, pos: str, offset: int) -> list[str]:
         data = self._data[pos]

@@ -1,15 +1,15 @@
 """Detect addresses with a small grammar.
 
-Each word becomes one letter for its part of speech in an address (see `parts`), and the rules are regular expressions
-over those letters.
+Each word becomes one letter for its part of speech in an address (see `address_parts`), and the rules are regular
+expressions over those letters.
 """
 
 import re
 from collections.abc import Iterator
 
 from tasks.scrub.cues import streets
+from tasks.scrub.cues.address_parts import ADDRESS_WORDS, BEGUN, KNOWN, NEXT_CUES, STREET_WORDS, spelled
 from tasks.scrub.cues.lexicon import COUNTED, listed
-from tasks.scrub.cues.parts import ADDRESS_WORDS, BEGUN, KNOWN, NEXT_CUES, STREET_WORDS, spelled
 from tasks.scrub.cues.tokens import Tokens
 from tasks.scrub.span import Span
 

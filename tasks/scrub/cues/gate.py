@@ -3,12 +3,12 @@
 import re
 
 from tasks.scrub.cues.address import SAID
+from tasks.scrub.cues.address_parts import STREET_WORDS
 from tasks.scrub.cues.age import AGE_WORDS
 from tasks.scrub.cues.email import EMAIL_SIGN
 from tasks.scrub.cues.identifiers import CUE_WORDS
 from tasks.scrub.cues.lexicon import DIGITS
 from tasks.scrub.cues.names import NAME_WORDS
-from tasks.scrub.cues.parts import STREET_WORDS
 from tasks.scrub.cues.postcodes import POST_WORDS
 from tasks.scrub.cues.secrets import BORN_WORDS, SECRET_WORDS
 from tasks.scrub.cues.telephones import PHONE_WORDS

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 
 from deskloop.contract.placeholders import PLACEHOLDER, entity_type
 from tasks.scrub.dialogue.credentials import credentials
-from tasks.scrub.dialogue.figures import FIGURES, find_figures
+from tasks.scrub.dialogue.free_answers import find_address, find_answers, find_credential
 from tasks.scrub.dialogue.names import find_names
 from tasks.scrub.dialogue.request import request
-from tasks.scrub.dialogue.secrets import find_address, find_answers, find_credential
 from tasks.scrub.dialogue.statements import find_statements
+from tasks.scrub.dialogue.typed_values import FIGURES, find_figures
 from tasks.scrub.shield import SHIELD, shield
 from tasks.scrub.span import Span
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tasks.scrub.dialogue.words import CLAUSE, FILLER
+from tasks.scrub.dialogue.stopwords import CLAUSE, FILLER
 
 
 def clauses(text: str) -> Iterator[tuple[int, int]]:

@@ -3,7 +3,7 @@
 import re
 
 from tasks.scrub.dialogue.clauses import clauses, without_fillers
-from tasks.scrub.dialogue.words import TOKEN, is_everyday, is_stop, is_usual
+from tasks.scrub.dialogue.stopwords import TOKEN, is_everyday, is_stop, is_usual
 from tasks.scrub.shield import SHIELD
 from tasks.scrub.span import Span
 

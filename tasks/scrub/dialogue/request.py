@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from tasks.scrub.dialogue.fields import FIELD, NUMBERED, WORDS
+from tasks.scrub.dialogue.field_names import FIELD, NUMBERED, WORDS
 
 FORM = 150  # maximum characters of a sentence that may be a list of fields
 LONG = 600  # maximum characters of a text whose result is cached

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from tasks.scrub.dialogue.figures import DATE, numbers
 from tasks.scrub.dialogue.names import find_introductions
-from tasks.scrub.dialogue.words import is_stop, is_usual
+from tasks.scrub.dialogue.stopwords import is_stop, is_usual
+from tasks.scrub.dialogue.typed_values import DATE, numbers
 from tasks.scrub.span import Span
 
 SCORE = 0.9

@@ -18,7 +18,7 @@ from functools import lru_cache
 
 from deskloop.contract.extras import require_extra
 from deskloop.contract.paths import written
-from tasks.scrub.external.find import Found, find
+from tasks.scrub.external.find import Model, find
 from tasks.scrub.external.findings import chosen
 from tasks.scrub.external.tagging import spacy_tagger, token_tagger
 from tasks.scrub.span import Span
@@ -60,7 +60,7 @@ def equipment(detector: str) -> dict[str, str | None]:
 
 
 @lru_cache(maxsize=2)
-def _loaded(model: Found) -> Detector:
+def _loaded(model: Model) -> Detector:
     tag = spacy_tagger(model) if model.kind == "spacy" else token_tagger(model)
 
     def detect(texts: Sequence[str]) -> list[list[Span]]:

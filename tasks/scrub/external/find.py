@@ -16,7 +16,7 @@ from tasks.scrub.external.findings import entity_of
 
 
 @dataclass(frozen=True)
-class Found:
+class Model:
     """An available detector.
 
     Attributes:
@@ -32,7 +32,7 @@ class Found:
     version: str
 
 
-def find(detector: str) -> Found:
+def find(detector: str) -> Model:
     """Locate a detector.
 
     Raises:
@@ -45,7 +45,7 @@ def find(detector: str) -> Found:
     return look(name, written(detector).partition(":")[2])
 
 
-def _find_spacy(name: str, shown: str) -> Found:
+def _find_spacy(name: str, shown: str) -> Model:
     import spacy
 
     local = Path(name)
@@ -71,13 +71,13 @@ def _find_spacy(name: str, shown: str) -> Found:
     if not {"ner", "entity_ruler", "span_ruler"} & set(meta.get("pipeline", ())):
         raise ConfigError(f"detector: spaCy pipeline {shown!r} detects no entities (it has no `ner`)", "scrub")
     _check_labels(shown, [label for label in labels if isinstance(label, str)])
-    return Found("spacy", str(place if is_folder(name) else name), None, version)
+    return Model("spacy", str(place if is_folder(name) else name), None, version)
 
 
-def _find_transformers(name: str, shown: str) -> Found:
+def _find_transformers(name: str, shown: str) -> Model:
     from transformers import AutoConfig
 
-    from tasks.augment.generators.models import resolve
+    from tasks.augment.generators.pretrained import resolve
 
     try:
         model = resolve(name, "detector")
@@ -94,7 +94,7 @@ def _find_transformers(name: str, shown: str) -> Found:
         if not any(name.endswith("ForTokenClassification") for name in config.architectures or ()):
             raise ConfigError(f"detector: {shown!r} is not a token classifier such as dslim/bert-base-NER", "scrub")
         _check_labels(shown, list(config.id2label.values()))
-    return Found("transformers", model.source, model.revision, model.version)
+    return Model("transformers", model.source, model.revision, model.version)
 
 
 def _check_labels(name: str, labels: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from deskloop.contract.errors import ConfigError
 from deskloop.contract.quiet import quiet
-from tasks.scrub.external.find import Found
+from tasks.scrub.external.find import Model
 from tasks.scrub.external.findings import entity_of
 from tasks.scrub.span import Span
 
@@ -20,7 +20,7 @@ SURE = 0.85  # score of spaCy's findings, whose models report no confidence
 UNUSED = ("parser", "lemmatizer", "attribute_ruler", "tagger", "morphologizer", "senter", "textcat")
 
 
-def spacy_tagger(detector: Found) -> Tagger:
+def spacy_tagger(detector: Model) -> Tagger:
     """Load a spaCy pipeline as a function; long texts are processed in overlapping pieces."""
     import spacy
 
@@ -50,7 +50,7 @@ def _pieces(text: str) -> list[tuple[int, str]]:
     return [(offset, text[offset : offset + PIECE]) for offset in range(0, max(1, len(text) - MARGIN), step)]
 
 
-def token_tagger(detector: Found) -> Tagger:
+def token_tagger(detector: Model) -> Tagger:
     """Load a Hugging Face token classifier as a function, on the GPU if there is one.
 
     Raises:

@@ -4,6 +4,6 @@
 runs each only on texts that can contain a match.
 """
 
-from tasks.scrub.patterns.engine import Engine
+from tasks.scrub.patterns.recognition import Engine
 
 __all__ = ["Engine"]

@@ -12,7 +12,7 @@ from typing import Any
 from tasks.scrub.patterns.numbering import least_digits, may_be_valid, shortest_international
 
 Judge = Callable[[str], frozenset[str]]
-Found = list[tuple[int, int]]
+Spans = list[tuple[int, int]]
 
 CANDIDATES = 4096  # cached verdicts: the same number often occurs in the next text as well
 
@@ -62,7 +62,7 @@ def judge(regions: Sequence[str], leniency: int, least: int = 0) -> tuple[Judge,
     return accepted, max(least, min([*bounds.values(), shortest]))
 
 
-def find(text: str, leniency: int, accepted: Judge) -> Found:
+def find(text: str, leniency: int, accepted: Judge) -> Spans:
     """Return the sorted spans of the numbers in a text, for all regions, without duplicates."""
     matcher = _matcher()
     seen: dict[tuple[int, str], tuple[frozenset[str], int]] = {}
@@ -93,7 +93,7 @@ def _matcher() -> Any:
             self._accepted, self._region, self._seen = accepted, region, seen
             self._met: set[str] = set()
 
-        def places(self) -> Found:
+        def places(self) -> Spans:
             return [(match.start, match.end) for match in self]
 
         def _extract_match(self, candidate: str, offset: int) -> Any:

@@ -61,16 +61,16 @@ def measure(conversations: pd.DataFrame, config: ScrubConfig, context: Context) 
     before = _scrubbed([_line(row, _turns(row)) for row in rows], config)
     after = _scrubbed([_line(row, turns) for row, turns, _ in copies], config)
     planted: Counter[tuple[str, str]] = Counter()
-    found: Counter[tuple[str, str]] = Counter()
+    detected: Counter[tuple[str, str]] = Counter()
     disturbed = 0
     for at, ((row, turns, plants), covered) in enumerate(zip(copies, after, strict=True)):
         texts = [turn["text"] for turn in turns]
         for plant in plants:
             planted[plant.type, plant.form] += 1
-            found[plant.type, plant.form] += _gone(plant, texts, covered)
+            detected[plant.type, plant.form] += _gone(plant, texts, covered)
         original = {(turn, place) for turn, place in covered if _is_original(row, turn, place)}
         disturbed += original != before[at % len(rows)]
-    return _figures(planted, found, config) | {"disturbed": round(disturbed / max(len(copies), 1), 4)}
+    return _figures(planted, detected, config) | {"disturbed": round(disturbed / max(len(copies), 1), 4)}
 
 
 def planted_types(config: ScrubConfig) -> list[str]:
@@ -141,15 +141,17 @@ def _is_original(row: dict[str, Any], turn: int, place: int) -> bool:
     return turn < len(turns) and place < len(turns[turn]["text"] or "")
 
 
-def _figures(planted: Counter[tuple[str, str]], found: Counter[tuple[str, str]], config: ScrubConfig) -> dict[str, Any]:
-    by_type, by_form = (dict(_grouped(planted, found, part)) for part in (0, 1))
+def _figures(
+    planted: Counter[tuple[str, str]], detected: Counter[tuple[str, str]], config: ScrubConfig
+) -> dict[str, Any]:
+    by_type, by_form = (dict(_grouped(planted, detected, part)) for part in (0, 1))
     # The entire interval must lie below the floor: three of five values do not distinguish a recall of 60% from 80%.
     below = {name for name, cell in by_type.items() if cell["high"] < config.floor(name)}
     worst = sorted(
         by_type, key=lambda name: (name not in below, by_type[name]["found"] / by_type[name]["planted"], name)
     )
     return {
-        **_share(sum(planted.values()), sum(found.values())),
+        **_share(sum(planted.values()), sum(detected.values())),
         "recall": by_type,
         "recall_by_form": {form: by_form[form] for form in FORMS if form in by_form},
         "types_below": len(below),
@@ -162,23 +164,23 @@ def _figures(planted: Counter[tuple[str, str]], found: Counter[tuple[str, str]],
 
 
 def _grouped(
-    planted: Counter[tuple[str, str]], found: Counter[tuple[str, str]], part: int
+    planted: Counter[tuple[str, str]], detected: Counter[tuple[str, str]], part: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     for name in sorted({key[part] for key in planted}):
         keys = [key for key in planted if key[part] == name]
-        yield name, _share(sum(planted[key] for key in keys), sum(found[key] for key in keys))
+        yield name, _share(sum(planted[key] for key in keys), sum(detected[key] for key in keys))
 
 
-def _share(planted: int, found: int) -> dict[str, Any]:
-    low, high = wilson(found, planted)
-    return {"planted": planted, "found": found, "low": round(low, 4), "high": round(high, 4)}
+def _share(planted: int, detected: int) -> dict[str, Any]:
+    low, high = wilson(detected, planted)
+    return {"planted": planted, "found": detected, "low": round(low, 4), "high": round(high, 4)}
 
 
-def wilson(found: int, planted: int) -> tuple[float, float]:
+def wilson(detected: int, planted: int) -> tuple[float, float]:
     """Return the 95% score interval of a share (Wilson 1927), or (0, 1) without values."""
     if not planted:
         return 0.0, 1.0
-    share, squared = found / planted, Z * Z
+    share, squared = detected / planted, Z * Z
     middle = (share + squared / (2 * planted)) / (1 + squared / planted)
     reach = Z / (1 + squared / planted) * (share * (1 - share) / planted + squared / (4 * planted**2)) ** 0.5
     return max(0.0, middle - reach), min(1.0, middle + reach)

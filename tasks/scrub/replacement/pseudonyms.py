@@ -6,8 +6,8 @@ from random import Random
 from typing import Any
 
 from tasks.scrub.replacement import numbers
+from tasks.scrub.replacement.addresses import address
 from tasks.scrub.replacement.people import PERSON, TRIES, WORD, email, names, person, username
-from tasks.scrub.replacement.places import address
 from tasks.scrub.replacement.shapes import like, normal, reshape
 
 Maker = Callable[[str, Random], str]

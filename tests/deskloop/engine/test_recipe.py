@@ -133,9 +133,9 @@ def test_scrub_reaches_its_detectors_and_nothing_of_the_store(monkeypatch: pytes
     scrub = stages()["scrub"]
     found = reached([*scrub.functions, scrub.config], monkeypatch)
     assert {
-        "tasks.scrub", "tasks.scrub.decode", "tasks.scrub.known", "tasks.scrub.spoken", "tasks.scrub.patterns.engine",
-        "tasks.scrub.cues", "tasks.scrub.tagger.model", "tasks.scrub.placeholders", "tasks.scrub.config",
-        "deskloop.contract.placeholders",
+        "tasks.scrub", "tasks.scrub.decode", "tasks.scrub.known", "tasks.scrub.spoken",
+        "tasks.scrub.patterns.recognition", "tasks.scrub.cues", "tasks.scrub.tagger.inference",
+        "tasks.scrub.placeholders", "tasks.scrub.config", "deskloop.contract.placeholders",
     } <= found  # fmt: skip
     ours = {name for name in found if name.startswith("deskloop.")}
     assert all(name.startswith("deskloop.contract.") for name in ours)

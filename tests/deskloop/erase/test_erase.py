@@ -13,7 +13,7 @@ import deltalake
 import deltalake.table
 import pytest
 
-from deskloop.audit.trace import note_access
+from deskloop.audit.trace import record_access
 from deskloop.contract.errors import ConfigError
 from deskloop.erase import erase, stores
 from deskloop.run.session import Run
@@ -21,7 +21,7 @@ from deskloop.store.catalog import Catalog, Version
 from deskloop.store.erasures import erasures, pending
 from deskloop.store.store import Store
 from deskloop.store.zones import allow_raw
-from tasks.ingest.erased import asked_for
+from tasks.ingest.erasure import search_for
 from tests.flows.desk import Desk, actions, digests, example_lines, versions
 from tests.sweep import sweep
 
@@ -77,7 +77,7 @@ def start(desk: Desk, *customers: str, conversations: tuple[str, ...] = ()) -> d
     found = stores.of_pipeline(desk.folder / "store")
     with stores.locked(found) as opened:
         secrets = [[key.secret for key in keys] for keys in (store.keys() for store in opened)]
-        asked = [asked_for(customers, conversations, own) for own in secrets]
+        asked = [search_for(customers, conversations, own) for own in secrets]
         document, previews = stores.look(opened, asked)
         if document["status"] == "found":
             stores.begin(opened, asked, previews, "request")
@@ -110,7 +110,7 @@ def test_a_customer_is_gone_and_everybody_else_is_as_before(desk: Desk) -> None:
     ids = {one["conversation_id"] for one in own}
     before = hashes(store)
     values = values_of(own)
-    note_access(store / "ledger", own[0]["conversation_id"])
+    record_access(store / "ledger", own[0]["conversation_id"])
     assert {name for _, name in sweep(store, values)} >= {"customer id", "customer name", "customer email"}
     found = start(desk, customer)
     done = end(desk)
@@ -253,7 +253,7 @@ def test_the_ledger_holds_hashes_and_counts_only(desk: Desk) -> None:
     assert row["reason"] == "request"
     assert row["key_id"] == Store(desk.folder / "store").key()[0]
     assert row["rows"]["ingested"] == len({one["conversation_id"] for one in own})
-    assert all(len(one) == 64 for name in ("customers", "own", "conversations") for one in row[name])
+    assert all(len(one) == 64 for name in ("customers", "person_keys", "conversations") for one in row[name])
     assert len(row["conversations"]) == row["rows"]["ingested"]
     document = start(desk, customer)
     assert document["status"] == "already_erased"
@@ -386,7 +386,7 @@ def test_killed_at_any_write_the_next_one_ends_as_an_undisturbed_one(
         desk = Desk(tmp_path / name, broken_lines())
         desk.steps = desk.steps[:2]
         desk.save()
-        note_access(desk.folder / "store" / "ledger", own[0]["conversation_id"])
+        record_access(desk.folder / "store" / "ledger", own[0]["conversation_id"])
         with monkeypatch.context() as patched:
             writes(patched, allowed)
             try:

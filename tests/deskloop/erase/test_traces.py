@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deskloop.audit.trace import ACCESS, note_access
+from deskloop.audit.trace import ACCESS, record_access
 from deskloop.contract.erased import Erased, Erasure, belongs, conversation_hash, record_hash
 from deskloop.contract.schema import CONVERSATION, RAW_CONVERSATION, conversations, to_table
 from deskloop.contract.stage import Context
 from deskloop.erase import traces
-from deskloop.erase.search import Asked, Person, find, head, parts, read_part
+from deskloop.erase.search import ErasureRequest, Person, find, head, parts, read_part
 from deskloop.erase.unreadable import fields, unreadable
 from deskloop.store.catalog import Catalog, Version
 from deskloop.store.delta import QUARANTINE
@@ -28,7 +28,7 @@ from deskloop.store.memo import Memo
 from deskloop.store.store import Store
 from deskloop.store.zones import allow_raw
 from tasks.ingest import IngestConfig, ingest
-from tasks.ingest.erased import asked_for
+from tasks.ingest.erasure import search_for
 from tasks.ingest.identity import customer_keys
 from tests.sweep import sweep
 
@@ -38,7 +38,7 @@ TURNS = [{"role": "customer", "text": "hi"}, {"role": "agent", "text": "hello"}]
 
 
 def erased(
-    *asked: Asked, until: datetime = NOON, keys: tuple[bytes, ...] = (KEY,), records: Sequence[str] = ()
+    *asked: ErasureRequest, until: datetime = NOON, keys: tuple[bytes, ...] = (KEY,), records: Sequence[str] = ()
 ) -> Erased:
     return Erased(
         tuple(
@@ -68,7 +68,7 @@ def read(folder: Path, rows: Sequence[dict[str, Any] | str], whom: Erased | None
 
 
 def test_older_rows_are_refused_and_new_tickets_are_not(tmp_path: Path) -> None:
-    whom = erased(asked_for(["C-17"], ["HD-other"], [KEY]))
+    whom = erased(search_for(["C-17"], ["HD-other"], [KEY]))
     rows: list[dict[str, Any] | str] = [
         {"id": "HD-1", "customer_id": "C-17", "started_at": "2024-05-01T11:59:00Z"},
         {"id": "HD-2", "customer_id": "C-17", "started_at": "2024-05-01T12:00:01Z"},
@@ -92,14 +92,16 @@ def test_older_rows_are_refused_and_new_tickets_are_not(tmp_path: Path) -> None:
 
 def test_an_unreadable_record_that_was_erased_keeps_no_bytes(tmp_path: Path) -> None:
     broken = '{"id": "HD-6", "customer_id": "C-17"'
-    held = read(tmp_path, [{"id": "HD-1"}, broken], erased(Asked(), records=[record_hash(KEY, broken.encode())]))
+    held = read(
+        tmp_path, [{"id": "HD-1"}, broken], erased(ErasureRequest(), records=[record_hash(KEY, broken.encode())])
+    )
     assert held == {"HD-1": None, "log.jsonl:2": "erased"}
 
 
 def test_hashes_of_a_retired_key_still_refuse(tmp_path: Path) -> None:
-    whom = erased(asked_for(["ann@example.com"], [], [OLD]), keys=(KEY, OLD))
+    whom = erased(search_for(["ann@example.com"], [], [OLD]), keys=(KEY, OLD))
     assert read(tmp_path, [{"id": "HD-1", "email": "Ann@example.com "}], whom) == {"log.jsonl:1": "erased"}
-    hidden = erased(asked_for([], ["ticket 7 of Ann"], [OLD]), keys=(KEY, OLD))
+    hidden = erased(search_for([], ["ticket 7 of Ann"], [OLD]), keys=(KEY, OLD))
     assert read(tmp_path, [{"id": "ticket 7 of Ann"}, {"id": "HD-2"}], hidden) == {
         "log.jsonl:1": "erased",
         "HD-2": None,
@@ -107,11 +109,11 @@ def test_hashes_of_a_retired_key_still_refuse(tmp_path: Path) -> None:
 
 
 def test_a_number_may_be_an_id_or_a_phone() -> None:
-    assert asked_for(["+1 415 555 0100"], [], [KEY]).customers >= set(customer_keys([("phone", "4155550100")], KEY))
-    assert asked_for(["C-415555"], [], [KEY]).customers == set(customer_keys([("id", "C-415555")], KEY))
+    assert search_for(["+1 415 555 0100"], [], [KEY]).customers >= set(customer_keys([("phone", "4155550100")], KEY))
+    assert search_for(["C-415555"], [], [KEY]).customers == set(customer_keys([("id", "C-415555")], KEY))
     for nobody in ("", " ", "Guest", "n/a"):
         with pytest.raises(ValueError, match="identifies nobody"):
-            asked_for([nobody], [], [KEY])
+            search_for([nobody], [], [KEY])
 
 
 @given(
@@ -162,9 +164,9 @@ def test_a_shared_key_identifies_a_person_only_if_they_have_no_other(store: Stor
         raw(*({"conversation_id": name, "customer_keys": keys} for name, keys in rows.items())),
     )
     with allow_raw("test"):
-        person = find(store, Asked(frozenset({"ann"})))
+        person = find(store, ErasureRequest(frozenset({"ann"})))
     assert person.conversations == {"HD-1", "HD-2", "HD-3"}
-    assert person.own == {"ann@"}
+    assert person.person_keys == {"ann@"}
     assert person.related == {"HD-4", "HD-5", "HD-6"}
 
 
@@ -177,10 +179,10 @@ def test_files_that_a_merge_wrote_are_read_like_any_other(store: Store) -> None:
         later = raw({"conversation_id": "HD-1", "customer_keys": ["k1", "k3"], "known": known, "started_at": NOON})
         store.merge("raw", "ingested", [store.write_part(store.staging("raw") / "ingested", later)], [])
         files = [read_part(path, raw().schema.names) for path in parts(store, "raw", "ingested")]
-        person = find(store, Asked(frozenset({"k1"})))
+        person = find(store, ErasureRequest(frozenset({"k1"})))
     assert len(files) > 1
     assert not [table.schema for table in files if "view" in str(table.schema)]
-    assert (person.conversations, person.own) == ({"HD-1", "HD-3", "HD-5"}, {"k3"})
+    assert (person.conversations, person.person_keys) == ({"HD-1", "HD-3", "HD-5"}, {"k3"})
     assert (person.values, person.latest) == ({"PERSON": {"Ann Lee"}}, NOON)
     left = [table.filter(pa.array(person.rows(table), pa.bool_())) for table in files]
     assert {name for table in left for name in table["row_id"].to_pylist()} == {"HD-1", "HD-3", "HD-5"}
@@ -226,7 +228,7 @@ def test_unreadable_records_are_theirs_by_what_is_known_of_them(store: Store) ->
     table = pa.table({**columns, "raw": list(records), "batch": pa.array([1] * len(records), pa.int32())}, QUARANTINE)
     put(store, "raw", "quarantine", table)
     with allow_raw("test"):
-        asked = asked_for(["ann@example.com", "+1 415 555 0100"], [], [KEY])
+        asked = search_for(["ann@example.com", "+1 415 555 0100"], [], [KEY])
         person = find(store, asked)
         found = {one.raw for one in unreadable(store, person, asked)}
         assert {one: one in found for one in records} == records
@@ -245,7 +247,7 @@ def why(store: Store, *customers: str, conversations: Sequence[str] = (), **decl
     """Row id -> why an unreadable record is theirs."""
     source = {"path": "log.jsonl", **declared}
     config = IngestConfig.model_validate({"sources": [source]}) if declared else None
-    asked = asked_for(customers, conversations, [KEY, OLD], [config] if config else [])
+    asked = search_for(customers, conversations, [KEY, OLD], [config] if config else [])
     with allow_raw("test"):
         return {one.row_id: one.why for one in unreadable(store, find(store, asked), asked)}
 
@@ -387,7 +389,7 @@ def test_notes_on_who_looked_lose_the_ids_and_nothing_else(store: Store) -> None
     person = Person(frozenset(), conversations=frozenset({"HD-1"}))
     assert traces.clean_access(store, person) == 0
     for row_id in ("HD-1", "HD-10", None, "HD-1/noise-1"):
-        note_access(ledger, row_id)
+        record_access(ledger, row_id)
     before = [json.loads(line) for line in (ledger / ACCESS).read_text().splitlines()]
     assert traces.clean_access(store, person) == 2
     after = [json.loads(line) for line in (ledger / ACCESS).read_text().splitlines()]

@@ -419,4 +419,4 @@ def test_an_unreachable_server_is_reported_without_its_password(
     with pytest.raises(DeskloopError, match=r"the model registry at http://127\.0\.0\.1:9 answered") as failed:
         Registry(tmp_path).models("desk")
     assert "secret" not in str(failed.value)
-    assert tracking.shown("sqlite:////store/mlflow.db") == "sqlite:////store/mlflow.db"
+    assert tracking.without_credentials("sqlite:////store/mlflow.db") == "sqlite:////store/mlflow.db"

@@ -1,4 +1,4 @@
-"""The modules that a stage brings along: whatever is wrong with them is found before a run."""
+"""Problems of the modules that a stage brings along are reported before a run."""
 
 import sys
 from collections.abc import Iterator

@@ -4,7 +4,7 @@ import pytest
 from pydantic import Field, ValidationError
 
 from deskloop.contract.stage import StageConfig
-from deskloop.pipeline.problems import refusals
+from deskloop.pipeline.problems import messages
 
 
 class Circle(StageConfig):
@@ -25,7 +25,7 @@ class Drawing(StageConfig):
 def refused(options: dict[str, Any]) -> list[str]:
     with pytest.raises(ValidationError) as caught:
         Drawing.model_validate(options)
-    return refusals(caught.value, Drawing, options, "steps.draw")
+    return messages(caught.value, Drawing, options, "steps.draw")
 
 
 @pytest.mark.parametrize(

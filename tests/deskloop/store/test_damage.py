@@ -9,7 +9,7 @@ import pytest
 
 from deskloop.contract.errors import DamageError, DataError, DeskloopError
 from deskloop.erase.erase import preview
-from deskloop.erase.search import Asked
+from deskloop.erase.search import ErasureRequest
 from deskloop.store.catalog import Catalog
 from deskloop.store.zones import allow_raw
 from tests.deskloop import toy
@@ -261,7 +261,7 @@ def test_the_next_commit_adds_checksums_that_a_kill_left_out(
 def test_an_erasure_looks_at_no_damaged_table(pipeline: Toy) -> None:
     flip(active(pipeline.folder / "store" / "clean" / "uppered")[0])
     with allow_raw("test"), pytest.raises(DamageError, match="clean/uppered is damaged"):
-        preview(pipeline.engine(longest=20).store, Asked(conversations=frozenset({"a"})))
+        preview(pipeline.engine(longest=20).store, ErasureRequest(conversations=frozenset({"a"})))
 
 
 def test_nothing_reads_through_a_file_system_in_python() -> None:

@@ -26,7 +26,7 @@ HERE = Path(__file__).parents[3]
 ALLOWED = {
     "deskloop/store/zones.py",
     "deskloop/backup/restore.py",
-    "deskloop/backup/write.py",
+    "deskloop/backup/create.py",
     "deskloop/engine/retention.py",
     "deskloop/audit/trace.py",
     "deskloop/audit/verify.py",

@@ -7,7 +7,7 @@ from typing import Any
 
 from deskloop.contract.errors import DataError
 from tasks.scrub.patterns import phones
-from tasks.scrub.patterns.context import Context, Tokens, forgetting
+from tasks.scrub.patterns.context_words import Context, Tokens, forgetting
 from tasks.scrub.patterns.needs import NOTHING, Needs, has_inner_dot, needs, tally
 from tasks.scrub.span import Span
 

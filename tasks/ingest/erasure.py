@@ -7,7 +7,7 @@ from typing import Any
 from deskloop.contract.erased import Erased
 from deskloop.contract.errors import DeskloopError
 from deskloop.contract.stage import Context
-from deskloop.erase.search import Asked
+from deskloop.erase.search import ErasureRequest
 from tasks.ingest.config import IngestConfig, SourceConfig, declared_paths
 from tasks.ingest.conversation import USUAL_IDS, Reader
 from tasks.ingest.identity import NOBODY, conversation_id, customer_keys, scalar
@@ -35,9 +35,9 @@ def is_erased(erased: Erased, reader: Reader, record: Record, conversation: dict
     )
 
 
-def asked_for(
+def search_for(
     customers: Sequence[str], conversations: Sequence[str], keys: Iterable[bytes], configs: Sequence[IngestConfig] = ()
-) -> Asked:
+) -> ErasureRequest:
     """Return the ids and hashes under which a store may hold people and conversations, for every key.
 
     Args:
@@ -60,7 +60,7 @@ def asked_for(
 
     names = frozenset(name for text in conversations for name in identify("conversation", text.strip()))
     kinds = {hashed: kind for text in texts for kind in _kinds(text) for hashed in identify(kind, text)}
-    return Asked(frozenset(kinds), names, tuple(texts), kinds, identify, declared_fields(configs))
+    return ErasureRequest(frozenset(kinds), names, tuple(texts), kinds, identify, declared_fields(configs))
 
 
 def declared_fields(configs: Sequence[IngestConfig]) -> dict[str, frozenset[str]]:
@@ -87,7 +87,7 @@ def declared_fields(configs: Sequence[IngestConfig]) -> dict[str, frozenset[str]
     return {path: frozenset(kinds) for path, kinds in fields.items()}
 
 
-def still_there(config: IngestConfig, context: Context) -> dict[str, int] | None:
+def count_erased(config: IngestConfig, context: Context) -> dict[str, int] | None:
     """Count the records of erased people in the sources' local files: file -> records; None if a file is unreadable.
 
     Args:

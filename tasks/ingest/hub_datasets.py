@@ -13,7 +13,7 @@ from deskloop.contract.files import open_regular
 from tasks.ingest.cells import table_rows
 from tasks.ingest.config import IngestConfig, paths_of
 from tasks.ingest.flat import Row, table_records, table_shape, too_wide
-from tasks.ingest.folder import files_below
+from tasks.ingest.listing import files_below
 from tasks.ingest.local import check_dataset_files
 from tasks.ingest.read import File
 from tasks.ingest.record import Record

@@ -8,7 +8,8 @@ import huggingface_hub
 import pytest
 
 from deskloop.contract.errors import ConfigError
-from tasks.augment.generators import ParaphraseConfig, build, check, equipment
+from tasks.augment.generators import build, check, equipment
+from tasks.augment.generators.config import ParaphraseConfig
 from tests.tasks.test_augment_generators_neural import WORDS, chat, located, marian, pair, t5
 
 

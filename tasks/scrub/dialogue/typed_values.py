@@ -4,7 +4,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator
 
-from tasks.scrub.dialogue.words import is_stop, is_usual
+from tasks.scrub.dialogue.stopwords import is_stop, is_usual
 from tasks.scrub.span import Span
 
 SCORE = 0.9

@@ -16,7 +16,7 @@ FILES = (*WEIGHTS, "*.json", "*.spm", "*.model", "*.txt", "*.jinja")
 
 
 @dataclass(frozen=True)
-class Found:
+class Pretrained:
     """A model that can be loaded.
 
     Attributes:
@@ -32,7 +32,7 @@ class Found:
     folder: Path | None
 
 
-def resolve(model: str, where: str = "augment") -> Found:
+def resolve(model: str, where: str = "augment") -> Pretrained:
     """Find a model: as a folder, in the local cache, on the hub, in this order.
 
     Args:
@@ -48,16 +48,16 @@ def resolve(model: str, where: str = "augment") -> Found:
         _complete(local, written(model), where)
         files = sorted({path for pattern in FILES for path in local.glob(pattern)})
         stats = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
-        return Found(str(local), None, _digest(stats), local)
+        return Pretrained(str(local), None, _digest(stats), local)
     try:
         cached = try_to_load_from_cache(model, "config.json")
     except ValueError:  # not a valid id
         raise _absent(model, where, "it is not a valid model id") from None
     if isinstance(cached, str) and _weights(Path(cached).parent):
         snapshot = Path(cached).parent
-        return Found(model, snapshot.name, snapshot.name, snapshot)
+        return Pretrained(model, snapshot.name, snapshot.name, snapshot)
     commit = _on_hub(model, where)
-    return Found(model, commit, commit, None)
+    return Pretrained(model, commit, commit, None)
 
 
 def check(model: str, where: str, architecture: str = "auto") -> None:
@@ -69,15 +69,15 @@ def check(model: str, where: str, architecture: str = "auto") -> None:
         ConfigError: it is nowhere, is no `architecture`, or is a chat model without a chat template.
     """
     require_extra("train", where)
-    found = resolve(model, where)
-    if found.folder is None:
+    pretrained = resolve(model, where)
+    if pretrained.folder is None:
         return  # its kind is known only once it is downloaded
-    kind = architecture_of(found, where)
+    kind = architecture_of(pretrained, where)
     if architecture not in ("auto", kind):
         raise ConfigError(
             f"{where}: {written(model)!r} is a {kind} model, and a {architecture} model is needed", "augment"
         )
-    if kind == "chat" and not _has_template(found.folder):
+    if kind == "chat" and not _has_template(pretrained.folder):
         raise ConfigError(
             f"{where}: {written(model)!r} has no chat template: choose a chat (instruct) model, or a sequence-to-"
             "sequence model such as T5",
@@ -85,17 +85,17 @@ def check(model: str, where: str, architecture: str = "auto") -> None:
         )
 
 
-def architecture_of(found: Found, where: str) -> str:
+def architecture_of(pretrained: Pretrained, where: str) -> str:
     """Return `seq2seq` or `chat`, by the model's config."""
     from transformers import AutoConfig
 
     try:
         with quiet():
-            settings = AutoConfig.from_pretrained(found.source, revision=found.revision)
+            settings = AutoConfig.from_pretrained(pretrained.source, revision=pretrained.revision)
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"{where}: the config.json of {found.source!r} cannot be read ({type(error).__name__}): expected a model "
-            "in Hugging Face's format that this version of transformers knows",
+            f"{where}: the config.json of {pretrained.source!r} cannot be read ({type(error).__name__}): expected a "
+            "model in Hugging Face's format that this version of transformers knows",
             "augment",
         ) from None
     return "seq2seq" if settings.is_encoder_decoder else "chat"
@@ -103,7 +103,7 @@ def architecture_of(found: Found, where: str) -> str:
 
 def _complete(local: Path, model: str, where: str) -> None:
     there = {"config.json": (local / "config.json").is_file(), "weights (*.safetensors)": _weights(local)}
-    missing = [name for name, found in there.items() if not found]
+    missing = [name for name, is_there in there.items() if not is_there]
     if missing:
         raise ConfigError(
             f"{where}: folder {model!r} has no {' and no '.join(missing)}: expected a model as `save_pretrained` "

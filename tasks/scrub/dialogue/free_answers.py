@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from tasks.scrub.dialogue.clauses import clauses, without_fillers
 from tasks.scrub.dialogue.names import LEAD
-from tasks.scrub.dialogue.words import REFUSAL, TOKEN, is_stop, is_usual
+from tasks.scrub.dialogue.stopwords import REFUSAL, TOKEN, is_stop, is_usual
 from tasks.scrub.span import Span
 
 SCORE = 0.9

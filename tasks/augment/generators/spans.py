@@ -2,8 +2,7 @@
 
 Protected are placeholders such as `<PERSON_1>`, links, tokens with an `@`, a digit or a dot inside (NV-2081, $49,
 norvale.example), words in capitals or with a capital inside (EUR, PayPal), and what a config declares. A rewritten text
-is whole if it has the same protected spans in the same order, none of them run into a word: what a generator lost,
-changed, doubled or invented shows alike.
+is intact if it has the same protected spans in the same order, none of them joined to a word.
 """
 
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ import regex  # type: ignore[import-untyped]
 
 from deskloop.contract.placeholders import PLACEHOLDER
 
-EDGE = r".,;:!?…*~"  # not part of a token that it stands at the end of
+EDGE = r".,;:!?…*~"  # not part of a token that ends with it
 BREAK = r"\s()\[\]{}<>\"'‘’“”«»|\\"  # never inside a token
 LINK = rf"(?:https?://|www\.)[^\s<>\[\]\"]*[^\s<>\[\]\"'’)({EDGE}]"
 # One look ahead for each run of characters that no BREAK parts, so that a long run costs no more than its length.
@@ -54,7 +53,7 @@ def pieces(text: str, protect: Sequence[str] = (), names: bool = False) -> list[
     taken = spans(text, protect)
     if names:
         inside = [match.span() for match in NAME.finditer(text)]
-        taken = sorted([*taken, *(one for one in inside if all(one[1] <= s or one[0] >= e for s, e in taken))])
+        taken = sorted([*taken, *(name for name in inside if all(name[1] <= s or name[0] >= e for s, e in taken))])
     result, position = [], 0
     for start, end in taken:
         result += [(text[position:start], False), (text[start:end], True)]

@@ -1,4 +1,4 @@
-"""What no rewriting may touch, and how it is told."""
+"""Spans that no generator may change, and how they are recognized."""
 
 import time
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.augment.generators.shield import intact, pieces, protected, spans
+from tasks.augment.generators.spans import intact, pieces, protected, spans
 from tasks.augment.generators.tidy import tidy
 
 TEXTS = st.text(alphabet=st.sampled_from("ab Cd1.,@<>_-/:()'\"\n€é*"), max_size=40)

@@ -16,7 +16,7 @@ from deskloop.contract.paths import ConfigPath, is_folder, written
 from deskloop.contract.stage import Context
 from deskloop.contract.terminal import visible
 from tasks.ingest.config import IngestConfig, SourceConfig
-from tasks.ingest.folder import files_below, files_matching
+from tasks.ingest.listing import files_below, files_matching
 from tasks.ingest.read import KNOWN_SUFFIXES, File, cause, is_local, shown
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from deskloop.contract.errors import ConfigError
 from deskloop.pipeline.load import load_pipeline
-from deskloop.pipeline.places import check_local
+from deskloop.pipeline.local_paths import check_local
 from tasks import stages
 from tests.cli.test_cli import Call, deskloop
 
