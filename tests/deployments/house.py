@@ -73,7 +73,7 @@ class House:
         return done.stdout
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start what goes on running; its output lands in a file of the home folder."""
+        """Start a background process; its output is written to a file of the home folder."""
         with (self.home / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
                 arguments, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True

@@ -1,4 +1,4 @@
-"""A real server, a process worker, the real deployments: a night that nobody started; who is told when one fails."""
+"""A real server, a process worker, the real deployments: a nightly run on schedule, and messages about failed runs."""
 
 import os
 import re
@@ -56,6 +56,8 @@ def test_a_night_begins_and_completes_by_itself(house: House, desk: Desk) -> Non
     night = ended(house, nights[0]["id"])
     assert night["state_type"] == "COMPLETED", (house.home / "worker.log").read_text()[-3000:]
     assert night["created_by"]["type"] == "SCHEDULE"
+    console = (house.home / "worker.log").read_text()
+    assert len(re.findall(r"\bdedupe .* in .* out", console)) == 1  # once for each run of a step
     assert re.fullmatch(r"desk retrain \d{4}-\d\d-\d\d \d\d:\d\d", night["name"])
     assert night["parameters"] == {"pipeline": str(desk.file)}
     (page,) = (desk.folder / "store" / "reports").glob("*/index.html")
