@@ -1,6 +1,7 @@
 """The beginning and end of every flow: it reads the pipeline file, locks the store, and reports even a failed run."""
 
-import contextlib
+import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from prefect.runtime import flow_run
 from deskloop.contract.errors import DataError, DeskloopError
 from deskloop.contract.progress import say
 from deskloop.contract.stage import PromotionStage
+from deskloop.contract.terminal import visible
 from deskloop.engine.firewall import guarded
 from deskloop.engine.retention import expire
 from deskloop.models import Registry
@@ -56,10 +58,28 @@ def opened(
 
 
 def tell(line: str) -> None:
-    """One line for the user: on stderr, and in the log of the flow run or task run that is under way."""
-    say(line)
-    with contextlib.suppress(MissingContextError):
-        get_run_logger().info(line.strip())
+    """Report a line in the log of the flow run or task run under way, and on stderr unless that log is shown there."""
+    try:
+        log = get_run_logger()
+    except MissingContextError:
+        say(line)
+        return
+    if not (log.isEnabledFor(logging.INFO) and _is_on_terminal(log.logger)):
+        say(line)
+    log.info(visible(line.strip()))
+
+
+def _is_on_terminal(logger: logging.Logger | None) -> bool:
+    """Check whether a logger's lines appear on stderr or stdout, as in a worker but not under `deskloop run`."""
+    if logger is None:
+        return False
+    shown = any(
+        isinstance(handler, logging.StreamHandler)
+        and handler.stream in (sys.stderr, sys.stdout)
+        and handler.level <= logging.INFO
+        for handler in logger.handlers
+    )
+    return shown or (logger.propagate and _is_on_terminal(logger.parent))
 
 
 def finish(run: Run) -> dict[str, Any]:
@@ -73,13 +93,13 @@ def _report_failure(run: Run, error: DeskloopError) -> None:
     """Write the page of a run that failed; where that fails too, as on a full disk, only the first error counts."""
     try:
         with guarded("report", store=run.store.root):
-            error.document = conclude(run, str(error))
+            document = error.attach(conclude(run, str(error)))
     except DeskloopError:
         tell("  the report of the failed run could not be written")
         return
-    tell(f"  the report of the failed run: {error.document['report']}")
+    tell(f"  the report of the failed run: {document['report']}")
     describe_failure(run, error)
-    link_report(run, error.document)
+    link_report(run, document)
 
 
 def _expire(run: Run) -> None:

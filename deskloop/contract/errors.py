@@ -5,19 +5,30 @@ and ids, never the text of a cell: errors end up in logs and in Prefect's databa
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from deskloop.contract.terminal import visible, visible_lines
 
 
 class DeskloopError(Exception):
-    """Something that the user can act on; shown without a traceback. `exit_code` is the command's."""
+    """Something that the user can act on; shown without a traceback.
+
+    Attributes:
+        exit_code: of the command.
+        document: of the run that ended with this error, which `--json` prints; None if no run has begun.
+    """
 
     exit_code = 1
-    document: dict[str, object] | None = None  # of the run that ended with it, for `--json`
+    document: dict[str, Any] | None = None
 
     def __str__(self) -> str:
         """The message, safe for a terminal."""
         return visible_lines(super().__str__())
+
+    def attach(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Record the document of the run that ended with this error; returns the document."""
+        self.document = document
+        return document
 
 
 class ConfigError(DeskloopError):

@@ -1,8 +1,8 @@
-"""SIGTERM and SIGHUP end a command as Ctrl-C does: it unwinds, says that it can be resumed, and is gone in seconds.
+"""SIGTERM and SIGHUP end a command as Ctrl-C does: it cleans up, reports that it can be resumed, and exits in seconds.
 
-A signal raises `Interrupted` in the main thread, so that locks, workers and Prefect's record of the run are dealt with
-on the way out. Code in C cannot be interrupted, and a library may wait for ever, so a thread watches over the end:
-what a signal has not ended after `SECONDS` is ended by force. The store survives that as it survives `kill -9`.
+A signal raises `Interrupted` in the main thread, so that the clean-up releases locks, stops workers and updates
+Prefect's record of the run. C code cannot be interrupted, and a library may wait indefinitely, so a watchdog thread
+ends the process by force `SECONDS` after the signal. The store survives that as it survives `kill -9`.
 """
 
 import faulthandler
@@ -29,15 +29,15 @@ class Interrupted(KeyboardInterrupt):
 
 
 def exit_code(error: BaseException) -> int:
-    """128 + n of the signal that ended a command, as shells count."""
+    """Return the exit code of a command that a signal ended: 128 + its number, as in shells."""
     return 128 + (error.number if isinstance(error, Interrupted) else signal.SIGINT)
 
 
 @contextmanager
 def ended_by(*numbers: signal.Signals) -> Iterator[None]:
-    """End the command on these signals, in time; a signal that is ignored (`nohup`) stays ignored.
+    """End the command within `SECONDS` of one of these signals; ignored signals (`nohup`) stay ignored.
 
-    Outside of the main thread, where signals cannot be handled, it does nothing.
+    Outside of the main thread, which alone can handle signals, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -49,12 +49,12 @@ def ended_by(*numbers: signal.Signals) -> Iterator[None]:
         signal.signal(number, watch.interrupt)
     try:
         yield
-        if watch.seen:  # swallowed on the way, as Prefect does once a flow's own code is done
+        if watch.seen:  # a library swallowed the exception, as Prefect does once a flow's own code has ended
             raise Interrupted(watch.seen)
     except SystemExit:
         if watch.seen:
             complain(MESSAGE)
-            os._exit(128 + watch.seen)  # threads do not watch over the end of the interpreter
+            os._exit(128 + watch.seen)  # the watchdog thread does not run while the interpreter shuts down
         raise
     finally:
         for number, handler in before.items():
@@ -63,32 +63,32 @@ def ended_by(*numbers: signal.Signals) -> Iterator[None]:
 
 
 class _Watch:
-    """Ends the process by force if a signal has not ended it in time.
+    """End the process by force if a signal has not ended it in time.
 
     Attributes:
-        seen: the first signal that came, 0 for none; also where a library's handler had taken the place of ours.
+        seen: number of the first signal, 0 for none; set even if a library replaced our handler.
     """
 
     def __init__(self, numbers: set[signal.Signals]) -> None:
         self._numbers, self._caught, self.seen = numbers, False, 0
         self._reader, writer = os.pipe()
         os.set_blocking(writer, False)
-        # The system's own handler writes the signal's number here at once, even while the main thread is in C code.
+        # Python's C-level handler writes the signal's number here at once, even while the main thread runs C code.
         self._before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         self._writer = writer
         threading.Thread(target=self._wait, daemon=True).start()
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
-        """The signal handler; only the first signal raises, as another one would disturb the clean-up."""
+        """Handle a signal; only the first one raises, as another exception would disturb the clean-up."""
         self.seen = self.seen or number
         if not self._caught:
             self._caught = True
-            # Started here too: a library may have taken the wakeup descriptor, and swallow the exception.
+            # `_wait` starts this too, but a library may have replaced the wakeup descriptor, and swallow the exception.
             threading.Thread(target=self._force, args=(number,), daemon=True).start()
             raise Interrupted(number)
 
     def close(self) -> None:
-        """Watch no more, unless a signal came: then the end of the interpreter is watched too."""
+        """Stop watching; after a signal, the watchdog continues until the process ends."""
         signal.set_wakeup_fd(self._before)
         os.close(self._writer)
 
@@ -105,12 +105,12 @@ class _Watch:
     def _force(self, number: int) -> None:
         threading.Event().wait(SECONDS)
         if os.environ.get("DESKLOOP_DEBUG"):
-            faulthandler.dump_traceback()  # what did not end
+            faulthandler.dump_traceback()  # of the code that did not end
         complain(MESSAGE)
         os._exit(128 + number)
 
 
 def complain(message: str) -> None:
-    """A line on stderr, if that is still there: after SIGHUP the terminal is gone."""
+    """Print a message on stderr, if it is still open: after SIGHUP the terminal is closed."""
     with suppress(OSError, ValueError):
         print(f"deskloop: {visible_lines(message)}", file=sys.stderr, flush=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from deskloop.contract.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("cli", "expectations", "flows", "tasks")
+PACKAGES = ("cli", "deployments", "expectations", "flows", "tasks")
 
 
 def check_packages() -> None:

@@ -1,5 +1,6 @@
-"""`deskloop deploy` against a real server: what it registers, a second call, and what it refuses."""
+"""`deskloop deploy` against a real server: what it registers, a second call or pipeline, and what it refuses."""
 
+import json
 import os
 import subprocess
 import sys
@@ -22,11 +23,23 @@ ROOT = Path(__file__).parents[2]
 Deploy = Callable[..., str]
 
 
+def saved(folder: Path, name: str) -> Desk:
+    """Write a pipeline of this name to a folder."""
+    desk = Desk(folder, [b"{}"])
+    desk.save()
+    desk.file.write_text(json.dumps(json.loads(desk.file.read_text()) | {"name": name}))
+    return desk
+
+
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    made = Desk(tmp_path, [b"{}"])
-    made.save()
-    return made
+def name(tmp_path: Path) -> str:
+    """A name for a pipeline that no other test on the same server deploys."""
+    return tmp_path.name.lower()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, name: str) -> Desk:
+    return saved(tmp_path, name)
 
 
 @pytest.fixture
@@ -34,8 +47,8 @@ def deploy(desk: Desk, prefect: Path, monkeypatch: pytest.MonkeyPatch) -> Deploy
     """The command, with the session's server taken for a lasting one; its output."""
     monkeypatch.delenv(TEMPORARY)
 
-    def run(*options: str) -> str:
-        result = CliRunner().invoke(deploy_command, ["-c", str(desk.file), *options], catch_exceptions=False)
+    def run(*options: str, file: Path = desk.file) -> str:
+        result = CliRunner().invoke(deploy_command, ["-c", str(file), *options], catch_exceptions=False)
         assert result.exit_code == 0
         return result.output
 
@@ -47,15 +60,21 @@ def answer(path: str, content: Any = None) -> Any:
         return client.request("GET" if content is None else "POST", path, json=content).json()
 
 
-def test_a_second_call_updates_what_the_first_one_made(deploy: Deploy, desk: Desk, tmp_path: Path) -> None:
+def automations() -> list[Any]:
+    return [entry for entry in answer("/automations/filter", {}) if entry["name"].startswith("deskloop: ")]
+
+
+def test_a_second_call_updates_what_the_first_one_made(deploy: Deploy, desk: Desk, name: str, tmp_path: Path) -> None:
     first = deploy("--pool", "own", "--timezone", "Europe/Berlin")
     assert "work pool   own  created, one run at a time" in first
-    assert "deployment  retrain/nightly  created" in first
+    assert f"deployment  retrain/{name}-nightly  created" in first
     assert "no messages are sent: pass --notify-url" in first
-    assert first.endswith("  prefect worker start --pool own\n  prefect deployment run retrain/by-hand --watch\n")
+    assert first.endswith(
+        f"  prefect worker start --pool own\n  prefect deployment run retrain/{name}-by-hand --watch\n"
+    )
     pool = answer("/work_pools/own")
     assert (pool["type"], pool["concurrency_limit"]) == ("process", 1)
-    nightly = answer("/deployments/name/retrain/nightly")
+    nightly = answer(f"/deployments/name/retrain/{name}-nightly")
     (schedule,) = nightly["schedules"]
     assert schedule["schedule"] | {"day_or": 1} == {"cron": "30 2 * * *", "timezone": "Europe/Berlin", "day_or": 1}
     assert nightly["parameters"] == {"pipeline": str(desk.file)}
@@ -65,19 +84,51 @@ def test_a_second_call_updates_what_the_first_one_made(deploy: Deploy, desk: Des
 
     desk.file.rename(tmp_path / "other.yaml")
     desk.file.symlink_to(tmp_path / "other.yaml")
-    second = deploy("--pool", "own", "--cron", "15 3 * * *", "--notify-url", "http://127.0.0.1:9/hook")
+    options = ("--pool", "own", "--cron", "15 3 * * *", "--notify-url", "http://127.0.0.1:9/hook")
+    with pytest.raises(ConfigError, match=rf"retrain/{name}-nightly on this server runs {desk.file}\n"):
+        deploy(*options)
+    assert answer(f"/deployments/name/retrain/{name}-nightly")["updated"] == nightly["updated"]
+    second = deploy(*options, "--replace")
     assert "work pool   own  exists, concurrency limit 1" in second
     changes = f"updated, its pipeline was {desk.file}, its schedule stays paused"
-    assert f"deployment  retrain/nightly  {changes}" in second
-    again = answer("/deployments/name/retrain/nightly")
+    assert f"deployment  retrain/{name}-nightly  {changes}" in second
+    again = answer(f"/deployments/name/retrain/{name}-nightly")
     assert again["id"] == nightly["id"]
-    assert [(one["schedule"]["cron"], one["active"]) for one in again["schedules"]] == [("15 3 * * *", False)]
+    assert [(entry["schedule"]["cron"], entry["active"]) for entry in again["schedules"]] == [("15 3 * * *", False)]
     assert "no messages" not in second
     third = deploy("--pool", "own")  # the receiver is kept
     assert third.count("automation  deskloop: ") == 4
     assert "created" not in third
-    names = [one["name"] for one in answer("/automations/filter", {})]
-    assert len([name for name in names if name.startswith("deskloop: ")]) == 4
+    assert len(automations()) == 4
+
+
+def test_pipelines_share_a_server(deploy: Deploy, tmp_path: Path) -> None:
+    files = {name: saved(tmp_path / name, name).file for name in ("sales", "support")}
+    for name, file in files.items():
+        assert deploy("--notify-url", "http://127.0.0.1:9/hook", file=file).count(f"/{name}-") == 4
+    for name, file in files.items():
+        for deployment in (f"retrain/{name}-nightly", f"retrain/{name}-by-hand", f"prepare/{name}-data"):
+            found = answer(f"/deployments/name/{deployment}")
+            assert found["parameters"] == {"pipeline": str(file)}
+            assert found["job_variables"]["working_dir"] == str(file.parent)
+            assert found["tags"] == ["deskloop"]  # which the one set of automations matches
+            assert len(found["schedules"]) == (1 if deployment.endswith("nightly") else 0)
+    assert len(automations()) == 4
+
+
+def test_a_name_that_another_file_has_is_refused_before_anything_is_registered(
+    deploy: Deploy, desk: Desk, name: str, tmp_path: Path
+) -> None:
+    deploy()
+    with pytest.raises(ConfigError) as refused:
+        deploy("--pool", "unmade", file=saved(tmp_path / "copy", name).file)
+    names = (f"retrain/{name}-nightly", f"retrain/{name}-by-hand", f"prepare/{name}-data")
+    assert refused.value.problems == [
+        *(f"{deployment} on this server runs {desk.file}" for deployment in names),
+        "give this pipeline another `name:`, or pass --replace to deploy it in place of the other",
+    ]
+    assert answer(f"/deployments/name/retrain/{name}-nightly")["parameters"] == {"pipeline": str(desk.file)}
+    assert "unmade" not in [pool["name"] for pool in answer("/work_pools/filter", {})]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,9 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("name", ["flows/__init__.py", "tasks.py", "cli.py", "expectations/__init__.py"])
+@pytest.mark.parametrize(
+    "name", ["flows/__init__.py", "tasks.py", "cli.py", "expectations/__init__.py", "deployments.py"]
+)
 def test_the_command_names_what_shadows_it(name: str, tmp_path: Path) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).touch()

@@ -13,9 +13,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from deployments.automations import automations
 from deskloop.run.notify import GATE_BLOCKED, gate_blocked
 from deskloop.run.prefect_server import TEMPORARY
-from flows.automations import automations
 
 pytestmark = pytest.mark.filterwarnings("default")
 ROOT = Path(__file__).parents[2]
@@ -42,9 +42,9 @@ def received(event: str, resource: Mapping[str, str], *tags: str, **content: Any
 
 
 def deployed() -> list[Any]:
-    from flows.deployments import deployments, nightly
+    from deployments.schedule import deployments, nightly
 
-    return deployments(PIPELINE, nightly("30 2 * * *", "Europe/Berlin"), "deskloop")
+    return deployments(PIPELINE, "support", nightly("30 2 * * *", "Europe/Berlin"), "deskloop")
 
 
 def test_the_three_deployments() -> None:
@@ -53,9 +53,9 @@ def test_the_three_deployments() -> None:
 
     assert [(one.full_name, one.entrypoint, bool(one.schedules), one.concurrency_options.collision_strategy)
             for one in deployed()] == [
-        ("retrain/nightly", "deskloop.deployed.retrain", True, Strategy.CANCEL_NEW),
-        ("retrain/by-hand", "deskloop.deployed.retrain", False, Strategy.ENQUEUE),
-        ("prepare/data", "deskloop.deployed.prepare", False, Strategy.ENQUEUE),
+        ("retrain/support-nightly", "deskloop.deployed.retrain", True, Strategy.CANCEL_NEW),
+        ("retrain/support-by-hand", "deskloop.deployed.retrain", False, Strategy.ENQUEUE),
+        ("prepare/support-data", "deskloop.deployed.prepare", False, Strategy.ENQUEUE),
     ]  # fmt: skip
     for deployment in deployed():
         assert deployment.parameters == {"pipeline": str(PIPELINE)}

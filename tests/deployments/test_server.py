@@ -56,6 +56,8 @@ def test_a_night_begins_and_completes_by_itself(house: House, desk: Desk) -> Non
     night = ended(house, nights[0]["id"])
     assert night["state_type"] == "COMPLETED", (house.home / "worker.log").read_text()[-3000:]
     assert night["created_by"]["type"] == "SCHEDULE"
+    console = (house.home / "worker.log").read_text()
+    assert len(re.findall(r"\bdedupe .* in .* out", console)) == 1  # once for each run of a step
     assert re.fullmatch(r"desk retrain \d{4}-\d\d-\d\d \d\d:\d\d", night["name"])
     assert night["parameters"] == {"pipeline": str(desk.file)}
     (page,) = (desk.folder / "store" / "reports").glob("*/index.html")
@@ -65,21 +67,21 @@ def test_a_night_begins_and_completes_by_itself(house: House, desk: Desk) -> Non
 
 
 def test_by_hand_with_parameters(house: House, desk: Desk) -> None:
-    run = ended(house, house.run("prepare/data", until="normalize", overrides=["normalize.max_chars=9000"]))
+    run = ended(house, house.run("prepare/desk-data", until="normalize", overrides=["normalize.max_chars=9000"]))
     assert run["state_type"] == "COMPLETED"
     assert run["parameters"]["until"] == "normalize"
     assert len(house.left()) >= 2  # what must be gone in the end is seen while it is there
 
 
 def test_two_runs_of_a_store_wait_for_each_other(house: House) -> None:
-    ids = [house.run("retrain/by-hand"), house.run("prepare/data")]
+    ids = [house.run("retrain/desk-by-hand"), house.run("prepare/desk-data")]
     first, second = (ended(house, run_id) for run_id in ids)
     assert (first["state_type"], second["state_type"]) == ("COMPLETED", "COMPLETED")
     assert first["end_time"] <= second["start_time"]
 
 
 def test_a_failed_run_is_told_without_its_words(house: House, desk: Desk) -> None:
-    run = ended(house, house.run("prepare/data", overrides=["normalize.min_turns=40"]))
+    run = ended(house, house.run("prepare/desk-data", overrides=["normalize.min_turns=40"]))
     assert run["state_type"] == "FAILED"
     message = house.message(run["id"])
     assert "deskloop: prepare failed" in message
@@ -97,12 +99,12 @@ def test_a_blocked_gate_is_told(house: House, desk: Desk) -> None:
 
 
 def test_a_killed_run_is_told(house: House, desk: Desk) -> None:
-    run_id = house.run("prepare/data", rebuild=True)
+    run_id = house.run("prepare/desk-data", rebuild=True)
     wait("the run", lambda: house.flow_run(run_id)["state_type"] == "RUNNING")
     os.kill(house.flow_process(run_id), signal.SIGKILL)
     assert ended(house, run_id)["state_type"] == "CRASHED"
     assert "deskloop: prepare crashed" in house.message(run_id)
-    again = ended(house, house.run("prepare/data"))  # its place is free again
+    again = ended(house, house.run("prepare/desk-data"))  # its place is free again
     assert again["state_type"] == "COMPLETED"
 
 

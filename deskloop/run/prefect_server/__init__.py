@@ -1,4 +1,4 @@
-"""The Prefect server that a command talks to: the one that is configured, or a temporary one that ends with it."""
+"""The Prefect server of a command: the configured one, or a temporary one that ends with the command."""
 
 import contextlib
 import json
@@ -17,9 +17,9 @@ from deskloop.engine.firewall import explain, public
 
 START_SECONDS = 120.0  # about 6 on an idle machine, more than 20 on a busy one
 STOP_SECONDS = 3.0
-LOG_SECONDS = 1.0  # for the last log lines to be sent
+LOG_SECONDS = 1.0  # to send the last log lines
 CHECK_SECONDS = 30.0
-TEMPORARY = "DESKLOOP_TEMPORARY_SERVER"  # the URL of the one that ends with this process
+TEMPORARY = "DESKLOOP_TEMPORARY_SERVER"  # variable with the URL of the temporary server
 Result = TypeVar("Result")
 
 
@@ -27,11 +27,11 @@ Result = TypeVar("Result")
 def connected() -> Iterator[Callable[[], None]]:
     """Bring up a Prefect server while the caller imports its flows.
 
-    The server named by PREFECT_API_URL or a Prefect profile is used as it is. Otherwise a temporary one is started,
-    which ends with this process, however that ends.
+    A server that PREFECT_API_URL or a Prefect profile configures is used as it is. Otherwise this starts a temporary
+    one, which ends with this process, however that ends.
 
     Yields:
-        A function to call before the first flow: waits for the server. It raises MachineError where there is none.
+        A function that waits for the server, to call before the first flow; it raises MachineError if none answers.
     """
     if os.environ.get("PREFECT_API_URL"):
         yield check
@@ -39,7 +39,7 @@ def connected() -> Iterator[Callable[[], None]]:
     with TemporaryServer() as server:
         from prefect.settings import get_current_settings
 
-        if get_current_settings().api.url:  # of a profile, or of a configuration file
+        if get_current_settings().api.url:  # from a profile or a configuration file
             server.close()
             yield check
             return
@@ -56,14 +56,14 @@ def connected() -> Iterator[Callable[[], None]]:
 
 
 def send_logs() -> None:
-    """Send the log lines that wait; at the end of the process, their server would be gone, and Prefect would retry."""
+    """Send the queued log lines now: when the process ends, the server has ended too, and Prefect would retry."""
     from prefect.logging.handlers import APILogWorker
 
     APILogWorker.drain_all(timeout=LOG_SECONDS)
 
 
 def lasting() -> bool:
-    """Whether a server is configured that outlives this process, so that its automations can send messages."""
+    """Check that a server is configured that outlives this process, so that its automations can send messages."""
     from prefect.settings import get_current_settings
 
     url = get_current_settings().api.url
@@ -71,10 +71,10 @@ def lasting() -> bool:
 
 
 def check() -> None:
-    """See whether the configured server answers.
+    """Check that the configured server answers.
 
     Raises:
-        MachineError: it does not, or refuses us; with its URL and what to do.
+        MachineError: it does not, or refuses the request; names its URL and what to do.
     """
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
@@ -98,14 +98,14 @@ def check() -> None:
 
 
 class TemporaryServer:
-    """A child process that serves Prefect's API on a free port of this machine, for this process alone.
+    """A child process that serves Prefect's API to this process on a free port of 127.0.0.1.
 
     Attributes:
-        url: of its API; nothing answers there before `wait` has returned.
+        url: of its API, which does not answer before `wait` has returned.
     """
 
     def __init__(self) -> None:
-        """Start the process; it goes on starting while the caller does something else."""
+        """Start the process without waiting until it serves requests."""
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             listener.set_inheritable(True)
@@ -134,7 +134,7 @@ class TemporaryServer:
         """Return once the server answers.
 
         Raises:
-            MachineError: it does not come up; with the reason where that is known, and what to do.
+            MachineError: it does not start; gives the reason, if known, and what to do.
         """
         line = self._first_line(seconds)
         if line is None:
@@ -144,13 +144,13 @@ class TemporaryServer:
             )
         status = json.loads(line) if line else {"problem": None}
         if not status.get("ready"):
-            told = status["problem"] or (
-                f"it ended with {status.get('kind', 'no word')}. `prefect server start` shows more"
+            reason = status["problem"] or (
+                f"it ended with {status.get('kind', 'no message')}. `prefect server start` shows more"
             )
-            raise MachineError(f"Prefect's temporary server cannot start: {told}")
+            raise MachineError(f"Prefect's temporary server cannot start: {reason}")
 
     def _first_line(self, seconds: float) -> bytes | None:
-        """What the server says of its start; empty if it ended without a word, None if the time is over."""
+        """Return the line that the server prints when it has started; empty if it ended without one, None if late."""
         output = self._process.stdout
         assert output is not None
         deadline, line = time.monotonic() + seconds, b""
@@ -166,7 +166,7 @@ class TemporaryServer:
         return line
 
     def close(self) -> None:
-        """End the server; it has a few seconds to do so in order."""
+        """End the server: it has `STOP_SECONDS` to shut down before it is killed."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):

@@ -2,12 +2,12 @@
 
     python -m deskloop.run.prefect_server.child FD
 
-It serves Prefect's API on a socket that it inherits, and ends when its standard input does. The parent holds the other
-end of that pipe, so the server follows it however it ends, `kill -9` included, on every POSIX system. Signals that
-reach the whole process group (Ctrl-C, a closed terminal, a stopped service) are the parent's to handle: its last
-request tells Prefect what became of the run.
+It serves Prefect's API on a socket that it inherits, and ends when its standard input is closed. The parent holds the
+other end of that pipe, so the server ends with the parent on every POSIX system, even after `kill -9`. It ignores
+signals that reach the entire process group (Ctrl-C, a closed terminal, a stopped service): the parent handles them, and
+its last request reports to Prefect how the run ended.
 
-On standard output it prints one JSON line: `{"ready": true}`, or `{"problem": ...}` with what prevented the start.
+It prints one JSON line on standard output: `{"ready": true}`, or `{"problem": ...}` if it cannot start.
 """
 
 import contextlib
@@ -25,18 +25,18 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     import uvicorn
 
-GRACE = 2.0  # seconds for a shutdown in order, after which the process ends anyway
+GRACE = 2.0  # seconds for a graceful shutdown, after which the process ends anyway
 
 
 def main() -> None:
-    """Serve until standard input ends."""
+    """Serve until standard input is closed."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.umask(0o077)  # Prefect's database is readable by its owner alone
     servers: list[uvicorn.Server] = []
     threading.Thread(target=_follow_parent, args=(servers,), daemon=True).start()
     status = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints is no status
+    os.dup2(2, 1)  # output of libraries goes to stderr, not among the status
     try:
         _serve(int(sys.argv[1]), servers, status)
     except BaseException as error:
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _report(status: "TextIO", content: dict[str, Any]) -> None:
-    with contextlib.suppress(OSError):  # the parent is gone
+    with contextlib.suppress(OSError):  # the parent has ended
         status.write(json.dumps(content) + "\n")
         status.flush()
 
@@ -64,7 +64,7 @@ def _follow_parent(servers: "list[uvicorn.Server]") -> None:
 
 
 def _serve(descriptor: int, servers: "list[uvicorn.Server]", status: "TextIO") -> None:
-    """Serve Prefect's application; an exception of its start-up is raised here."""
+    """Serve Prefect's application; re-raises an exception of its start-up."""
     os.environ |= {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     from deskloop.run.prefect_server.database import check_database, one_at_a_time
 
@@ -99,7 +99,7 @@ def _serve(descriptor: int, servers: "list[uvicorn.Server]", status: "TextIO") -
     servers.append(Server(config))
     try:
         servers[0].run([socket.socket(fileno=descriptor)])
-    except SystemExit:  # uvicorn's answer to a start-up that failed
+    except SystemExit:  # from uvicorn, when the start-up failed
         raise failures[0] if failures else RuntimeError from None
 
 

@@ -1,4 +1,4 @@
-"""Prefect's SQLite database, looked at before a temporary server opens it: damaged, too new, or about to be made."""
+"""Checks of Prefect's SQLite database before a temporary server opens it, and the lock for its migrations."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ from deskloop.contract.errors import MachineError
 
 
 def database_file() -> Path | None:
-    """The file of the configured SQLite database; None for another kind of database or one in memory."""
+    """Return the file of the configured SQLite database; None for another kind of database or one in memory."""
     from prefect.settings import get_current_settings
     from sqlalchemy.engine import make_url
 
@@ -31,7 +31,8 @@ def check_database() -> None:
     """Refuse a database that Prefect cannot use.
 
     Raises:
-        MachineError: it is damaged, or a newer Prefect has made it. sqlite3.Error: it cannot be opened at all.
+        MachineError: it is damaged, or a newer version of Prefect made it.
+        sqlite3.Error: it cannot be opened.
     """
     file = database_file()
     if file is None or not file.exists():
@@ -45,7 +46,7 @@ def check_database() -> None:
         if error.sqlite_errorcode not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
             raise
         raise MachineError(
-            f"Prefect's database {file} is damaged; move it away (only the history of past runs is in it) "
+            f"Prefect's database {file} is damaged; move it away (it holds only the history of past runs) "
             "and run again, or restore it from a backup"
         ) from None
     if unknown:
@@ -56,7 +57,7 @@ def check_database() -> None:
 
 
 def _is_known(revision: str) -> bool:
-    """Whether the installed Prefect has the migration that a database says it is at."""
+    """Check that the installed Prefect has the migration that a database records."""
     import prefect.server.database
 
     scripts = Path(prefect.server.database.__file__).parent / "_migrations" / "versions" / "sqlite"
@@ -66,7 +67,7 @@ def _is_known(revision: str) -> bool:
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Let one server at a time make or upgrade the database; two migrations of one SQLite file fail."""
+    """Let one server at a time create or upgrade the database: concurrent migrations of one SQLite file fail."""
     file = database_file()
     if file is None:
         yield

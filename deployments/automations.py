@@ -1,4 +1,7 @@
-"""The automations on Prefect's server: messages when a run needs a person, and the end of runs that went silent."""
+"""The automations on Prefect's server: messages when a run needs a person, and the end of runs that went silent.
+
+They match the tag of all deskloop's runs, so one set covers every pipeline on the server.
+"""
 
 from pathlib import Path
 from uuid import UUID
@@ -24,15 +27,16 @@ def automations(block: UUID | None) -> list[AutomationCore]:
     """
     content = FILE.read_text(encoding="utf-8").replace(str(NO_BLOCK), str(block or NO_BLOCK))
     entries = [AutomationCore.model_validate(entry) for entry in yaml.safe_load(content)["automations"]]
-    return [one for one in entries if block or all(action.type != "send-notification" for action in one.actions)]
+    return [entry for entry in entries if block or all(action.type != "send-notification" for action in entry.actions)]
 
 
 def receiver(client: SyncPrefectClient, url: str | None, slug: str | None) -> UUID | None:
-    """Return the id of the notification block that messages go through, saved or found on the server.
+    """Return the id of the notification block that sends the messages: a new webhook, or a block on the server.
 
     Args:
-        url: a webhook that takes a POST of `{"text": "..."}`. Prefect keeps it as a secret.
-        slug: `type/name` of a block on the server, in place of a URL. With neither, the webhook of an earlier call.
+        url: a webhook that accepts a POST of `{"text": "..."}`. Prefect stores it as a secret.
+        slug: `type/name` of a block on the server, in place of a URL. With neither, the webhook of an earlier call,
+            or None.
     Raises:
         ConfigError: the server has no such block.
     """

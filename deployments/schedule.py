@@ -1,5 +1,9 @@
-"""The deployments on Prefect's server: the nightly run, a run by hand, and the data part alone."""
+"""The deployments of a pipeline on a Prefect server: the nightly run, a run by hand, and the data part alone.
 
+Their names begin with the pipeline's, so that several pipelines share a server: `retrain/support-nightly`.
+"""
+
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +25,7 @@ from flows.prepare import prepare
 from flows.retrain import retrain
 from flows.steps import TAGS
 
-# Torch's threads wait without spinning, which would slow a shared machine down.
+# Torch's threads wait without spinning, which would slow down a shared machine.
 ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "DO_NOT_TRACK": "1"}
 
 
@@ -29,19 +33,25 @@ def nightly(cron: str, timezone: str) -> Schedule:
     """Return the schedule of the nightly run.
 
     Raises:
-        ConfigError: not a cron expression, or no such time zone.
+        ConfigError: the cron expression or the time zone is invalid.
     """
     try:
         CronSchedule(cron=cron, timezone=timezone)
     except ValidationError as error:
-        problems = [f"--{one['loc'][0]}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()]
+        problems = [f"--{entry['loc'][0]}: {entry['msg'].removeprefix('Value error, ')}" for entry in error.errors()]
         raise ConfigError(problems, "the command") from None
     return Cron(cron, timezone=timezone, slug="nightly")
 
 
-def deployments(pipeline: Path, nightly: Schedule, pool: str) -> list[RunnerDeployment]:
-    """Return the deployments of a pipeline file; nothing is fetched, the installed deskloop is what runs."""
-    # A night that is due while the last one still runs is skipped; runs by hand wait for each other.
+def deployments(pipeline: Path, name: str, nightly: Schedule, pool: str) -> list[RunnerDeployment]:
+    """Return the deployments of a pipeline file.
+
+    They run the deskloop that is installed where the worker runs; Prefect downloads no code.
+
+    Args:
+        name: the pipeline's name, which begins the names of the deployments.
+    """
+    # A nightly run that is due while the last one still runs is skipped; runs by hand wait for each other.
     skip = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
     wait = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
     texts = (
@@ -49,13 +59,13 @@ def deployments(pipeline: Path, nightly: Schedule, pool: str) -> list[RunnerDepl
         "The entire pipeline on request, with parameters of your own.",
         "The data part alone, with the data-quality report.",
     )
-    made = []
-    for flow, name, limit, text in zip(
+    built = []
+    for flow, suffix, limit, text in zip(
         (retrain, retrain, prepare), ("nightly", "by-hand", "data"), (skip, wait, wait), texts, strict=True
     ):
         deployment = flow.to_deployment(
-            name,
-            schedules=[nightly] if name == "nightly" else None,
+            f"{name}-{suffix}",
+            schedules=[nightly] if suffix == "nightly" else None,
             concurrency_limit=limit,
             parameters={"pipeline": str(pipeline)},
             description=text,
@@ -66,19 +76,42 @@ def deployments(pipeline: Path, nightly: Schedule, pool: str) -> list[RunnerDepl
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
         deployment.entrypoint = f"deskloop.deployed.{flow.fn.__name__}"
-        made.append(deployment)
-    return made
+        built.append(deployment)
+    return built
 
 
-def register(client: SyncPrefectClient, wanted: list[RunnerDeployment]) -> list[str]:
-    """Create or update the deployments; returns one line for each."""
+def registered(
+    client: SyncPrefectClient, wanted: Sequence[RunnerDeployment], replace: bool = False
+) -> dict[str, DeploymentResponse]:
+    """Return those of the wanted deployments that are on the server, by their full names.
+
+    Args:
+        replace: accept deployments that run another pipeline file.
+    Raises:
+        ConfigError: another pipeline file has deployments of these names.
+    """
+    current, others = {}, {}
+    for deployment in wanted:
+        with suppress(ObjectNotFound):
+            current[deployment.full_name] = client.read_deployment_by_name(deployment.full_name)
+            file = current[deployment.full_name].parameters.get("pipeline")
+            if file != deployment.parameters["pipeline"]:
+                others[deployment.full_name] = file
+    if others and not replace:
+        problems = [f"{name} on this server runs {file or 'no file of deskloop'}" for name, file in others.items()]
+        advice = "give this pipeline another `name:`, or pass --replace to deploy it in place of the other"
+        raise ConfigError([*problems, advice], "the name of the pipeline")
+    return current
+
+
+def register(wanted: Sequence[RunnerDeployment], current: Mapping[str, DeploymentResponse]) -> list[str]:
+    """Create the deployments, or update those that are `current`; returns one line for each."""
     lines = []
     for deployment in wanted:
-        change = "created"
-        with suppress(ObjectNotFound):
-            change = _merge(deployment, client.read_deployment_by_name(deployment.full_name))
+        name = deployment.full_name
+        change = _merge(deployment, current[name]) if name in current else "created"
         deployment.apply(version_info=VersionInfo(type="prefect:simple", version=__version__))
-        lines.append(f"deployment  {deployment.full_name}  {change}")
+        lines.append(f"deployment  {name}  {change}")
     return lines
 
 
@@ -96,7 +129,7 @@ def _merge(deployment: RunnerDeployment, current: DeploymentResponse) -> str:
 
 
 def prepare_pool(client: SyncPrefectClient, name: str) -> str:
-    """Create a process work pool for one run at a time unless there is a pool of that name; returns a line about it.
+    """Create a process work pool for one run at a time unless a pool of that name exists; returns a line about it.
 
     Raises:
         ConfigError: the pool is of another type.

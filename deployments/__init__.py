@@ -1,0 +1,1 @@
+"""What `deskloop deploy` registers on a Prefect server: deployments, their schedule, a work pool, and automations."""
