@@ -57,8 +57,9 @@ def deskloop(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def stages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The toy's stages in place of the real ones."""
+    """The toy's stages and their suites in place of the real ones."""
     monkeypatch.setattr(tasks, "stages", lambda: STAGES)
+    suites(monkeypatch)
 
 
 @pytest.fixture

@@ -200,10 +200,10 @@ def test_masked_values_stay_masked(cases: list[tuple[str, Said]]) -> None:
 def test_few_rounds_are_enough(dialogue: Said, known: dict[str, list[str]]) -> None:
     rounds = 0
 
-    def counted(batch: list[str], config: ScrubConfig, folder: str) -> object:
+    def counted(batch: list[str], config: ScrubConfig) -> object:
         nonlocal rounds
         rounds += 1
-        return detect(batch, config, folder)
+        return detect(batch, config)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(placeholders, "detect", counted)
