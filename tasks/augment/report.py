@@ -19,9 +19,9 @@ from tasks.augment.reasons import REASONS
 
 GENERATORS = {
     "back_translation": "translated into another language and back",
-    "synonyms": "words replaced by words of like meaning",
+    "synonyms": "words replaced by synonyms",
     "noise": "typing errors as customers make them",
-    "paraphrase": "said again in other words by a language model",
+    "paraphrase": "reworded by a language model",
     "synthetic": "written by a language model",
 }
 
@@ -32,29 +32,29 @@ def tally(run: Run, made: Made) -> dict[str, Any]:
 
 
 def count_copies(store: Store, version: Version) -> list[dict[str, Any]]:
-    """Return copies kept and rejected by generator, and which generators were off for want of a tool."""
-    kept: Counter[str] = Counter()
+    """Return copies kept and rejected by generator, and which generators were off because a tool is not installed."""
+    accepted: Counter[str] = Counter()
     for batch in read_batches(store, [version], ["row_id", "origin"]):
         copies = batch.filter(pc.not_equal(batch["origin"], "log"))["row_id"].to_pylist()
-        kept.update(map(_label, copies))
+        accepted.update(map(_label, copies))
     dropped: dict[str, Counter[str]] = {}
     rejects = store.read("clean", f"{version.step}.rejects", version.rejects_version, ["row_id", "reason"])
     for row_id, reason in zip(rejects["row_id"].to_pylist(), rejects["reason"].to_pylist(), strict=True):
         dropped.setdefault(_label(row_id), Counter())[reason] += 1
     off = {
         name.partition(": ")[0]: f"{name.partition(': ')[2]} is not installed"
-        for name, found in version.details.get("equipment", {}).items()
-        if found is None
+        for name, installed in version.details.get("equipment", {}).items()
+        if installed is None
     }
-    declared = [one.get("name") or one["kind"] for one in version.config.get("generators", [])]
+    declared = [generator.get("name") or generator["kind"] for generator in version.config.get("generators", [])]
     return [
         {
             "generator": name,
-            "kept": kept[name],
+            "kept": accepted[name],
             "dropped": dict(dropped.get(name, Counter()).most_common()),
             "off": off.get(name),
         }
-        for name in dict.fromkeys([*declared, *kept, *dropped])
+        for name in dict.fromkeys([*declared, *accepted, *dropped])
     ]
 
 
@@ -83,14 +83,14 @@ def augmentation(document: Document) -> dict[str, Any] | None:
 def _generator(counts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row of one generator."""
     dropped = sorted((counts.get("dropped") or {}).items(), key=lambda item: (-item[1], item[0]))
-    kept, name = counts.get("kept", 0), counts.get("generator", "")
-    made = kept + sum(count for _, count in dropped)
+    accepted, name = counts.get("kept", 0), counts.get("generator", "")
+    made = accepted + sum(count for _, count in dropped)
     return {
         "generator": title(name),
         "does": GENERATORS.get(name) or GENERATORS.get(counts.get("origin", ""), ""),
-        "kept": kept,
+        "kept": accepted,
         "made": made,
-        "share": percent(kept / made, 0) if made else None,
+        "share": percent(accepted / made, 0) if made else None,
         "dropped": [(REASONS.get(reason, spoken(reason)), count) for reason, count in dropped if count],
         "off": counts.get("off"),
     }
@@ -105,23 +105,9 @@ def figures(document: Document) -> list[tuple[str, str, str]]:
     return [("Copies written", number(copies), "for rare intents, in training only")]
 
 
-def notices(document: Document) -> list[dict[str, str]]:
-    """Return a line for each generator that was off."""
-    return [
-        {
-            "kind": "warn",
-            "text": f"augment: {generator.get('generator', 'a generator')} is off: {generator['off']}",
-            "to": "environment",
-        }
-        for generator in document.get("augmentation") or []
-        if generator.get("off")
-    ]
-
-
 REPORT = Report(
     folder=Path(__file__).parent,
     sections=(Section("augmentation", "Copies written for rare intents", "Copies", augmentation),),
     tally=tally,
     figures=figures,
-    notices=notices,
 )

@@ -33,9 +33,9 @@ FORMS = {  # how a planted value was written: what that means, and its name
     "as_written": ("with capitals and signs", "In full"),
     "lower_case": ("signs, but no capitals", "In lower case"),
     "no_punctuation": ("and without capitals", "Without signs"),
-    "misspelled": ("in the value or beside it", "With a letter wrong"),
-    "hidden": ("HTML entities, tags, invisible or wide characters", "In disguise"),
-    "spoken": ("numbers digit by digit, in words", "Said aloud"),
+    "misspelled": ("in the value or beside it", "With a typo"),
+    "hidden": ("HTML entities, tags, invisible or wide characters", "Obfuscated"),
+    "spoken": ("numbers digit by digit, in words", "Spelled out"),
 }
 
 
@@ -113,22 +113,22 @@ def measured_recall(document: Document) -> dict[str, Any] | None:
 
 def _row(name: str, cell: Mapping[str, Any], kind: str = "") -> dict[str, Any] | None:
     """Return a share with its interval and a bar of the length 1; None where nothing was planted."""
-    planted, found = cell.get("planted"), cell.get("found")
-    if not planted or found is None:
+    planted, detected = cell.get("planted"), cell.get("found")
+    if not planted or detected is None:
         return None
     low, high = cell.get("low"), cell.get("high")
     interval = (low, high) if low is not None and high is not None else None
     between = f"{percent(low, 0)} to {percent(high, 0)}" if interval else ""
-    label = f"{number(found)} of {number(planted)}" + (f", 95% interval {between}" if interval else "")
+    label = f"{number(detected)} of {number(planted)}" + (f", 95% interval {between}" if interval else "")
     return {
         "name": name,
         "note": kind,
         "planted": planted,
-        "found": found,
-        "part": found / planted,
-        "share": percent(found / planted),
+        "found": detected,
+        "part": detected / planted,
+        "share": percent(detected / planted),
         "interval": between,
-        "bar": bar([Segment("kept", found / planted, label)], 1.0, label, interval),
+        "bar": bar([Segment("kept", detected / planted, label)], 1.0, label, interval),
     }
 
 
@@ -145,7 +145,7 @@ REPORT = Report(
     folder=Path(__file__).parent,
     sections=(
         Section("scrubbed", "Personal data replaced", "Personal data", scrubbed),
-        Section("recall", "How much personal data is found", "Recall", measured_recall),
+        Section("recall", "How much personal data is detected", "Recall", measured_recall),
     ),
     tally=tally,
     figures=figures,
