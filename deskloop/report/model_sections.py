@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from deskloop.report.charts import Segment, bar, difference
 from deskloop.report.curve import Series, curve
@@ -128,9 +128,7 @@ def _model(name: str, named: tuple[str, str], figures: Mapping[str, Any], most: 
         "note": named[1],
         "bits": decimals(bits, 3),
         "interval": _range(interval, 3) if interval else None,
-        "bar": bar([Segment(kind, float(bits), "")], most, label, interval)
-        if bits is not None and _finite(bits)
-        else None,
+        "bar": bar([Segment(kind, bits, "")], most, label, interval) if _finite(bits) else None,
         "cells": [
             decimals(bits, 3),
             decimals(figures.get("loss"), 3),
@@ -236,7 +234,7 @@ def _range(interval: tuple[float, float], places: int, sign: bool = False) -> st
     return " to ".join(signed(end, places) if sign else decimals(end, places) for end in interval)
 
 
-def _finite(value: object) -> bool:
+def _finite(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and math.isfinite(value)
 
 

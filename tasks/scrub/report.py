@@ -30,9 +30,9 @@ LANGUAGES = {
     "und": "not identified",
 }
 FORMS = {  # how a planted value was written: what that means, and its name
-    "as_written": ("with capitals and signs", "In full"),
-    "lower_case": ("signs, but no capitals", "In lower case"),
-    "no_punctuation": ("and without capitals", "Without signs"),
+    "as_written": ("with capitals and punctuation", "As usual"),
+    "lower_case": ("with punctuation", "In lower case"),
+    "no_punctuation": ("in lower case", "Without punctuation"),
     "misspelled": ("in the value or beside it", "With a typo"),
     "hidden": ("HTML entities, tags, invisible or wide characters", "Obfuscated"),
     "spoken": ("numbers digit by digit, in words", "Spelled out"),
