@@ -53,7 +53,10 @@ def suite() -> list[Any]:
         *guarding(
             "P2",
             ExpectValuesToOccurIn(
-                column="parent_id", other="row_id", description="Every copy's parent is there", severity="critical"
+                column="parent_id",
+                other="row_id",
+                description="Every copy's parent is in the table",
+                severity="critical",
             ),
             *(
                 ExpectGroupsToStayTogether(group="original", within=column, description=text, severity="critical")

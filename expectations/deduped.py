@@ -32,9 +32,7 @@ def suite() -> list[Any]:
         *teachable(),
         *together(),
         *distinct_wording(),
-        share(
-            "evaluation", 0.02, "Validation and test hold between a fiftieth and half of the conversations", most=0.5
-        ),
+        share("evaluation", 0.02, "Validation and test hold between 2% and 50% of the conversations", most=0.5),
         ExpectEvaluatedLabelsToBeTrained(
             label="intent",
             within="split",

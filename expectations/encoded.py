@@ -51,7 +51,7 @@ def suite() -> list[Any]:
             gxe.ExpectColumnPairValuesToBeEqual(
                 column_A="supervised_tokens",
                 column_B="supervised_labels",
-                description="The count of supervised tokens is that of the labels",
+                description="The count of supervised tokens equals that of the labels",
                 severity="critical",
             ),
         ),

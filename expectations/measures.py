@@ -61,29 +61,29 @@ def customers(table: pa.Table) -> Columns:
 
 
 def placeholders(table: pa.Table) -> Columns:
-    """Return placeholders found in the text beside those that `entities` speaks of: counts and characters.
+    """Return placeholders in the text and those that `entities` lists: counts and characters.
 
-    A pseudonym or a mask that `entities` speaks of counts as a placeholder of its length.
+    A pseudonym or a mask that `entities` lists counts as a placeholder of its length.
     """
     parents, turn = _turns(table)
     text = turn("text")
-    kept = pc.replace_substring_regex(text, PLACEHOLDER.pattern, "")
+    rest = pc.replace_substring_regex(text, PLACEHOLDER.pattern, "")
     count = _counter(table, parents)
     entities = table["entities"].combine_chunks()
     flat = pc.list_flatten(entities)
     length = pc.subtract(pc.struct_field(flat, "end"), pc.struct_field(flat, "start"))
     entity = _counter(table, pc.list_parent_indices(entities))
-    found, characters = (
+    placeholder_count, characters = (
         count(pc.count_substring_regex(text, PLACEHOLDER.pattern)),
-        count(pc.subtract(pc.utf8_length(text), pc.utf8_length(kept))),
+        count(pc.subtract(pc.utf8_length(text), pc.utf8_length(rest))),
     )
     listed = entity(None)
-    for row in np.flatnonzero(listed != found).tolist():
+    for row in np.flatnonzero(listed != placeholder_count).tolist():
         more, longer = _others(table["turns"][row].as_py() or [], table["entities"][row].as_py() or [])
-        found[row] += more
+        placeholder_count[row] += more
         characters[row] += longer
     return {
-        "placeholders": found,
+        "placeholders": placeholder_count,
         "placeholder_characters": characters,
         "entities": listed,
         "entity_characters": entity(length),
@@ -112,18 +112,18 @@ def residue(table: pa.Table) -> Columns:
     )
     values = pc.fill_null(pc.struct_field(pc.list_flatten(metadata), "value"), "")
     extra = _counter(table, pc.list_parent_indices(metadata))
-    found = {}
-    for name, pattern in RESIDUE.items():
-        found[name] = count(pc.match_substring_regex(text, pattern)) + extra(pc.match_substring_regex(values, pattern))
-    return found
+    return {
+        name: count(pc.match_substring_regex(text, pattern)) + extra(pc.match_substring_regex(values, pattern))
+        for name, pattern in RESIDUE.items()
+    }
 
 
 def _covered(table: pa.Table) -> pa.Table:
     """Return the table with placeholders for pseudonyms and masks in `turns`."""
     parents, turn = _turns(table)
-    found = _counter(table, parents)(pc.count_substring_regex(turn("text"), PLACEHOLDER.pattern))
+    placeholder_count = _counter(table, parents)(pc.count_substring_regex(turn("text"), PLACEHOLDER.pattern))
     entities = table["entities"].combine_chunks()
-    beside = np.flatnonzero(found != _counter(table, pc.list_parent_indices(entities))(None))
+    beside = np.flatnonzero(placeholder_count != _counter(table, pc.list_parent_indices(entities))(None))
     if not len(beside):
         return table
     cells = table["turns"].to_pylist()
@@ -192,7 +192,7 @@ def evaluated(table: pa.Table) -> Columns:
         "repeated_evaluation": pc.not_equal(pc.fill_null(table["repeats"], 1), 1),
         "weighted_evaluation": pc.not_equal(pc.fill_null(table["weight"], 1.0), 1.0),
     }
-    return {name: pc.and_(evaluation, found).cast(pa.int64()) for name, found in unlike.items()}
+    return {name: pc.and_(evaluation, column).cast(pa.int64()) for name, column in unlike.items()}
 
 
 def present(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -65,8 +65,8 @@ def suite() -> list[Any]:
         gxe.ExpectColumnSumToBeBetween(
             column="placeholders",
             min_value=1,
-            description="Something personal was found: a support log without any is unlikely",
+            description="At least one personal value was found; a support log without any is unlikely",
             severity="warning",
         ),
-        share("identified", 0.8, "The language of at least four fifths is known"),
+        share("identified", 0.8, "The language of at least 80% of the conversations is known"),
     ]

@@ -62,7 +62,7 @@ def suite() -> list[Any]:
         gxe.ExpectColumnSumToBeBetween(
             column="test",
             min_value=50,
-            description="The test split has 50 conversations or more; with fewer its figures are mostly chance",
+            description="The test split has 50 conversations or more; with fewer, its figures are mostly noise",
             severity="warning",
         ),
     ]

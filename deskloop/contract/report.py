@@ -45,9 +45,10 @@ class Report:
     Attributes:
         folder: where its templates are.
         sections: in the order of the page.
-        tally: the open run, the step's versions and decision -> keys that it adds to the document of the run.
+        tally: the open run, the step's versions and decision -> keys that it adds to the document of the run. If a
+            pipeline has several steps of the stage, every function below gets the document with the keys of one step.
         figures: document -> (name, figure, note) for the head of the page.
-        notices: document -> what a person should look at: `kind` (`bad` or `warn`), `text`, `to` (name of a section).
+        notices: document -> what needs attention: `kind` (`bad` or `warn`), `text`, `to` (name of a section).
     """
 
     folder: Path

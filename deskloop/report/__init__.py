@@ -1,44 +1,46 @@
-"""The report of a run: one HTML page that stands alone, with no script and no request to another host.
+"""The report of a run: one self-contained HTML page, without scripts or requests to other hosts.
 
     Path("report.html").write_text(render(run, stages), encoding="utf-8")
 
 Each section has a function that turns the document of the run into rows, and a template of the section's name. The
-sections here are about all pipelines; stages bring their own (deskloop.contract.report), in the order of the steps. A
-document holds counts, ids and types; the only free text are the declared prompts and the models' replies, which the
-templates escape like everything else. The page's content policy forbids scripts.
+sections here apply to all pipelines; stages bring their own (deskloop.contract.report), in the order of the steps. If
+several steps share a stage, its sections show each step. A document holds counts, ids and types; the only free text are
+the declared prompts and the models' replies, which the templates escape. The page's content policy forbids scripts.
 """
 
 from collections.abc import Mapping
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-from deskloop.contract.report import Report, Section
+from deskloop.contract.report import Document, Report, Section
 from deskloop.contract.stage import DataStage, Stage
 from deskloop.pipeline.extensions import report_of
 from deskloop.report import words
 from deskloop.report.dag import dag
-from deskloop.report.data import funnel
 from deskloop.report.evidence import environment, expectations, lineage
-from deskloop.report.model import comparison, decision, replies, training
+from deskloop.report.funnel import funnel
+from deskloop.report.model_sections import comparison, decision, replies, training
 from deskloop.report.summary import summary
 
 FOLDER = Path(__file__).parent
 MODEL = (
-    Section("training", "How training went", "Training", training),
+    Section("training", "How the training went", "Training", training),
     Section("comparison", "How the models compare", "Comparison", comparison),
-    Section("decision", "What was decided", "Decision", decision),
+    Section("decision", "Decision and gates", "Decision", decision),
     Section("replies", "What the models answer", "Replies", replies),
 )
 PIPELINE = Section("pipeline", "The steps of the pipeline", "Pipeline", dag)
 EVIDENCE = (
-    Section("expectations", "What was expected of the data", "Expectations", expectations),
-    Section("lineage", "What was made from what", "Lineage", lineage),
-    Section("environment", "What it was made with", "Versions", environment),
+    Section("expectations", "Which expectations the data met", "Expectations", expectations),
+    Section("lineage", "Which version was made from which", "Lineage", lineage),
+    Section("environment", "Tools and libraries", "Tools", environment),
 )
-KEPT = ("settings", "equipment")  # where a null has a meaning
+NULLABLE = ("settings", "equipment")  # where a null has a meaning
 
 
 def render(run: dict[str, Any], stages: Mapping[str, Stage]) -> str:
@@ -54,38 +56,61 @@ def render(run: dict[str, Any], stages: Mapping[str, Stage]) -> str:
     """
     run = _present(run)
     reports = {name: report for name, stage in stages.items() if (report := report_of(stage)) is not None}
+    documents = {name: _by_step(run, name) for name in reports}
+    stage_of = {section.name: name for name, report in reports.items() for section in report.sections}
     parts = sections_of(stages, reports)
-    rows = {one.name: rows for part in parts.values() for one in part if (rows := one.rows(run)) is not None}
+    shown = {
+        section.name: rows
+        for section in chain.from_iterable(parts.values())
+        if (rows := _rows(section, documents.get(stage_of.get(section.name, ""), {"": run})))
+    }
     folders = (FOLDER, FOLDER / "sections", *dict.fromkeys(report.folder for report in reports.values()))
-    template = _templates(folders).get_template("template.html")
-    return template.render(
-        **rows,
+    templates = _templates(folders)
+
+    def body(section: str) -> list[tuple[str, Markup]]:
+        template = templates.get_template(f"{section}.html")
+        context = {"found": shown.keys(), "run": run}
+        rows = shown[section].items()
+        return [(step, Markup(template.render(context, step=step, **{section: cells}))) for step, cells in rows]
+
+    return templates.get_template("template.html").render(
         run=run,
-        summary=summary(run, stages, list(reports.values())),
-        parts={part: [section for section in sections if section.name in rows] for part, sections in parts.items()},
-        found=rows.keys(),
+        summary=summary(run, stages, [(reports[name], documents[name]) for name in reports]),
+        parts={part: [section for section in sections if section.name in shown] for part, sections in parts.items()},
+        found=shown.keys(),
+        body=body,
         absent=[
             section.label
-            for part in parts.values()
-            for section in part
-            if section.name not in rows and section is not PIPELINE
+            for section in chain.from_iterable(parts.values())
+            if section.name not in shown and section is not PIPELINE
         ],
     )
+
+
+def _by_step(run: Document, stage: str) -> dict[str, Document]:
+    """Return step -> the document with the tally of that step; the step is empty if the stage has only one."""
+    steps: dict[str, Document] = (run.get("by_step") or {}).get(stage) or {}
+    return {step: run | tally for step, tally in steps.items()} or {"": run}
+
+
+def _rows(section: Section, documents: Mapping[str, Document]) -> dict[str, Any]:
+    """Return step -> what the section shows of it."""
+    return {step: rows for step, document in documents.items() if (rows := section.rows(document)) is not None}
 
 
 def sections_of(stages: Mapping[str, Stage], reports: Mapping[str, Report]) -> dict[str, tuple[Section, ...]]:
     """Return the sections of a pipeline's page by part: those of all pipelines, and those of its stages."""
     conversations = Section("funnel", "Where every conversation went", "Conversations", partial(funnel, stages=stages))
-    data = [one for name, report in reports.items() if isinstance(stages[name], DataStage) for one in report.sections]
-    model = [one for name, report in reports.items() for one in report.sections if one not in data]
+    of_stages = [(section, stages[name]) for name, report in reports.items() for section in report.sections]
+    data = [section for section, stage in of_stages if isinstance(stage, DataStage)]
+    model = [section for section, stage in of_stages if not isinstance(stage, DataStage)]
     return {"The data": (PIPELINE, conversations, *data), "The model": (*MODEL, *model), "The evidence": EVIDENCE}
 
 
 def _present(cell: Any) -> Any:
     """Return the run without its nulls: null is the same as missing, but for settings and for absent tools."""
     if isinstance(cell, dict):
-        kept = {key: inner for key, inner in cell.items() if inner is not None}
-        return {key: inner if key in KEPT else _present(inner) for key, inner in kept.items()}
+        return {key: inner if key in NULLABLE else _present(inner) for key, inner in cell.items() if inner is not None}
     return [_present(inner) for inner in cell if inner is not None] if isinstance(cell, list) else cell
 
 

@@ -46,7 +46,7 @@ def curve(series: Sequence[Series], size: tuple[int, int], name: str, title: str
     Args:
         series: at least one of them with a finite point.
         size: width and height of the drawing in pixels.
-        name: prefix of the ids inside, unique in the page.
+        name: its style class, a hyphen, and whatever makes it unique in the page.
         title: what the chart shows; a description with first and last values is added to it.
         axes: what x and y are, with their units.
     """
@@ -63,7 +63,7 @@ def curve(series: Sequence[Series], size: tuple[int, int], name: str, title: str
         for line in lines
     )
     return Markup(
-        f'<svg class="curve {name}" viewBox="0 0 {width} {height}" role="img" '
+        f'<svg class="curve {name.partition("-")[0]}" viewBox="0 0 {width} {height}" role="img" '
         f'aria-labelledby="{name}-title {name}-desc"><title id="{name}-title">{escape(title)}</title>'
         f'<desc id="{name}-desc">{escape(description)}</desc>'
         f"{_axes(frame, across, up, axes)}{''.join(_line(line, frame) for line in lines)}{_ends(lines, frame)}</svg>"

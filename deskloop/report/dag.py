@@ -24,7 +24,7 @@ def dag(run: Run) -> dict[str, Any] | None:
     steps = [step for step in run.get("graph") or [] if "step" in step]
     parents: dict[str, list[str]] = {}
     for step in steps:
-        read = [one.get("step") for one in step.get("inputs") or []]
+        read = [source.get("step") for source in step.get("inputs") or []]
         parents[step["step"]] = [name for name in dict.fromkeys(read) if name in parents]
     paths, layers = _routed(parents)
     if not any(sum(name in parents for _, name in layer) > 1 for layer in layers):
@@ -33,7 +33,7 @@ def dag(run: Run) -> dict[str, Any] | None:
         {
             "step": step["step"],
             "stage": step.get("stage") or step["step"],
-            "inputs": [(one.get("port", ""), one.get("dataset", "")) for one in step.get("inputs") or []],
+            "inputs": [(port.get("port", ""), port.get("dataset", "")) for port in step.get("inputs") or []],
             "datasets": step.get("datasets") or [],
         }
         for step in steps
@@ -76,7 +76,7 @@ def _routed(parents: Mapping[str, Sequence[str]]) -> tuple[list[list[Point]], li
 
 
 def _placed(rows: list[list[Point]], paths: Sequence[Sequence[Point]]) -> dict[Point, float]:
-    """Return the middle of every point, in pixels; orders the rows on the way."""
+    """Return the middle of every point, in pixels; also orders the rows."""
     above: dict[Point, list[Point]] = {}
     below: dict[Point, list[Point]] = {}
     for path in paths:
@@ -87,7 +87,7 @@ def _placed(rows: list[list[Point]], paths: Sequence[Sequence[Point]]) -> dict[P
     for sweep in range(SWEEPS):
         neighbours = below if sweep % 2 else above
         for row in reversed(rows) if sweep % 2 else rows:
-            wanted = {point: mean(x[one] for one in neighbours.get(point, [point])) for point in row}
+            wanted = {point: mean(x[neighbour] for neighbour in neighbours.get(point, [point])) for point in row}
             row.sort(key=wanted.__getitem__)
             x |= _spread(row, wanted)
     return x

@@ -1,9 +1,9 @@
-"""The evidence's sections: what was expected of the data, where every version comes from, what it was made with."""
+"""The evidence's sections: expectations, the lineage of every version, and the tools and libraries."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from deskloop.report.graph import Node, lanes
+from deskloop.report.lanes import Node, lanes
 from deskloop.report.words import number, observed, relative, title
 
 Run = dict[str, Any]
@@ -56,17 +56,21 @@ def lineage(run: Run) -> dict[str, Any] | None:
     versions = [version for version in run.get("lineage") or _of_steps(run) if version.get("name")]
     if not versions:
         return None
-    made_by = {one["name"]: one.get("step") or one["name"] for one in versions}
+    made_by = {version["name"]: version.get("step") or version["name"] for version in versions}
     groups: dict[str, list[Mapping[str, Any]]] = {}
-    for one in versions:
-        groups.setdefault(made_by[one["name"]], []).append(one)
-    parents = {name: [parent for one in group for parent in one.get("parents") or []] for name, group in groups.items()}
-    nodes = [Node(name, _kind(group[0]), [made_by.get(parent, parent) for parent in parents[name]])
-             for name, group in groups.items()]  # fmt: skip
+    for version in versions:
+        groups.setdefault(made_by[version["name"]], []).append(version)
+    parents = {
+        name: [parent for version in group for parent in version.get("parents") or []] for name, group in groups.items()
+    }
+    nodes = [
+        Node(name, _kind(group[0]), [made_by.get(parent, parent) for parent in parents[name]])
+        for name, group in groups.items()
+    ]
     drawings, width = lanes(nodes)
     rows = [
         {
-            "versions": [_version(one) for one in group],
+            "versions": [_version(version) for version in group],
             "drawing": drawing,
             "step": group[0].get("step"),
             "parents": list(dict.fromkeys(parents[name])),
@@ -77,9 +81,9 @@ def lineage(run: Run) -> dict[str, Any] | None:
     steps = (run.get("steps") or {}).items()
     return {
         "rows": rows,
-        "versions": [_version(one) for one in versions],
+        "versions": [_version(version) for version in versions],
         "width": width,
-        "raw": any(one.get("zone") == "raw" for one in versions),
+        "raw": any(version.get("zone") == "raw" for version in versions),
         "kinds": [kind for kind in KINDS if any(node.kind == kind for node in nodes)],
         "earlier": sorted({parent for names in parents.values() for parent in names if parent not in made_by}),
         "fingerprints": [(name, step["fingerprint"]) for name, step in steps if step.get("fingerprint")],
@@ -120,20 +124,20 @@ def _of_steps(run: Run) -> list[dict[str, Any]]:
 def missing_tools(run: Run) -> list[tuple[str, str]]:
     """Return (step, a sentence) for each tool that is not installed, so that the step worked without it."""
     missing: dict[tuple[str, str], None] = {}
-    for step, found in (run.get("steps") or {}).items():
-        for name, version in (found.get("equipment") or {}).items():
+    for name, step in (run.get("steps") or {}).items():
+        for equipment, version in (step.get("equipment") or {}).items():
             if version is None:
-                part, _, tool = name.rpartition(": ")
-                missing[step, f"{part} is off: {tool} is not installed" if part else f"{tool} is not installed"] = None
+                part, _, tool = equipment.rpartition(": ")
+                missing[name, f"{part} is off: {tool} is not installed" if part else f"{tool} is not installed"] = None
     return list(missing)
 
 
 def environment(run: Run) -> dict[str, Any] | None:
-    """Return versions of libraries, and of the tools and files outside them that decide a result."""
+    """Return versions of libraries, and of the tools and files outside them that affect a result."""
     tools = [
-        {"step": step, "tool": name, "version": None if version is None else str(version)}
-        for step, found in (run.get("steps") or {}).items()
-        for name, version in (found.get("equipment") or {}).items()
+        {"step": name, "tool": tool, "version": None if version is None else str(version)}
+        for name, step in (run.get("steps") or {}).items()
+        for tool, version in (step.get("equipment") or {}).items()
     ]
     libraries = sorted((run.get("libraries") or {}).items())
     return {"tools": tools, "libraries": libraries} if tools or libraries else None

@@ -1,9 +1,9 @@
 """The outcome of a run as one document: `run --json` prints its core, the report page shows all of it.
 
-Counts, ids, types and figures only; the only exception are the replies of models to the prompts that the pipeline
-file declares.
+It holds counts, ids, types and figures, and the models' replies to the prompts that the pipeline file declares.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,7 @@ KINDS = {DataStage: "dataset", ModelStage: "model", EvaluationStage: "evaluation
 
 
 def summarize(run: Run, error: str | None = None, counted: bool = True) -> dict[str, Any]:
-    """Return the document of a run, as far as it got.
+    """Return the document of a run, as far as it has run.
 
     Args:
         error: the message of the error that ended it, if one did.
@@ -44,11 +44,22 @@ def summarize(run: Run, error: str | None = None, counted: bool = True) -> dict[
         "lineage": [_lineage(version) for made in run.entries.values() for version in made.versions],
         "libraries": {key: value for made in run.entries.values() for key, value in made.versions[0].libraries.items()},
     }
-    if counted:
-        for step, made in _of(run, Stage):
-            if report := report_of(step.stage):
-                document |= report.tally(run, made)
-    return document
+    return document | (_tallies(run) if counted else {})
+
+
+def _tallies(run: Run) -> dict[str, Any]:
+    """Return the keys that stages count; those of a stage with several steps are under `by_step`, stage and step."""
+    tallies: dict[str, Any] = {}
+    by_step: dict[str, dict[str, Any]] = {}
+    uses = Counter(step.stage.name for step in run.pipeline.steps)
+    for step, made in _of(run, Stage):
+        if report := report_of(step.stage):
+            tally = report.tally(run, made)
+            if uses[step.stage.name] == 1:
+                tallies |= tally
+            else:
+                by_step.setdefault(step.stage.name, {})[step.name] = tally
+    return {**tallies, "by_step": by_step or None}
 
 
 def _declared(step: Step) -> dict[str, Any]:
@@ -60,7 +71,7 @@ def _declared(step: Step) -> dict[str, Any]:
         "stage": step.stage.name,
         "kind": kind,
         "datasets": list(step.datasets.values()),
-        "inputs": [{"port": port, "step": one.step, "dataset": one.dataset} for port, one in inputs],
+        "inputs": [{"port": port, "step": source.step, "dataset": source.dataset} for port, source in inputs],
     }
 
 
@@ -71,31 +82,34 @@ def _of(run: Run, shape: type[Stage]) -> Iterator[tuple[Step, Made]]:
 
 
 def _models(run: Run) -> dict[str, Any]:
-    """Return the chosen candidate, its training and comparisons, and the decision."""
-    decided = next((made.versions[0].details for _, made in _of(run, PromotionStage)), None)
-    promote = next((step.config for step, _ in _of(run, PromotionStage)), None)
+    """Return the candidates with their training and comparisons, and the decision on the chosen one."""
+    promotion, made = next(_of(run, PromotionStage), (None, None))
+    decided = made.versions[0].details if made else None
     evaluations = [made.versions[0] for _, made in _of(run, EvaluationStage)]
-    evaluation = next((one for one in evaluations if candidates_of(one.details)), None)
-    candidates = candidates_of(evaluation.details) if evaluation else {}
+    evaluations = [version for version in evaluations if candidates_of(version.details)]
+    evaluation = evaluations[0] if evaluations else None
+    candidates = list(candidates_of(evaluation.details)) if evaluation else []
     chosen = decided["candidate"] if decided else next(iter(candidates), None)
-    figures = figures_for(evaluation.details, chosen) if evaluation and chosen else {}
+    figures = [figures_for(version.details, chosen) for version in evaluations] if chosen else []
+    compared = [{key: each.get(key) for key in ("metrics", "comparisons", "confidence")} for each in figures]
+    by_step = {version.step: each for version, each in zip(evaluations, compared, strict=False)}
     trained = {
-        step.name: made
+        step.name: made.versions[0]
         for step, made in _of(run, ModelStage)
         if isinstance(step.stage, ModelStage) and step.stage.role == "candidate"
     }
     model = trained.get(chosen or "") or next(iter(trained.values()), None)
-    margins = promote.model_dump(include={"better_by", "margin"}) if promote is not None else {}
+    margins = promotion.config.model_dump(include={"better_by", "margin"}) if promotion else None
     return {
-        "model": _model(run, model.versions[0], decided) if model else None,
+        "model": _model(run, model, decided) if model else None,
         "champion": _champion(run, evaluation),
-        "metrics": figures.get("metrics", {}),
-        "comparisons": figures.get("comparisons", []),
-        "confidence": figures.get("confidence"),
-        "margins": margins or None,
+        "candidates": {"chosen": chosen, "steps": candidates} if len(candidates) > 1 else None,
+        **(compared[0] if compared else {"metrics": {}, "comparisons": [], "confidence": None}),
+        "evaluations": by_step if len(by_step) > 1 else None,
+        "margins": margins,
         "decision": {key: decided[key] for key in ("promoted", "action", "why", "gates")} if decided else None,
-        "replies": figures.get("replies", []),
-        "training": {**model.versions[0].details, "settings": model.versions[0].config} if model else None,
+        "replies": figures[0].get("replies", []) if figures else [],
+        "training": {name: {**version.details, "settings": version.config} for name, version in trained.items()},
     }
 
 
@@ -128,12 +142,12 @@ def _step(made: Made) -> dict[str, Any]:
         "stage": first.stage,
         "datasets": [
             {
-                "dataset": one.dataset,
-                "version": one.version,
-                "rows": one.rows if is_table else None,
-                "digest": one.digest,
+                "dataset": version.dataset,
+                "version": version.version,
+                "rows": version.rows if is_table else None,
+                "digest": version.digest,
             }
-            for one in made.versions
+            for version in made.versions
         ],
         **(counts if is_table else {}),
         "reused": made.reused,
@@ -165,7 +179,7 @@ def _champion(run: Run, evaluation: Version | None) -> dict[str, Any] | None:
     if evaluation is None or "champion" not in evaluation.details["metrics"]:
         return None
     models = Registry(run.store.root).models(run.pipeline.settings.name)
-    model = next((one for one in models if one.catalog in read), None)
+    model = next((model for model in models if model.catalog in read), None)
     if model is None:
         return None
     since = model.promoted_at.isoformat(timespec="seconds") if model.promoted_at else None

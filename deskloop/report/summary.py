@@ -1,29 +1,30 @@
-"""The head of the report: the outcome of the run in a sentence, what needs a look, and the most important figures."""
+"""The head of the report: the outcome in one sentence, what needs attention, and the most important figures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deskloop.contract.report import Report
-from deskloop.report.data import Stages, arrivals
 from deskloop.report.evidence import expectations, missing_tools
+from deskloop.report.funnel import Stages, arrivals
 from deskloop.report.glossary import TERMS
 from deskloop.report.words import duration, moment, number, percent
 
 Run = dict[str, Any]
+Tallied = Sequence[tuple[Report, Mapping[str, Run]]]  # a stage's report, and step -> document
 OUTCOMES = {
     # action: style class, badge, headline
     "promoted": ("good", "✓ promoted", "The new model is the champion."),
-    "kept": ("warn", "waiting", "The new model waits for a decision."),
+    "kept": ("warn", "needs a decision", "The new model needs a decision."),
     "blocked": ("warn", "blocked", "The new model was not promoted."),
-    "already_champion": ("good", "✓ champion", "This model is the champion already."),
+    "already_champion": ("good", "✓ champion", "This model is already the champion."),
     "not_judged": ("warn", "not judged", "The new model was not evaluated for promotion."),
-    "undecided": ("good", "✓ completed", "The new model was measured; nothing had to be decided."),
+    "undecided": ("good", "✓ completed", "The new model was evaluated; the pipeline has no promotion step."),
     "trained": ("good", "✓ completed", "A new model was trained."),
 }
 
 
-def summary(run: Run, stages: Stages, reports: Sequence[Report]) -> dict[str, Any]:
-    """Return the verdict, facts about the run, what needs a look, and headline figures, of what the run has."""
+def summary(run: Run, stages: Stages, reports: Tallied) -> dict[str, Any]:
+    """Return the verdict, facts about the run, what needs attention, and headline figures, of what the run has."""
     facts = [
         ("Pipeline", run["pipeline"]),
         ("Run", run["run_id"]),
@@ -39,6 +40,7 @@ def summary(run: Run, stages: Stages, reports: Sequence[Report]) -> dict[str, An
         "badge": badge,
         "headline": headline,
         "why": why,
+        "choice": choice(run),
         "measured": comparison,
         "terms": [TERMS[name] for name in TERMS if name in words],
         "failed": run.get("status") == "failed",
@@ -60,8 +62,8 @@ def verdict(run: Run, stages: Stages) -> tuple[str, str, str]:
         return OUTCOMES["undecided"]
     if run.get("training"):
         return OUTCOMES["trained"]
-    read, kept = arrivals(run, stages)
-    ready = f"{number(kept)} of {number(read)} conversations are ready for training."
+    read, left = arrivals(run, stages)
+    ready = f"{number(left)} of {number(read)} conversations are ready for training."
     return "good", "✓ completed", ready if read else "Nothing was read."
 
 
@@ -76,31 +78,53 @@ def action(run: Run) -> str:
 
 
 def measured(run: Run) -> str | None:
-    """Return the candidate's figure beside those of base and champion, in a sentence."""
-    candidate, base, champion = (_bits(run, name) for name in ("candidate", "base", "champion"))
-    if candidate is None or base is None:
-        return None
+    """Return the candidate's figure beside those of base and champion, in a sentence per evaluation."""
     former = "the former champion" if action(run) == "promoted" else "the champion"
-    others = f"its base needs {base:.2f}" + (f" and {former} {champion:.2f}" if champion is not None else "")
-    needs = f"it needs {candidate:.2f} bits per byte"
-    return f"To predict the agents' replies in conversations that it never saw, {needs}; {others}."
+    sentences = []
+    for step, evaluation in (run.get("evaluations") or {"": run}).items():
+        candidate, base, champion = (_bits(evaluation, name) for name in ("candidate", "base", "champion"))
+        if candidate is None or base is None:
+            continue
+        others = f"its base needs {base:.2f}" + (f" and {former} {champion:.2f}" if champion is not None else "")
+        data = f"the test data of {step}" if step else "conversations that it was not trained on"
+        needs = f"it needs {candidate:.2f} bits per byte"
+        sentences.append(f"To predict the agents' replies in {data}, {needs}; {others}.")
+    return " ".join(sentences) or None
 
 
-def notices(run: Run, reports: Sequence[Report]) -> list[dict[str, str]]:
-    """Return what a person should look at, worst first: style class, text, and the section with details."""
-    found = []
+def choice(run: Run) -> str | None:
+    """Return a sentence on which of several candidates was chosen and why."""
+    steps, chosen = ((run.get("candidates") or {}).get(key) for key in ("steps", "chosen"))
+    if not steps or not chosen:
+        return None
+    names = f"{', '.join(steps[:-1])} and {steps[-1]}"
+    gates = (run.get("decision") or {}).get("gates")
+    if not gates:
+        return f"The candidates are {names}; the figures on this page are those of {chosen}."
+    passed = all(gate.get("passed") for gate in gates)
+    reason = "it needs the fewest bits per byte" + (
+        " of those that passed all gates" if passed else "; none passed all gates"
+    )
+    return f"Of the candidates {names}, {chosen} was chosen: {reason}."
+
+
+def notices(run: Run, reports: Tallied) -> list[dict[str, str]]:
+    """Return what needs attention, worst first: style class, text, and the section with details."""
+    listed = []
     for gate in (run.get("decision") or {}).get("gates") or []:
         if not gate.get("passed"):
-            found.append({"kind": "bad", "text": f"Gate not passed: {gate.get('gate', '')}", "to": "decision"})
+            listed.append({"kind": "bad", "text": f"Gate not passed: {gate.get('gate', '')}", "to": "decision"})
     for row in (expectations(run) or {"failed": []})["failed"]:
-        found.append(
-            {"kind": row["verdict"], "text": f"{row['step']}, not as expected: {row['text']}", "to": "expectations"}
+        listed.append(
+            {"kind": row["verdict"], "text": f"{row['step']}, expectation not met: {row['text']}", "to": "expectations"}
         )
     for step, text in missing_tools(run):
-        found.append({"kind": "warn", "text": f"{step}: {text}", "to": "environment"})
-    for report in reports:
-        found += [notice for notice in report.notices(run) if notice not in found]
-    return sorted(found, key=lambda notice: notice["kind"] != "bad")
+        listed.append({"kind": "warn", "text": f"{step}: {text}", "to": "environment"})
+    for report, documents in reports:
+        for step, document in documents.items():
+            prefix = f"{step}: " if step else ""
+            listed += [notice | {"text": f"{prefix}{notice['text']}"} for notice in report.notices(document)]
+    return sorted(listed, key=lambda notice: notice["kind"] != "bad")
 
 
 def _bits(run: Run, name: str) -> float | None:
@@ -108,15 +132,19 @@ def _bits(run: Run, name: str) -> float | None:
     return ((run.get("metrics") or {}).get(name) or {}).get("bits_per_byte")
 
 
-def figures(run: Run, stages: Stages, reports: Sequence[Report]) -> list[tuple[str, str, str]]:
+def figures(run: Run, stages: Stages, reports: Tallied) -> list[tuple[str, str, str]]:
     """Return (name, figure, note) of the headline figures."""
     shown = []
-    read, kept = arrivals(run, stages)
+    read, left = arrivals(run, stages)
     if read:
-        shown.append(("Conversations kept", number(kept), f"{percent(kept / read)} of {number(read)} read"))
-    shown += [figure for report in reports for figure in report.figures(run)]
+        shown.append(("Conversations kept", number(left), f"{percent(left / read)} of {number(read)} read"))
+    for report, documents in reports:
+        for step, document in documents.items():
+            shown += [
+                (name, figure, f"{note} ({step})" if step else note) for name, figure, note in report.figures(document)
+            ]
     if checked := expectations(run):
-        note = "on the data, after every step" if checked["passed"] == checked["total"] else "see what needs a look"
+        note = "checked after every step" if checked["passed"] == checked["total"] else "see what needs attention"
         shown.append(("Expectations met", f"{number(checked['passed'])} of {number(checked['total'])}", note))
     candidate, base = _bits(run, "candidate"), _bits(run, "base")
     if candidate is not None and base:

@@ -1,4 +1,4 @@
-"""Numbers, names and sentences of the report, as a person reads them."""
+"""Numbers, names and sentences of the report, in readable form."""
 
 import math
 import re
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from markupsafe import Markup, escape
 
 MISSING = "–"
-ACRONYMS = {"CSV", "HTML", "ID", "IP", "IBAN", "ITIN", "JSON", "MAC", "NHS", "SSN", "URL", "VIN"}
+ACRONYMS = {"CSV", "HTML", "ID", "IP", "IBAN", "ITIN", "JSON", "MAC", "NHS", "PIN", "SSN", "URL", "VIN"}
 COUNTRIES = {"UK", "US"}  # in capitals only: "us" is a word
 # Control characters, which a page cannot show, become replacement characters.
 CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127), "\ufffd")
@@ -71,7 +71,7 @@ def duration(seconds: object) -> str:
 
 
 def moment(text: object) -> str:
-    """Return an ISO 8601 time in UTC, `21 Nov 2025, 09:05 UTC`; text that is no such time comes back as it is."""
+    """Return an ISO 8601 time in UTC, `21 Nov 2025, 09:05 UTC`; text that is no such time is returned as is."""
     try:
         when = datetime.fromisoformat(str(text))
     except ValueError:

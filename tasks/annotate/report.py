@@ -17,16 +17,16 @@ SOURCES = {
     "log": ("From the log", "the label that the support team assigned"),
     "human": ("By a person", "labelled by hand afterwards"),
     "rule": ("By a rule", "the words that the pipeline file names for an intent"),
-    "model": ("By the classifier", "fitted on labelled training conversations, used only if it is confident enough"),
-    "none": ("Without a label", "no source was confident enough; used for training all the same"),
+    "model": ("By the classifier", "fitted on labelled training conversations; used only where it is confident enough"),
+    "none": ("Without a label", "no source was confident enough; still used for training"),
 }
 CLASSIFIER = {
-    "precision": ("Right when it labels", "of the labels that it gives, how many are right (precision)"),
-    "coverage": ("Labels given", "how many conversations it is confident enough about (coverage)"),
-    "accuracy": ("Right at first guess", "if it had to label every conversation (accuracy)"),
-    "macro_f1": ("Over all intents", "each intent counts the same, rare or frequent (macro F1)"),
-    "ece": ("Calibration error", "how far its confidence is from how often it is right (ECE)"),
-    "threshold": ("Confident from", "the lowest confidence at which it gives a label (threshold)"),
+    "precision": ("Precision", "share of its labels that are correct"),
+    "coverage": ("Coverage", "share of conversations that it is confident enough to label"),
+    "accuracy": ("Accuracy", "share of correct labels if it had to label every conversation"),
+    "macro_f1": ("Macro F1", "precision and recall combined; each intent counts the same"),
+    "ece": ("Calibration error", "how far its confidence is from its accuracy (ECE)"),
+    "threshold": ("Threshold", "the lowest confidence at which it assigns a label"),
 }
 
 

@@ -17,16 +17,20 @@ from tasks.augment import REASONS
 
 GENERATORS = {
     "back_translation": "translated into another language and back",
-    "synonyms": "words replaced by words of like meaning",
+    "synonyms": "words replaced by synonyms",
     "noise": "typing errors as customers make them",
-    "paraphrase": "said again in other words by a language model",
+    "paraphrase": "reworded by a language model",
     "synthetic": "written by a language model",
 }
 
 
 def tally(run: Run, made: Made) -> dict[str, Any]:
-    """`augmentation` of the run's document: copies by generator, and the generators that lack a tool."""
-    store, version = run.store, made.versions[0]
+    """`augmentation` of the run's document."""
+    return {"augmentation": count_copies(run.store, made.versions[0])}
+
+
+def count_copies(store: Store, version: Version) -> list[dict[str, Any]]:
+    """Return copies kept and rejected by generator, and which generators were off because a tool is not installed."""
     accepted: Counter[str] = Counter()
     for batch in read_batches(store, [version], ["row_id", "origin"]):
         copies = batch.filter(pc.not_equal(batch["origin"], "log"))["row_id"].to_pylist()
@@ -41,7 +45,7 @@ def tally(run: Run, made: Made) -> dict[str, Any]:
         if installed is None
     }
     declared = [generator.get("name") or generator["kind"] for generator in version.config.get("generators", [])]
-    counts = [
+    return [
         {
             "generator": name,
             "kept": accepted[name],
@@ -50,7 +54,6 @@ def tally(run: Run, made: Made) -> dict[str, Any]:
         }
         for name in dict.fromkeys([*declared, *accepted, *dropped])
     ]
-    return {"augmentation": counts}
 
 
 def _label(row_id: str) -> str:
@@ -100,23 +103,9 @@ def figures(document: Document) -> list[tuple[str, str, str]]:
     return [("Copies written", number(copies), "for rare intents, in training only")]
 
 
-def notices(document: Document) -> list[dict[str, str]]:
-    """Return a line for each generator that was off."""
-    return [
-        {
-            "kind": "warn",
-            "text": f"augment: {generator.get('generator', 'a generator')} is off: {generator['off']}",
-            "to": "environment",
-        }
-        for generator in document.get("augmentation") or []
-        if generator.get("off")
-    ]
-
-
 REPORT = Report(
     folder=Path(__file__).parent,
     sections=(Section("augmentation", "Copies written for rare intents", "Copies", augmentation),),
     tally=tally,
     figures=figures,
-    notices=notices,
 )

@@ -30,12 +30,12 @@ LANGUAGES = {
     "und": "not identified",
 }
 FORMS = {  # how a planted value was written: what that means, and its name
-    "as_written": ("with capitals and signs", "In full"),
-    "lower_case": ("signs, but no capitals", "In lower case"),
-    "no_punctuation": ("and without capitals", "Without signs"),
-    "misspelled": ("in the value or beside it", "With a letter wrong"),
-    "hidden": ("HTML entities, tags, invisible or wide characters", "In disguise"),
-    "spoken": ("numbers digit by digit, in words", "Said aloud"),
+    "as_written": ("with capitals and punctuation", "As usual"),
+    "lower_case": ("with punctuation", "In lower case"),
+    "no_punctuation": ("in lower case", "Without punctuation"),
+    "misspelled": ("in the value or beside it", "With a typo"),
+    "hidden": ("HTML entities, tags, invisible or wide characters", "Obfuscated"),
+    "spoken": ("numbers digit by digit, in words", "Spelled out"),
 }
 
 
@@ -145,7 +145,7 @@ REPORT = Report(
     folder=Path(__file__).parent,
     sections=(
         Section("scrubbed", "Personal data replaced", "Personal data", scrubbed),
-        Section("recall", "How much personal data is found", "Recall", measured_recall),
+        Section("recall", "How much personal data is detected", "Recall", measured_recall),
     ),
     tally=tally,
     figures=figures,

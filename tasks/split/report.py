@@ -29,13 +29,23 @@ PROOFS = (
 
 def tally(run: Run, made: Made) -> dict[str, Any]:
     """`intents`, `proof` and `classes` of the run's document."""
-    by_stage = {entry.versions[0].stage: entry.versions for entry in run.entries.values()}
-    before = [by_stage.get(name, []) for name in ("augment", "balance")]
+    before = upstream(run, made.versions[0])
     return {
         **count_intents(run.store, made.versions),
         "proof": made.versions[0].details.get("proof", {}),
-        "classes": count_classes(run.store, before[0], before[1], made.versions),
+        "classes": count_classes(run.store, before.get("augment", []), before.get("balance", []), made.versions),
     }
+
+
+def upstream(run: Run, version: Version) -> dict[str, list[Version]]:
+    """Return stage -> the versions of the last step of that stage that a version was made from."""
+    stages: dict[str, list[Version]] = {}
+    parents = {parent.name for parent in version.parents}
+    for entry in reversed(run.entries.values()):
+        if any(each.name in parents for each in entry.versions):
+            stages.setdefault(entry.versions[0].stage, entry.versions)
+            parents.update(parent.name for each in entry.versions for parent in each.parents)
+    return stages
 
 
 def count_intents(store: Store, versions: Sequence[Version]) -> dict[str, Any]:
@@ -137,9 +147,9 @@ def notices(document: Document) -> list[dict[str, str]]:
 REPORT = Report(
     folder=Path(__file__).parent,
     sections=(
-        Section("classes", "Classes before and after", "Classes", classes),
+        Section("classes", "Intents before and after balancing", "Balance", classes),
         Section("proof", "Checks of the split", "Split", proof),
-        Section("intents", "What each split is about", "Intents", intents),
+        Section("intents", "Intents in each split", "Intents", intents),
     ),
     tally=tally,
     figures=figures,

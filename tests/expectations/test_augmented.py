@@ -12,7 +12,7 @@ COPIES = 12
 CRITICAL = {
     "Generated copies are in training only",
     "Every generated copy names the conversation it was made from",
-    "Every copy's parent is there",
+    "Every copy's parent is in the table",
     "A copy is of its parent's family",
     "A copy is in its parent's split",
     "A copy has the same words of the agent as its parent",
@@ -66,7 +66,7 @@ def flooded(_: dict[str, Any], data: Data) -> None:
         (cells(), set()),
         (moved, {"Generated copies are in training only"}),
         (cells(parent_id=None), {"Every generated copy names the conversation it was made from"}),
-        (cells(parent_id="HD-999"), {"Every copy's parent is there"}),
+        (cells(parent_id="HD-999"), {"Every copy's parent is in the table"}),
         (cells(family="f-new"), {"A copy is of its parent's family"}),
         (
             cells(split="test"),

@@ -8,6 +8,7 @@ import pytest
 from deskloop.contract.errors import DataError
 from deskloop.engine.plan import plan
 from deskloop.pipeline.load import load_pipeline
+from deskloop.report.run_document import summarize
 from tasks import stages
 from tests.flows.conftest import MODEL
 from tests.flows.desk import STEPS, Desk, example_lines, table, versions
@@ -93,6 +94,17 @@ def test_heldout_conversations_are_tested_on_and_never_trained_on(tmp_path: Path
     assert "more" in sources["test"]
     assert versions(run)["split"].details if "split" in versions(run) else versions(run)["train"].details["proof"]
     assert run.engine.catalog.get("more").zone == "raw"
+
+
+def test_the_document_of_a_run_counts_every_step_of_a_stage(tmp_path: Path) -> None:
+    desk = forked(tmp_path, models=False)
+    desk.steps = desk.steps[:4]
+    document = summarize(desk.prepare())
+    assert "entities" not in document
+    by_step = document["by_step"]["scrub"]
+    assert {step: sum(tally["languages"].values()) for step, tally in by_step.items()} == {
+        step: document["steps"][step]["rows_out"] for step in ("scrub", "scrub_more")
+    }
 
 
 def test_rows_of_two_sources_with_one_id_are_refused(tmp_path: Path) -> None:

@@ -29,10 +29,10 @@ def changed(step: str, **changes: Any) -> dict[str, Any]:
         ({"decision": {"promoted": True}}, "The new model is the champion.", "✓ promoted"),
         ({"decision": {"action": "blocked"}}, "The new model was not promoted.", "blocked"),
         ({"decision": {"gates": [FAILED_GATE]}}, "The new model was not promoted.", "blocked"),
-        ({"decision": {"action": "kept"}}, "The new model waits for a decision.", "waiting"),
-        ({"decision": {"action": "already_champion"}}, "This model is the champion already.", "✓ champion"),
+        ({"decision": {"action": "kept"}}, "The new model needs a decision.", "needs a decision"),
+        ({"decision": {"action": "already_champion"}}, "This model is already the champion.", "✓ champion"),
         ({"decision": {"action": "not_judged"}}, "The new model was not evaluated for promotion.", "not judged"),
-        ({"decision": None}, "The new model was measured; nothing had to be decided.", "✓ completed"),
+        ({"decision": None}, "The new model was evaluated; the pipeline has no promotion step.", "✓ completed"),
         ({"decision": None, "metrics": {}}, "A new model was trained.", "✓ completed"),
         (RUNS["prepare"], "2,130 of 2,400 conversations are ready for training.", "✓ completed"),
         (RUNS["failed"], "The run failed at the step dedupe.", "✗ failed"),
@@ -58,8 +58,8 @@ def test_an_error_is_shown_and_nothing_claimed_of_steps_that_did_not_run() -> No
     assert "The run failed at the step dedupe. found 1 family" in text
     assert "dedupe ✗ failed" in text
     whole = Page(render(RUNS["failed"])).text()
-    assert "2,340 (97.5%) had come through when the run stopped" in whole
-    assert "Not part of this run: Labels; Copies; Classes; Split; Intents; Training;" in whole
+    assert "2,340 (97.5%) were left when the run stopped" in whole
+    assert "Not part of this run: Labels; Copies; Balance; Split; Intents; Training;" in whole
     assert "completed" not in whole
 
 
@@ -67,22 +67,20 @@ def test_what_needs_a_look_names_gates_crossings_expectations_and_tools_worst_fi
     proof = RUN["proof"] | {"families_crossing": 3}
     text = text_of({"decision": {"action": "blocked", "gates": [FAILED_GATE]}, "proof": proof})
     assert (
-        "What needs a look Gate not passed: better than base 3 families cross a split. "
-        "ingest, not as expected: At least 99% of the records can be read "
+        "What needs attention Gate not passed: better than base 3 families cross a split. "
+        "ingest, expectation not met: At least 99% of the records can be read "
         "augment: catalan is off: apertium eng-cat is not installed" in text
     )
     whole = changed("ingest", expectations=[])
     whole["steps"]["augment"]["equipment"] = {}
     whole["augmentation"] = []
-    assert "What needs a look" not in Page(render(whole)).text()
+    assert "What needs attention" not in Page(render(whole)).text()
 
 
-def test_a_missing_tool_is_named_with_or_without_a_generator() -> None:
+def test_a_missing_tool_is_named() -> None:
     text = Page(render(changed("scrub", equipment={"spaCy model": None}))).text()
     assert "scrub: spaCy model is not installed" in text
     assert "scrub spaCy model ! not installed" in text
-    told = changed("augment", equipment={})
-    assert "augment: catalan is off: apertium eng-cat is not installed" in Page(render(told)).text()
 
 
 def test_rows_without_a_reason_are_not_hidden() -> None:
@@ -92,15 +90,15 @@ def test_rows_without_a_reason_are_not_hidden() -> None:
 
 def test_copies_do_not_count_as_conversations() -> None:
     run = {key: value for key, value in RUN.items() if key != "proof"}
-    assert "Of 2,400 conversations read, 2,130 (88.8%) are left" in text_of({})
-    assert "Of 2,400 conversations read, 2,130 (88.8%) are left" in Page(render(run)).text()
+    assert "Of 2,400 conversations in the logs, 2,130 (88.8%) are available" in text_of({})
+    assert "Of 2,400 conversations in the logs, 2,130 (88.8%) are available" in Page(render(run)).text()
     assert "2,250 → 2,738 +488 copies added −90 copies rejected: no new words" in text_of({})
 
 
 def test_labels_are_shown_by_source_and_the_classifier_only_if_there_is_one() -> None:
     text = text_of({})
     assert "From the log the label that the support team assigned 1,900 83.0%" in text
-    assert "Right when it labels 91%" in text
+    assert "Precision 91%" in text
     rules = {"sources": {"log": 3, "rule": 1, "none": 0}, "metrics": None}
     text = text_of({"annotation": rules})
     assert "By a rule" in text
@@ -111,7 +109,7 @@ def test_labels_are_shown_by_source_and_the_classifier_only_if_there_is_one() ->
 def test_a_classifier_that_labels_nothing_says_why() -> None:
     found = RUN["annotation"] | {"metrics": {"labelled": 9, "intents": 1, "threshold": None, "reason": "one intent"}}
     text = text_of({"annotation": found})
-    assert "The classifier labels nothing: one intent." in text
+    assert "The classifier was not used: one intent." in text
     assert "Quality of the classifier" not in text
     known = RUN["annotation"] | {"metrics": {"accuracy": 0.5, "labelled": 9, "intents": 3}}
     assert "it was fitted on 9 conversations of 3 intents." in text_of({"annotation": known})
@@ -121,7 +119,7 @@ def test_generators_show_what_they_kept_and_why_they_dropped() -> None:
     text = text_of({})
     assert "488 of 700 copies were kept" in text
     assert "Back translation 210 of 316 −55 strayed from the meaning −40 no new words" in text
-    assert "Catalan ! off apertium eng-cat is not installed; this run worked without it." in text
+    assert "Catalan ! off apertium eng-cat is not installed; this run did not use it." in text
 
 
 def test_classes_are_shown_as_far_as_stages_changed_them() -> None:
@@ -187,7 +185,7 @@ def test_failed_expectations_stand_first_with_their_severity() -> None:
     text = Page(render(changed("split", expectations=rows))).text()
     critical = text.index("✗ critical Ids are unique after split; unexpected in 3 of 90 rows")
     assert critical < text.index("! warning At least 99% of the records can be read after ingest; observed 0.983")
-    assert critical < text.index("ingest ! 2 of 3 hold")
+    assert critical < text.index("ingest ! 2 of 3 met")
 
 
 def test_lineage_draws_steps_and_names_versions_of_earlier_runs() -> None:

@@ -1,4 +1,4 @@
-"""Where every conversation went: rows in and out of each step, and what was rejected or added on the way."""
+"""Where every conversation went: rows in and out of each step, and the rejected and added rows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,21 +9,53 @@ from deskloop.report.words import number, percent, spoken
 
 Run = dict[str, Any]
 Stages = Mapping[str, Stage]
-OTHER = DataStage(name="", dataset="", config=StageConfig)  # what is known of a stage that is not a data stage
+OTHER = DataStage(name="", dataset="", config=StageConfig)  # stands for a stage that is not a data stage
 
 
 def arrivals(run: Run, stages: Stages) -> tuple[int, int]:
-    """Return how many conversations the sources read, and how many of them are left for the splits, without copies."""
-    steps = {name: step for name, step in run.get("steps", {}).items() if "rows_out" in step}
-    if not steps:
-        return 0, 0
+    """Return how many conversations the sources read, and how many of them are left for the splits, without copies.
+
+    Without a split, the conversations left are those of the last steps of every branch. Branches that share a source
+    share conversations, so that only the largest of them counts.
+    """
+    steps = {name: step for name, step in (run.get("steps") or {}).items() if "rows_out" in step}
+    parents = _parents(steps)
+    read = sum(step["rows_out"] + step.get("rejected", 0) for name, step in steps.items() if not parents[name])
     splits = (run.get("proof") or {}).get("by_split") or {}
-    pairs = [(step, _stage(name, step, stages)) for name, step in steps.items()]
-    whole = [(step, stage) for step, stage in pairs if "turns" in stage.schema.names] or pairs
-    sources = [step for step, _ in pairs if not step.get("parents")] or [pairs[0][0]]
-    copies = sum(_added(step, stage) for step, stage in whole if step not in sources)
-    kept = sum(split.get("conversations", 0) for split in splits.values()) or max(whole[-1][0]["rows_out"] - copies, 0)
-    return sum(step["rows_out"] + step.get("rejected", 0) for step in sources), kept
+    if splits:
+        return read, sum(split.get("conversations", 0) for split in splits.values())
+    whole = [name for name in steps if "turns" in _stage(name, steps[name], stages).schema.names] or list(steps)
+    above: dict[str, set[str]] = {}
+    for name in steps:
+        above[name] = {name}.union(*(above.get(parent, ()) for parent in parents[name]))
+    left = {}
+    for name in whole:
+        if not any(name in above[other] for other in whole if other != name):
+            copied = above[name] & {other for other in whole if parents[other]}
+            copies = sum(_added(steps[other], _stage(other, steps[other], stages)) for other in copied)
+            left[name] = max(steps[name]["rows_out"] - copies, 0)
+    total, counted = 0, set[str]()
+    for name in sorted(left, key=lambda name: -left[name]):
+        sources = {source for source in above[name] if not parents[source]}
+        if not sources & counted:
+            total += left[name]
+            counted |= sources
+    return read, total
+
+
+def _parents(steps: Run) -> dict[str, list[str]]:
+    """Return the steps that each step read; a step without lineage read the step before."""
+    made_by = {
+        "@".join(str(dataset[key]) for key in ("dataset", "version") if key in dataset): name
+        for name, step in steps.items()
+        for dataset in step.get("datasets") or []
+    }
+    read, before = {}, ""
+    for name, step in steps.items():
+        recorded = [made_by.get(parent, before) for parent in step["parents"]] if "parents" in step else [before]
+        read[name] = [parent for parent in dict.fromkeys(recorded) if parent and parent != name]
+        before = name
+    return read
 
 
 def funnel(run: Run, stages: Stages) -> dict[str, Any] | None:
@@ -43,13 +75,13 @@ def funnel(run: Run, stages: Stages) -> dict[str, Any] | None:
     scale = max((row["rows_out"] + row["rejected"] for row in rows if row["counted"]), default=0)
     for row in rows:
         row["bar"] = _flow(row, scale) if row["counted"] else None
-    read, kept = arrivals(run, stages)
+    read, left = arrivals(run, stages)
     return {
         "steps": rows,
         "drawn": [row for row in rows if row["counted"] or row["done"] == "failed"],
         "read": read,
-        "kept": kept,
-        "share": percent(kept / read) if read else None,
+        "kept": left,
+        "share": percent(left / read) if read else None,
         "added": any(row["added"] for row in rows),
         "rejected": any(row["rejected"] for row in rows),
         "failed": run.get("status") == "failed",
@@ -94,10 +126,10 @@ def _step(name: str, step: Mapping[str, Any], stages: Stages, first: bool) -> di
 
 
 def _flow(row: dict[str, Any], scale: int) -> str:
-    """Return the stacked bar of a step: carried on, added, rejected by reason (in two alternating shades)."""
-    kept = row["rows_out"] - row["added"]
+    """Return the stacked bar of a step: kept, added, rejected by reason (in two alternating shades)."""
+    remaining = row["rows_out"] - row["added"]
     segments = [
-        Segment("kept", kept, f"{number(kept)} kept"),
+        Segment("kept", remaining, f"{number(remaining)} kept"),
         Segment("added", row["added"], f"{number(row['added'])} {row['noun']}"),
     ]
     segments += [

@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deskloop.report.graph import LANE, Node, lanes
+from deskloop.report.lanes import LANE, Node, lanes
 
 
 @st.composite
