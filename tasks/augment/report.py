@@ -12,7 +12,9 @@ from deskloop.engine.workspace import Made
 from deskloop.report.charts import Segment, bar
 from deskloop.report.words import number, percent, spoken, title
 from deskloop.run.session import Run
+from deskloop.store.catalog import Version
 from deskloop.store.counts import read_batches
+from deskloop.store.store import Store
 from tasks.augment import REASONS
 
 GENERATORS = {
