@@ -1,8 +1,8 @@
 """A data set of the Hugging Face Hub, read through the real libraries from a Hub that answers on this machine.
 
-`python -m tests.tasks.test_ingest_hub_datasets FOLDER CACHE` serves the files of FOLDER as the data set `org/name`, and prints
-what ingest makes of it as one line of JSON. It is a process of its own, because Hugging Face's libraries read the
-address of the Hub when they are imported.
+`python -m tests.tasks.test_ingest_hub_datasets FOLDER CACHE` serves the files of FOLDER as the data set `org/name`, and
+prints the rows that ingest reads from it as one line of JSON. It is a separate process, because Hugging Face's
+libraries read the address of the Hub when they are imported.
 """
 
 import hashlib
