@@ -1,8 +1,8 @@
 """A data set of the Hugging Face Hub, read through the real libraries from a Hub that answers on this machine.
 
-`python -m tests.tasks.test_ingest_hub FOLDER CACHE` serves the files of FOLDER as the data set `org/name`, and prints
-what ingest makes of it as one line of JSON. It is a process of its own, because Hugging Face's libraries read the
-address of the Hub when they are imported.
+`python -m tests.tasks.test_ingest_hub_datasets FOLDER CACHE` serves the files of FOLDER as the data set `org/name`, and
+prints the rows that ingest reads from it as one line of JSON. It is a separate process, because Hugging Face's
+libraries read the address of the Hub when they are imported.
 """
 
 import hashlib
@@ -28,7 +28,13 @@ def test_a_data_set_of_the_hub_is_read_at_one_commit(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     said = [{"role": "user", "text": "canary"}]
     write_lines(tmp_path / "data" / "train.jsonl", [{"id": f"d{n}", "turns": said} for n in range(4)])
-    command = [sys.executable, "-m", "tests.tasks.test_ingest_hub", str(tmp_path / "data"), str(tmp_path / "cache")]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.tasks.test_ingest_hub_datasets",
+        str(tmp_path / "data"),
+        str(tmp_path / "cache"),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     answers = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=ROOT, env=environment)
     assert (answers.returncode, answers.stderr) == (0, "")
