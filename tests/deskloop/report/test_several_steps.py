@@ -104,6 +104,7 @@ def test_every_evaluation_is_shown_with_its_own_figures() -> None:
     text = page.text()
     assert "in the test data of evaluate, it needs 0.71 bits per byte; its base needs 3.12" in text
     assert "in the test data of evaluate_newest, it needs 1.21 bits per byte; its base needs 3.62" in text
+    assert "less than its base; lower is better (evaluate)" in text
     assert re.search("On the test data of evaluate .* On the test data of evaluate_newest .* 1.210", text)
     assert "Better than base on evaluate_newest It predicts the agents' replies clearly better" in text
     ids = page.values("id")
