@@ -150,5 +150,6 @@ def figures(run: Run, stages: Stages, reports: Tallied) -> list[tuple[str, str, 
     if candidate is not None and base:
         change = (candidate - base) / base
         less = f"{percent(abs(change), 0)} {'less' if change < 0 else 'more'} than its base; lower is better"
-        shown.append(("Bits per byte", f"{candidate:.2f}", less))
+        data = next(iter(run.get("evaluations") or ()), None)
+        shown.append(("Bits per byte", f"{candidate:.2f}", f"{less} ({data})" if data else less))
     return shown

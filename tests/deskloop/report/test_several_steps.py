@@ -1,9 +1,12 @@
 """Pipelines with several steps of one stage: two sources, two scrub steps, two candidates, two evaluations."""
 
 import re
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from deskloop.report.funnel import arrivals
+from deskloop.run.session import Run
+from tasks.split.report import upstream
 from tests.deskloop.report.test_report import RUN, STAGES, Page, render
 
 SCRUBS = {
@@ -101,8 +104,27 @@ def test_every_evaluation_is_shown_with_its_own_figures() -> None:
     text = page.text()
     assert "in the test data of evaluate, it needs 0.71 bits per byte; its base needs 3.12" in text
     assert "in the test data of evaluate_newest, it needs 1.21 bits per byte; its base needs 3.62" in text
+    assert "less than its base; lower is better (evaluate)" in text
     assert re.search("On the test data of evaluate .* On the test data of evaluate_newest .* 1.210", text)
     assert "Better than base on evaluate_newest It predicts the agents' replies clearly better" in text
     ids = page.values("id")
     assert len(ids) == len(set(ids))
     assert "Of the candidates" not in Page(render(RUN)).text()
+
+
+def test_intents_before_the_split_are_those_of_its_own_branch() -> None:
+    def made(name: str, stage: str, *parents: str) -> Any:
+        version = SimpleNamespace(name=name, stage=stage, parents=[SimpleNamespace(name=parent) for parent in parents])
+        return SimpleNamespace(versions=[version])
+
+    entries = {
+        "more": made("more@1", "augment", "annotated@1"),
+        "fewer": made("fewer@1", "augment", "annotated@1"),
+        "balance": made("balanced@1", "balance", "more@1"),
+        "split": made("train@1", "split", "balanced@1"),
+    }
+    before = upstream(cast(Run, SimpleNamespace(entries=entries)), entries["split"].versions[0])
+    assert {stage: [version.name for version in versions] for stage, versions in before.items()} == {
+        "augment": ["more@1"],
+        "balance": ["balanced@1"],
+    }
