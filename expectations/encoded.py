@@ -30,11 +30,14 @@ def suite() -> list[Any]:
         *accounted(),
         *together(),
         at_least("tokens", 1, "Every window has tokens"),
-        gxe.ExpectColumnValuesToBeBetween(
-            column="tokens",
-            max_value={"$PARAMETER": "max_length"},
-            description="No window is longer than the model is trained on",
-            severity="critical",
+        *guarding(
+            "P8",
+            gxe.ExpectColumnValuesToBeBetween(
+                column="tokens",
+                max_value={"$PARAMETER": "max_length"},
+                description="No window is longer than the model is trained on",
+                severity="critical",
+            ),
         ),
         *guarding(
             "P9",

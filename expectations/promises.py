@@ -83,7 +83,7 @@ def readable() -> list[Any]:
         at_least("turns", 1, "Every conversation has a turn"),
         at_least("characters", 1, "Every conversation has some text"),
         none_of("unknown_roles", "Every turn is by a customer, an agent or the system"),
-        none_of("supervised_others", "Only turns of agents are marked for the loss"),
+        *guarding("P9", none_of("supervised_others", "Only turns of agents are marked for the loss")),
         *guarding("P1", none_of("plain_keys", "Customers are identified by keyed hashes only")),
     ]
 

@@ -44,6 +44,12 @@ Equipment = Callable[[Any, Context], Mapping[str, str | None]]
 Measure = Callable[[pd.DataFrame, Any, Context], dict[str, Any]]
 
 
+COMPUTING = (
+    "read", "inputs", "run", "fit", "measure", "remember", "proof", "make", "score",
+    "choose", "judge", "decide", "explain",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """What every stage declares.
@@ -83,7 +89,8 @@ class Stage:
     @property
     def functions(self) -> tuple[Callable[..., Any], ...]:
         """The functions that it computes with; their code is part of the recipe."""
-        return ()
+        functions = (getattr(self, name, None) for name in COMPUTING)
+        return tuple(function for function in functions if function is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,11 +140,6 @@ class SourceStage(DataStage):
     inputs: Callable[[Any, Context], list[tuple[str, str]]]
     read: Callable[[Any, Context], Iterator[pd.DataFrame]]
 
-    @property
-    def functions(self) -> tuple[Callable[..., Any], ...]:
-        """The functions that it computes with."""
-        return (self.read, self.inputs)
-
 
 @dataclass(frozen=True, kw_only=True)
 class RowStage(DataStage):
@@ -148,11 +150,6 @@ class RowStage(DataStage):
     """
 
     run: Run
-
-    @property
-    def functions(self) -> tuple[Callable[..., Any], ...]:
-        """The functions that it computes with."""
-        return (self.run,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,11 +170,6 @@ class FittedStage(RowStage):
     refit_growth: float | None = 0.2
     fit_fields: tuple[str, ...] | None = None
 
-    @property
-    def functions(self) -> tuple[Callable[..., Any], ...]:
-        """The functions that it computes with."""
-        return (self.run, self.fit)
-
 
 @dataclass(frozen=True, kw_only=True)
 class TableStage(DataStage):
@@ -196,11 +188,6 @@ class TableStage(DataStage):
     remember: Callable[[pd.DataFrame], pd.DataFrame] | None = None
     proof: Callable[[pd.DataFrame, Any], dict[str, Any]] | None = None
 
-    @property
-    def functions(self) -> tuple[Callable[..., Any], ...]:
-        """The functions that it computes with."""
-        return tuple(function for function in (self.run, self.remember) if function is not None)
-
 
 @dataclass(frozen=True, kw_only=True)
 class ModelStage(Stage):
@@ -218,11 +205,6 @@ class ModelStage(Stage):
     make: Callable[[Inputs, Any, Context, Path, Path], dict[str, Any]]
     pinned: bool = False
 
-    @property
-    def functions(self) -> tuple[Callable[..., Any], ...]:
-        """The functions that it computes with."""
-        return (self.make,)
-
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationStage(Stage):
@@ -234,11 +216,6 @@ class EvaluationStage(Stage):
     """
 
     score: Callable[[Inputs, Any, Context], dict[str, Any]]
-
-    @property
-    def functions(self) -> tuple[Callable[..., Any], ...]:
-        """The functions that it computes with."""
-        return (self.score,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,8 +236,3 @@ class PromotionStage(Stage):
     decide: Callable[[Sequence[Mapping[str, Any]], Any, bool], str]
     explain: Callable[[str, Sequence[Mapping[str, Any]]], str]
     describe: Callable[[Mapping[str, Any]], str]
-
-    @property
-    def functions(self) -> tuple[Callable[..., Any], ...]:
-        """The functions that it computes with."""
-        return (self.choose, self.judge, self.decide, self.explain)

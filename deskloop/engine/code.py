@@ -126,8 +126,14 @@ def _imported(statement: ast.Import | ast.ImportFrom, package: str) -> dict[str,
     dots = "." * statement.level + (statement.module or "")
     base = importlib.util.resolve_name(dots, package) if statement.level else statement.module or ""
     symbols: dict[str, Symbol] = {}
+    is_ours = _counts(base, {*OURS, package.split(".")[0]})
     for alias in statement.names:
-        is_module = _counts(base, {*OURS, package.split(".")[0]}) and _has_module(base, alias.name)
+        if alias.name == "*":
+            source = _module(base) if is_ours else None
+            names = {*source.definitions, *source.imports} if source is not None else ()
+            symbols |= {name: (base, name) for name in names}
+            continue
+        is_module = is_ours and _has_module(base, alias.name)
         symbols[alias.asname or alias.name] = (f"{base}.{alias.name}", "") if is_module else (base, alias.name)
     return symbols
 

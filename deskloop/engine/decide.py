@@ -102,11 +102,9 @@ class Decider:
         fingerprint = "" if refit else fingerprint_of(recipe, artifact, digests, lineage, erased)
         if isinstance(step.stage, PromotionStage):
             return Decision("compute", "promotion is decided in every run", recipe, "", fingerprint, (), "", read)
-        published = [] if refit or step.name in self.rebuild else self.catalog.find(step.name, fingerprint)
+        published = [] if refit or step.name in self.rebuild else self._published(step, fingerprint)
         broken = self._broken(step, published)
         if published and not broken:
-            order = list(step.datasets.values())
-            published.sort(key=lambda version: order.index(version.dataset))
             return Decision("reuse", "nothing it depends on has changed", recipe, artifact, fingerprint, published)
         latest = [self.catalog.latest(name) for name in step.datasets.values()]
         previous = [version for version in latest if version is not None]
@@ -116,6 +114,16 @@ class Decider:
             return Decision("extend", why, recipe, artifact, fingerprint, previous, "", read)
         replaced = published if isinstance(step.stage, ModelStage) else previous
         return Decision("compute", why, recipe, artifact, fingerprint, replaced, refit, read)
+
+    def _published(self, step: Step, fingerprint: str) -> list[Version]:
+        """Return the versions with a fingerprint in the order of the step's datasets; none if a dataset lacks one.
+
+        The fingerprint does not cover the datasets' names: a model's dataset has the name of the pipeline.
+        """
+        by_dataset = {version.dataset: version for version in self.catalog.find(step.name, fingerprint)}
+        versions = [by_dataset.get(name) for name in step.datasets.values()]
+        present = [version for version in versions if version is not None]
+        return present if len(present) == len(versions) else []
 
     def _broken(self, step: Step, published: Sequence[Version]) -> str:
         """Return the damage of the step's tables or model, in `published` or else its latest versions; "" if none.

@@ -7,7 +7,7 @@ publish   families go to the ledger, then one commit to the catalog
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from deskloop.contract.errors import DamageError
@@ -38,13 +38,13 @@ MAKERS: Mapping[type[Stage], Make] = {
 class Engine(Workspace):
     """Brings the steps of one pipeline up to date in one store."""
 
-    def run(self, step: Step, parents: Sequence[str] | None = None) -> Made:
+    def run(self, step: Step, resolve: Callable[[], Versions] | None = None) -> Made:
         """Bring a step up to date: decide, and unless a version is reused, compute, check and publish its output.
 
         A damaged version that the step reads is rebuilt, and the step starts again.
 
         Args:
-            parents: names of the versions to read; None: those of this run, or the last published ones.
+            resolve: returns the versions to read; None: those of this run, or the last published ones.
         Raises:
             DamageError: a damaged version cannot be rebuilt.
             ExpectationError: a critical expectation failed; no version was published.
@@ -53,7 +53,7 @@ class Engine(Workspace):
         began, made = time.monotonic(), None
         while made is None:
             try:
-                inputs = self.inputs_of(step) if parents is None else {"rows": list(map(self.catalog.get, parents))}
+                inputs = self.inputs_of(step) if resolve is None else resolve()
                 decision = self.decider.decide(step, inputs)
                 if decision.action == "reuse":
                     made = self._reused(step, decision)
@@ -107,8 +107,17 @@ class Engine(Workspace):
         version = made.versions[0] if made else self.catalog.latest(next(iter(step.datasets.values())))
         if version is None:
             raise damage
-        names = [parent.name for parent in version.parents if self.catalog.find_name(parent.name) is not None]
-        self.rebuilt[step.name] = self.run(step, names)
+        self.rebuilt[step.name] = self.run(step, lambda: self._inputs_behind(step, version))
+
+    def _inputs_behind(self, step: Step, version: Version) -> Versions:
+        """Return the versions that a published version was computed from, including one read for its artifact."""
+        parents = [self.catalog.find_name(parent.name) for parent in version.parents]
+        inputs = {"rows": [parent for parent in parents if parent is not None]}
+        for port, references in step.inputs.items():
+            if step.stage.ports[port].kind == "artifact":
+                sources = [v for ref in references for v in self.catalog.versions if v.dataset == ref.dataset]
+                inputs[port] = [source for source in sources if source.artifact == version.artifact][-1:]
+        return inputs
 
     def _reused(self, step: Step, decision: Decision) -> Made:
         """Return published versions; their rows are validated again if `expect` has changed in the pipeline file."""

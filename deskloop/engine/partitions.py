@@ -6,6 +6,7 @@ returns paths and counts. It returns no customer text, not even in an exception.
 
 import atexit
 import os
+import re
 import signal
 import threading
 from collections import Counter, deque
@@ -236,6 +237,12 @@ def write_outcome(job: Job, result: pd.DataFrame, ids: list[str] | None) -> Outc
     if ids is not None:
         check_conservation(job.step, ids, outcome.written, outcome.rejected)
     reasons = reject[is_rejected].tolist()
+    unfit = [row_id for row_id, reason in zip(outcome.rejected, reasons, strict=True) if not _is_code(reason)]
+    if unfit:
+        raise DataError(
+            f"step {job.step!r}: the reason of {len(unfit):,} rejected rows ({', '.join(map(str, unfit[:3]))}) is not "
+            "a snake_case code of at most 40 characters; reasons are published, and must not quote a conversation"
+        )
     outcome.reasons = Counter(reasons)
     if None not in job.folders and not accepted["split"].isin(list(job.folders)).all():
         raise DataError(f"step {job.step!r}: every row needs a split of {', '.join(map(str, job.folders))}")
@@ -252,6 +259,10 @@ def write_outcome(job: Job, result: pd.DataFrame, ids: list[str] | None) -> Outc
         columns = {name: unreadable[name].tolist() for name in QUARANTINE.names}
         outcome.quarantine = [store.write_part(job.quarantine, pa.table(columns, schema=QUARANTINE))]
     return outcome
+
+
+def _is_code(reason: object) -> bool:
+    return isinstance(reason, str) and re.fullmatch("[a-z][a-z0-9_]{0,39}", reason) is not None
 
 
 def origin_of(row_id: str, input_ids: set[str]) -> str:

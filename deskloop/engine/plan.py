@@ -1,11 +1,13 @@
 """The plan of a run: the decision about each step, without running it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from deskloop.contract.stage import PromotionStage
 from deskloop.engine.engine import Engine
 from deskloop.engine.partitions import Inline
+from deskloop.engine.publish import declared_by
 from deskloop.engine.workspace import Made
 from deskloop.pipeline.pipeline import Pipeline, Step
 from deskloop.store.catalog import Version
@@ -38,6 +40,8 @@ def _entry(engine: Engine, step: Step) -> dict[str, Any]:
     decision = engine.decider.decide(step, engine.inputs_of(step))
     if decision.action == "reuse":
         engine.made[step.name] = Made(list(decision.versions), decision)
+        if decision.versions[0].details.get("expect", []) != declared_by(step):
+            decision = replace(decision, why="only its expectations have changed; its rows will be validated again")
     return _row(step, read, decision.action, decision.why, decision.versions if decision.action != "compute" else ())
 
 

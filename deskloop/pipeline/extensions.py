@@ -55,6 +55,11 @@ def extension_problems(stage: Stage) -> list[str]:
             "makes a table without an expectation suite; write a module with measure() and suite(), and name it in "
             f"`suite` of the stage {stage.name!r}"
         )
+    if any("<" in getattr(function, "__qualname__", "<") for function in stage.functions):
+        problems.append(
+            f"the stage {stage.name!r} computes with a lambda, a partial or a function inside another; write functions "
+            "at the top level of a module, so that a change of their code is noticed"
+        )
     for load in (lambda: suite_of(stage.suite) if stage.suite else None, lambda: report_of(stage)):
         try:
             load()

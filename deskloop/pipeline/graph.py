@@ -118,6 +118,9 @@ def _named(
             problem = _unfit(step, port, before)
             if not problem and port.kind == "artifact" and isinstance(stage, FittedStage) and step.stage != stage:
                 problem = f"is a step of {step.stage.name}, not of {stage.name}"
+            splits = [str(split) for split, name in step.datasets.items() if name == text and split]
+            if not problem and port.split and splits and port.split not in splits:
+                problem = f"is the {splits[0]} split; this input takes {port.split}"
             if problem:
                 problems.append(f"{where}: {text!r} {problem}")
                 return []

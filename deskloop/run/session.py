@@ -128,7 +128,8 @@ def check_refit(pipeline: Pipeline, refit: Sequence[str]) -> None:
     Raises:
         ConfigError: names the steps that do.
     """
-    fitted = [step.name for step in pipeline.steps if isinstance(step.stage, FittedStage)]
+    fitting = [step for step in pipeline.steps if isinstance(step.stage, FittedStage)]
+    fitted = [step.name for step in fitting if not step.inputs.get("artifact")]
     wrong = [name for name in refit if name not in fitted]
     if wrong:
         names = ", ".join(fitted)

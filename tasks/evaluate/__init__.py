@@ -23,29 +23,31 @@ def figures(inputs: Inputs, config: EvaluateConfig, context: Context) -> dict[st
     """Evaluate the versions behind the stage's ports; see `evaluate`.
 
     Raises:
-        DataError: the champion was trained on families of the test split (P3).
+        DataError: a candidate or the champion was trained on families of the test split (P3).
     """
     (base,), (train,), (test,) = inputs["base"], inputs["train"], inputs["test"]
     candidates = {candidate.step: candidate for candidate in inputs["candidates"]}
     models: dict[str, Input] = {"base": base, **candidates}
     for champion in inputs.get("champion", ()):
-        _check_unseen(champion, test)
         models["champion"] = champion
+    for model in (*candidates.values(), *inputs.get("champion", ())):
+        _check_unseen(model, test)
     tests = {name: rows for name, model in models.items() if (rows := _in_tokens_of(model, test)) is not None}
     folders = {name: model.folder() for name, model in models.items()}
     result = evaluate(folders, list(candidates), train.table(), test.table(), config, context.seed, tests)
     return {"candidates": {step: candidate.name for step, candidate in candidates.items()}, **result}
 
 
-def _check_unseen(champion: Input, test: Input) -> None:
-    """Check that the champion was not trained on any family that it is evaluated on (P3)."""
-    trained = [parent for parent in champion.parents() if parent.is_table]
+def _check_unseen(model: Input, test: Input) -> None:
+    """Check that a model was not trained on any family that it is evaluated on (P3)."""
+    trained = [parent for parent in model.parents() if parent.is_table]
     seen = {family for parent in trained for family in parent.table(["family"])["family"].to_pylist()}
     shared = seen & set(test.table(["family"])["family"].to_pylist())
     if shared:
         raise DataError(
-            f"the champion, {champion.name}, was trained on {len(shared):,} families of the test split {test.name}, so "
-            "it cannot be evaluated on it; was the ledger removed? Promote a model that was trained with this ledger."
+            f"{model.name} was trained on {len(shared):,} families of the test split {test.name}, so it cannot be "
+            "evaluated on it. Check the `inputs` of the training step; if the ledger was removed since the champion "
+            "was trained, promote a model that was trained with this ledger"
         )
 
 

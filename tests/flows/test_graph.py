@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from deskloop.contract.errors import DataError
+from deskloop.contract.errors import ConfigError, DataError
 from deskloop.engine.plan import plan
 from deskloop.pipeline.load import load_pipeline
 from deskloop.report.run_document import summarize
+from deskloop.run.session import check_refit, open_run
 from tasks import stages
 from tests.flows.conftest import MODEL
 from tests.flows.desk import STEPS, Desk, example_lines, table, versions
@@ -105,6 +106,30 @@ def test_the_document_of_a_run_counts_every_step_of_a_stage(tmp_path: Path) -> N
     assert {step: sum(tally["languages"].values()) for step, tally in by_step.items()} == {
         step: document["steps"][step]["rows_out"] for step in ("scrub", "scrub_more")
     }
+
+
+def test_a_damaged_table_with_a_shared_artifact_is_rebuilt_with_it(tmp_path: Path) -> None:
+    desk = forked(tmp_path, models=False)
+    again = {"stage": "encode", "name": "again", "inputs": {"rows": "test", "artifact": "encode"}}
+    desk.steps = [*desk.steps, {**again, "with": {"vocabulary": 600, "max_length": 128}}]
+    run = desk.prepare()
+    before = next(version for version in run.entries["again"].versions if version.rows)
+    part = next((tmp_path / "store" / "clean" / before.dataset).glob("*.parquet"))
+    part.write_bytes(b"x" * part.stat().st_size)
+    assert before.artifact == run.entries["encode"].versions[0].artifact
+    with open_run(load_pipeline(desk.file, stages()), print) as again:
+        assert again.engine.table(before, ["row_id"]).num_rows == before.rows
+        rebuilt = {version.dataset: version for version in again.engine.made["again"].versions}[before.dataset]
+    assert (rebuilt.name, rebuilt.artifact, rebuilt.digest) == (before.name, before.artifact, before.digest)
+
+
+def test_refitting_a_step_that_reads_an_artifact_is_refused(tmp_path: Path) -> None:
+    desk = forked(tmp_path, models=False)
+    again = {"stage": "encode", "name": "again", "inputs": {"rows": "test", "artifact": "encode"}}
+    desk.steps = [*desk.steps, {**again, "with": {"vocabulary": 600, "max_length": 128}}]
+    desk.save()
+    with pytest.raises(ConfigError, match="--refit again: has nothing to fit; normalize, encode do"):
+        check_refit(load_pipeline(desk.file, stages()), ["again"])
 
 
 def test_rows_of_two_sources_with_one_id_are_refused(tmp_path: Path) -> None:

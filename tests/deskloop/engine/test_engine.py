@@ -1,6 +1,7 @@
 """The engine on a toy pipeline: reuse, extension, recomputation, rejects and publication."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,16 @@ def test_lost_rows_are_an_error(pipeline: Toy, monkeypatch: pytest.MonkeyPatch) 
         pipeline.run()
     with pytest.raises(Exception, match="no dataset 'uppered'"):
         pipeline.engine().catalog.get("uppered")
+
+
+@pytest.mark.parametrize("reason", ["secret words of a customer", "", 7])
+def test_a_reason_that_is_no_code_is_refused(pipeline: Toy, monkeypatch: pytest.MonkeyPatch, reason: object) -> None:
+    """Reasons are shown in logs, artifacts and reports, so a stage must not put text into them (P1)."""
+    telling = replace(toy.UPPER, run=lambda rows, config, context: rows.assign(reject=reason))
+    monkeypatch.setitem(toy.STAGES, "upper", telling)
+    with pytest.raises(DataError, match=r"the reason of \d+ rejected rows \(.*\) is not a snake_case code") as caught:
+        pipeline.run()
+    assert "secret" not in str(caught.value)
 
 
 def test_a_foreign_exception_loses_its_message(pipeline: Toy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from deskloop.contract.stage import RowStage, TableStage
 from deskloop.engine import code
 from deskloop.engine.code import code_digest
 from tasks import stages
@@ -16,6 +17,7 @@ STAGE = '''"""A stage."""
 from deskloop.contract.errors import DataError
 from .words import shout
 from . import table
+from .stars import *
 import PACKAGE.late as late_module
 
 LIMIT = 3
@@ -31,7 +33,7 @@ def run(rows, config: Config):
     from PACKAGE.lazy import later
     if len(rows) > LIMIT:
         raise DataError(f"{len(rows)} rows are too many")
-    return Speaker().loud(later(late_module.last(table.LOOKUP, rows)))
+    return Speaker().loud(star(later(late_module.last(table.LOOKUP, rows))))
 
 
 class Speaker:
@@ -51,6 +53,7 @@ FILES = {
     "words.py": "def shout(text: str) -> str:\n    return text.upper()\n\n\ndef unused(text):\n    return text[0]\n",
     "lazy.py": "def later(text):\n    return text[1:]\n",
     "late.py": "def last(table, text):\n    return table.get(text, text)\n",
+    "stars.py": "def star(text):\n    return text + '*'\n",
     "table.py": "LOOKUP = {}\nLOOKUP.update(a=1)\nOTHER = 2\n",
 }
 
@@ -89,13 +92,14 @@ def digest(folder: Path) -> str:
         ("stage.py", '"checked"', '"looked at"', False),
         ("stage.py", "LIMIT = 3", "LIMIT = 4", True),
         ("stage.py", "Field(1,", "Field(2,", True),
-        ("stage.py", "loud(later(", "late(later(", True),
+        ("stage.py", "loud(star(", "late(star(", True),
         ("words.py", "def shout", "# a comment\n\n\ndef shout", False),
         ("words.py", "text: str", "text: object", False),
         ("words.py", "text[0]", "text[1]", False),
         ("words.py", "upper", "lower", True),
         ("lazy.py", "[1:]", "[2:]", True),
         ("late.py", "get(text, text)", "get(text)", True),
+        ("stars.py", "'*'", "'!'", True),
         ("table.py", "OTHER = 2", "OTHER = 3", False),
         ("table.py", "LOOKUP = {}", "LOOKUP = {1: 2}", True),
         ("table.py", "update(a=1)", "update(a=2)", True),
@@ -147,3 +151,11 @@ def test_every_stage_reaches_its_own_module_and_config(name: str, monkeypatch: p
     stage = stages()[name]
     found = reached([*stage.functions, stage.config], monkeypatch)
     assert {stage.config.__module__, *(function.__module__ for function in stage.functions)} <= found
+
+
+def test_what_a_step_measures_is_part_of_its_recipe() -> None:
+    scrub, split = stages()["scrub"], stages()["split"]
+    assert isinstance(scrub, RowStage)
+    assert isinstance(split, TableStage)
+    assert {scrub.run, scrub.measure} == set(scrub.functions)
+    assert {split.run, split.proof} == set(split.functions)

@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,6 +44,13 @@ def test_a_table_needs_a_suite(folder: Path) -> None:
     (problem,) = extension_problems(replace(UPPER, suite=""))
     assert problem.startswith("makes a table without an expectation suite; write a module with measure() and suite()")
     assert problems(folder, SUITE) == []
+
+
+@pytest.mark.parametrize("function", [lambda rows, config, context: rows, partial(UPPER.run)])
+def test_functions_without_code_of_their_own_are_refused(folder: Path, function: Any) -> None:
+    """A change of their code would not be noticed."""
+    (problem,) = extension_problems(replace(UPPER, run=function, suite="expectations.scrubbed"))
+    assert problem.startswith("the stage 'upper' computes with a lambda, a partial or a function inside another")
 
 
 @pytest.mark.parametrize(

@@ -50,14 +50,14 @@ def test_two_candidates_and_a_dataset_by_its_name(tmp_path: Path) -> None:
         *STEPS, "base", {"stage": "finetune", "name": "careful", "with": {"epochs": 1}},
         {"stage": "finetune", "name": "eager", "inputs": {"train": "train_encoded", "validation": "encode"}},
         "evaluate",
-        {"stage": "evaluate", "name": "again", "inputs": {"candidates": ["eager"], "test": "validation_encoded"}},
+        {"stage": "evaluate", "name": "again", "inputs": {"candidates": ["eager"], "test": "test_encoded"}},
         "promote",
     ]  # fmt: skip
     found = inputs(tmp_path, steps)
     assert found["eager"] == {"base": ["base"], "train": ["train_encoded"], "validation": ["validation_encoded"]}
     assert found["evaluate"]["candidates"] == ["careful", "eager"]
     assert found["again"] == {
-        "candidates": ["eager"], "base": ["base"], "train": ["train_encoded"], "test": ["validation_encoded"],
+        "candidates": ["eager"], "base": ["base"], "train": ["train_encoded"], "test": ["test_encoded"],
     }  # fmt: skip
     assert found["promote"] == {"evaluation": ["evaluation", "again"]}
 
@@ -149,3 +149,14 @@ def test_all_problems_of_the_inputs_are_reported_at_once(tmp_path: Path) -> None
     assert [problem.split(":")[0] for problem in found] == [
         "steps.scrub.inputs", "steps.normalize.min_turns", "steps.normalize.inputs", "steps.ingest",
     ]  # fmt: skip
+
+
+def test_a_model_reads_each_split_for_its_own_purpose(tmp_path: Path) -> None:
+    steps = [
+        *STEPS, "base", {"stage": "finetune", "inputs": {"train": "test_encoded"}},
+        {"stage": "evaluate", "inputs": {"test": "validation_encoded"}},
+    ]  # fmt: skip
+    assert problems(tmp_path, {"name": "x", "steps": steps}) == [
+        "steps.finetune.inputs: 'test_encoded' is the test split; this input takes train",
+        "steps.evaluate.inputs: 'validation_encoded' is the validation split; this input takes test",
+    ]
