@@ -14,11 +14,11 @@ from deskloop.contract.extras import require_extra
 from deskloop.contract.paths import written
 from deskloop.contract.stage import Context, FittedStage
 from deskloop.store.memo import Memo
-from tasks import scrub
+from tasks import pretrained, scrub
 from tasks.augment import generators
 from tasks.augment.config import LEXICAL, AugmentConfig
 from tasks.augment.copies import Augmenter, augmented
-from tasks.augment.generators import Generator, pretrained
+from tasks.augment.generators import Generator
 from tasks.augment.generators.config import RewriterConfig
 from tasks.augment.judge import scans_of
 from tasks.augment.quota import ARTIFACT, fit

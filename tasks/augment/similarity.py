@@ -8,7 +8,7 @@ from typing import Any
 from deskloop.contract.quiet import quiet
 from deskloop.store.memo import Memo, text_hash
 from tasks.augment.config import LEXICAL, AugmentConfig
-from tasks.augment.generators.pretrained import Pretrained, resolve
+from tasks.pretrained import Pretrained, resolve
 
 Pair = tuple[str, str]  # the original turn, and the rewritten one
 Score = Callable[[Sequence[Pair]], list[float]]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from deskloop.contract.errors import ConfigError
 from deskloop.contract.schema import CONVERSATION
 from deskloop.contract.stage import Context, RowStage
 from tasks.residue import residues
@@ -105,11 +106,20 @@ def _reject(language: str, config: ScrubConfig) -> str | None:
 
 
 def check(config: ScrubConfig, context: Context) -> None:
-    """Check up front that the detector and the recognizers' file can be used.
+    """Check up front that the detector and the recognizers' file can be used, and that each floor has an effect.
 
     Raises:
-        ConfigError: they cannot; the message says what to install or to change.
+        ConfigError: one cannot or has none; the message says what to install or to change.
     """
+    from tasks.scrub.quality import planted_types
+
+    planted = planted_types(config)
+    if unplanted := sorted(config.min_recall_by_type.keys() - {"default", *planted}):
+        raise ConfigError(
+            f"min_recall_by_type: no {unplanted[0]} is planted, so its minimum has no effect; planted types: "
+            f"{', '.join(planted) or 'none'}",
+            "scrub",
+        )
     if config.recognizers:
         from tasks.scrub.patterns import file
 

@@ -143,19 +143,6 @@ class ScrubConfig(StageConfig):
                 raise ValueError(f"replace: no finding has the type {name}; did you mean {nearest}?")
         return self
 
-    @model_validator(mode="after")
-    def _floors_of_planted_types(self) -> "ScrubConfig":
-        from tasks.scrub.quality import planted_types
-
-        planted = planted_types(self)
-        for name in self.min_recall_by_type:
-            if name != "default" and name not in planted:
-                raise ValueError(
-                    f"min_recall_by_type: no {name} is planted, so its minimum has no effect; planted types: "
-                    f"{', '.join(planted) or 'none'}"
-                )
-        return self
-
     @field_validator("patterns")
     @classmethod
     def _usable_patterns(cls, patterns: dict[str, str]) -> dict[str, str]:

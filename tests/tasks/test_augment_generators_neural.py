@@ -11,7 +11,7 @@ from deskloop.contract.quiet import quiet
 from tasks.augment.generators import build
 from tasks.augment.generators.config import BackTranslationConfig, ParaphraseConfig, RewriterConfig
 from tasks.augment.generators.neural import Model, Settings
-from tasks.augment.generators.pretrained import resolve
+from tasks.pretrained import resolve
 
 WORDS = {
     "where": "donde",

@@ -216,7 +216,7 @@ def test_scores_are_kept_and_forgotten_with_the_original(
     sentences: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tasks.augment import similarity
-    from tasks.augment.generators.pretrained import resolve
+    from tasks.pretrained import resolve
 
     found = resolve(str(sentences))
     with Memo(str(tmp_path / "memo.sqlite")) as memo:

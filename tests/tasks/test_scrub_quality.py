@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deskloop.contract.errors import ExpectationError
+from deskloop.contract.errors import ConfigError, ExpectationError
 from deskloop.contract.stage import Context
-from tasks.scrub import ScrubConfig, quality
+from tasks.scrub import ScrubConfig, check, quality
 from tasks.scrub.quality import measure, planted_types, wilson
 from tasks.scrub.quality.forms import FORMS, SHARES
 from tasks.scrub.quality.sentences import ASKED, SAID
@@ -254,8 +254,8 @@ def test_few_values_are_judged_by_their_interval() -> None:
     ],
 )
 def test_options_with_unknown_types_are_rejected(options: dict[str, Any], problem: str) -> None:
-    with pytest.raises(ValueError, match=problem):
-        ScrubConfig.model_validate(options)
+    with pytest.raises((ValueError, ConfigError), match=problem):
+        check(ScrubConfig.model_validate(options), CONTEXT)
 
 
 def test_types_of_the_source_may_be_replaced() -> None:

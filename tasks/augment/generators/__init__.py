@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from deskloop.contract.paths import written
-from tasks.augment.generators import apertium, pretrained, wordnet
+from tasks import pretrained
+from tasks.augment.generators import apertium, wordnet
 from tasks.augment.generators.apertium import ApertiumTranslation
 from tasks.augment.generators.config import (
     BackTranslationConfig,

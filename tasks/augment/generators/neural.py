@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deskloop.contract.quiet import quiet
-from tasks.augment.generators.pretrained import Pretrained
+from tasks.pretrained import Pretrained
 
 BROKEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd]")  # no text: control characters, incomplete characters
 SHORTEST = 16  # tokens; inputs up to this length share batches, then up to twice this, and so on

@@ -8,7 +8,7 @@ from functools import cached_property
 from tasks.augment.generators.config import ParaphraseConfig
 from tasks.augment.generators.lines import Item, around_spans, by_line
 from tasks.augment.generators.neural import Model, Settings
-from tasks.augment.generators.pretrained import architecture_of, resolve
+from tasks.pretrained import architecture_of, resolve
 
 PROMPTS = {
     "seq2seq": "paraphrase: {text}",

@@ -8,7 +8,7 @@ from functools import cached_property
 from tasks.augment.generators.config import BackTranslationConfig
 from tasks.augment.generators.lines import Item, around_spans, by_line
 from tasks.augment.generators.neural import Model, Settings
-from tasks.augment.generators.pretrained import resolve
+from tasks.pretrained import resolve
 
 SENTENCES = re.compile(r"((?:(?<=[!?…])|(?<=[\w>)]{2}\.))\s+(?=\S))")  # not after the full stop of `e.g.`
 

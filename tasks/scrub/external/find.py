@@ -77,7 +77,7 @@ def _find_spacy(name: str, shown: str) -> Model:
 def _find_transformers(name: str, shown: str) -> Model:
     from transformers import AutoConfig
 
-    from tasks.augment.generators.pretrained import resolve
+    from tasks.pretrained import resolve
 
     try:
         model = resolve(name, "detector")
