@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from deskloop.contract.errors import ExpectationError
+from flows import artifacts as sent
 from flows import progress
 from tests.flows.conftest import MODEL
 from tests.flows.desk import Desk, example_lines
@@ -71,6 +73,31 @@ def test_a_server_that_refuses_progress_is_reported_once(monkeypatch: pytest.Mon
             shown(step, done, 10, "rows")
             server.now += 3
     assert server.lines == ["  scrub        Prefect's server did not accept its progress (ConnectionError)"]
+
+
+@pytest.mark.parametrize("until", ["normalize", "scrub"])
+def test_a_run_ends_as_it_would_without_artifacts(
+    until: str, tmp_path: Path, prefect: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from flows.prepare import prepare
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ConnectionError("quotes something")
+
+    monkeypatch.setattr(sent, "create_markdown_artifact", refuse)
+    monkeypatch.setattr(sent, "create_link_artifact", refuse)
+    desk = Desk(tmp_path, example_lines(40))
+    desk.save()
+    impossible = ["normalize.min_turns=40"]  # nothing is left, which a critical expectation refuses
+    if until == "normalize":
+        with pytest.raises(ExpectationError):
+            prepare(str(desk.file), until=until, overrides=impossible)
+    else:
+        assert prepare(str(desk.file), until=until)["status"] == "completed"
+    refused = [line.split() for line in capsys.readouterr().err.splitlines() if "no artifact in Prefect" in line]
+    names = list(dict.fromkeys(["ingest", "scrub", until, "report"]))
+    assert [words[0] for words in refused] == names
+    assert {words[-1] for words in refused} == {"(ConnectionError)"}
 
 
 def test_partitions_and_training_report_to_a_real_server(
