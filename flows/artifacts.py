@@ -4,7 +4,7 @@ Artifacts are for display: one that cannot be created is logged, and the run con
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,18 @@ def _gates(gates: list[dict[str, Any]]) -> list[str]:
     return ["| gate | passed | value | threshold |", "|---|---|---:|---:|", *rows, ""]
 
 
-def _metrics(metrics: dict[str, dict[str, Any]]) -> list[str]:
-    rows = [f"| {name} | {figures['bits_per_byte']:.3f} |" for name, figures in metrics.items()]
-    return ["| model | bits per byte |", "|---|---:|", *rows, ""] if rows else []
+def _metrics(metrics: Mapping[str, Any]) -> list[str]:
+    """Return a row for each number: bits per byte of models, else the figures of another kind of evaluation."""
+    cells = {name: cell if isinstance(cell, Mapping) else {"": cell} for name, cell in metrics.items()}
+    if any("bits_per_byte" in cell for cell in cells.values()):
+        cells = {name: {"": cell["bits_per_byte"]} for name, cell in cells.items() if "bits_per_byte" in cell}
+        title = ["| model | bits per byte |"]
+    else:
+        title = ["| figure | value |"]
+    rows = [
+        f"| {' '.join(filter(None, (name, figure)))} | {value:.3f} |"
+        for name, cell in cells.items()
+        for figure, value in cell.items()
+        if isinstance(value, int | float)
+    ]
+    return [*title, "|---|---:|", *rows, ""] if rows else []
