@@ -126,8 +126,8 @@ def _summarize(document: dict[str, Any]) -> None:
     """Print the short summary at the end."""
     metrics = document["metrics"]
     for name in ("base", "unigram", "bigram", "candidate"):
-        if name in metrics:
-            say(f"  {name:<12} {metrics[name]['bits_per_byte']:.3f} bits per byte of the agents' words, test split")
+        if (bits := metrics.get(name, {}).get("bits_per_byte")) is not None:
+            say(f"  {name:<12} {bits:.3f} bits per byte of the agents' words, test split")
     if document["model"]:
         echo(f"model:  {document['model']['folder']}")
     echo(f"report: {document['report']}")

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from deskloop.contract.errors import DataError
 from deskloop.contract.stage import Port, PromotionStage, StageConfig
 
 MEASURE = "bits_per_byte"
@@ -52,20 +53,31 @@ def judge(
 
     Args:
         evaluations: step -> result of `tasks.evaluate.compare.evaluate`, with the candidate named `candidate`; it must
-            pass the gates of each.
+            pass the gates of each that has `candidates`.
         replaced: this candidate was the champion before and another one has been promoted in its place.
     Returns:
         [{gate, passed, value, threshold, low, high}]: `value` is the candidate's bits per byte less the other's, `low`
         and `high` its interval, null if the test split is too small; for the gate on that size, `value` is its
         families.
+    Raises:
+        DataError: no evaluation has `candidates`.
     """
     gates: list[dict[str, Any]] = []
-    for step, evaluation in evaluations.items():
-        suffix = f" on {step}" if len(evaluations) > 1 else ""
+    comparing = _comparing(evaluations)
+    for step, evaluation in comparing.items():
+        suffix = f" on {step}" if len(comparing) > 1 else ""
         gates += [{**gate, "gate": f"{gate['gate']}{suffix}"} for gate in _gates(evaluation, config)]
     if replaced:
         gates.append({"gate": REPLACED, "passed": False, "value": None, "threshold": None})
     return gates
+
+
+def _comparing(evaluations: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the evaluations that compare candidates; others, such as one of drift, have figures of another kind."""
+    comparing = {step: evaluation for step, evaluation in evaluations.items() if evaluation.get("candidates")}
+    if not comparing:
+        raise DataError(f"no candidate was evaluated by {', '.join(evaluations)}; add an `evaluate` step as an input")
+    return comparing
 
 
 def _gates(evaluation: Mapping[str, Any], config: PromoteConfig) -> list[dict[str, Any]]:
@@ -90,10 +102,10 @@ def choose(
     """Choose the candidate with the lowest bits per byte among those that pass all gates, or else among all.
 
     Args:
-        evaluations: step -> figures, with each candidate under its own name; the first evaluation ranks them.
+        evaluations: step -> figures, with each candidate under its own name; the first with `candidates` ranks them.
         gates: candidate -> its gates.
     """
-    metrics = next(iter(evaluations.values()))["metrics"]
+    metrics = next(iter(_comparing(evaluations).values()))["metrics"]
     order = list(gates)
     return min(order, key=lambda name: (bool(_failed(gates[name])), metrics[name][MEASURE], order.index(name)))
 

@@ -26,6 +26,7 @@ from deskloop.pipeline.extensions import suite_of
 from deskloop.pipeline.problems import nearest
 
 COLUMNS = ("column", "column_A", "column_B", "column_list", "column_set", "group", "within", "label", "other")
+COUNTS = ("rows_in", "rows_out", "rejected", "added")  # facts of every step
 # Arguments of every type that deskloop sets itself, or that would evaluate code from the pipeline file.
 RESERVED = {
     "id", "meta", "notes", "result_format", "description", "catch_exceptions", "rendered_content", "severity",
@@ -71,7 +72,7 @@ def silenced() -> Iterator[None]:
         yield
 
 
-def expectation_problems(stage: Stage, declared: Sequence[Declared]) -> list[str]:
+def expectation_problems(stage: Stage, declared: Sequence[Declared], config: StageConfig) -> list[str]:
     """Return what is wrong with the expectations that a step declares; reads no rows."""
     if not declared or not isinstance(stage, DataStage):
         return []
@@ -83,7 +84,19 @@ def expectation_problems(stage: Stage, declared: Sequence[Declared]) -> list[str
             apply(expectations, declared, suite.measure(stage.schema.empty_table()).column_names)
         except ConfigError as error:
             return error.problems
-    return []
+    return [] if stage.measure else _unknown_facts(declared, config)  # a measurement has names of its own
+
+
+def _unknown_facts(declared: Sequence[Declared], config: StageConfig) -> list[str]:
+    """Return the `$PARAMETER`s that are neither a count of the step nor a number of its config."""
+    facts = {*COUNTS, *(name for name, value in config.model_dump().items() if isinstance(value, int | float))}
+    return [
+        f"expect.{position}: with.{argument}: there is no fact {value['$PARAMETER']!r}"
+        f"{nearest(str(value['$PARAMETER']), facts)}"
+        for position, declaration in enumerate(declared)
+        for argument, value in declaration.arguments.items()
+        if isinstance(value, dict) and "$PARAMETER" in value and value["$PARAMETER"] not in facts
+    ]
 
 
 def apply(suite: Sequence[Any], declared: Sequence[Declared], columns: Sequence[str]) -> list[Any]:
@@ -144,7 +157,8 @@ def _added(declaration: Added, columns: Sequence[str]) -> Any:
     problems = [f"with.{name}: unknown argument{nearest(str(name), names)}" for name in wrong]
     for argument in COLUMNS:
         values = declaration.arguments.get(argument, [])
-        unknown = [column for column in ([values] if isinstance(values, str) else values) if column not in columns]
+        values = values if isinstance(values, list) else [values]
+        unknown = [column for column in values if column not in columns]
         problems += [
             f"with.{argument}: the suite measures no column {column!r}{nearest(str(column), columns)}"
             for column in unknown

@@ -19,7 +19,7 @@ def preflight(pipeline: Pipeline, steps: Sequence[Step]) -> None:
     """
     refused: list[ConfigError] = []
     for step in steps:
-        if problems := extension_problems(step.stage) or expectation_problems(step.stage, step.expect):
+        if problems := extension_problems(step.stage) or expectation_problems(step.stage, step.expect, step.config):
             refused.append(ConfigError(problems, f"steps.{step.name}"))
         try:
             if isinstance(step.stage, ModelStage | EvaluationStage):

@@ -116,7 +116,7 @@ def _has_magic(path: str) -> bool:
 def _nearest(filesystem: Any, path: str) -> str:
     """Return `; the nearest name there is 'x'`, at the deepest existing level."""
     parent, name = posixpath.split(path.rstrip("/"))
-    while parent and parent != posixpath.dirname(parent) and (_has_magic(parent) or not filesystem.isdir(parent)):
+    while parent and parent != posixpath.dirname(parent) and not filesystem.isdir(parent):
         parent, name = posixpath.split(parent)
     try:
         names = [posixpath.basename(entry.rstrip("/")) for entry in filesystem.ls(parent, detail=False)]

@@ -26,13 +26,17 @@ def files_below(folder: str, follow_links: bool = False) -> list[str]:
 def files_matching(pattern: str, follow_links: bool = False) -> list[str]:
     """Return all files that match a glob, sorted, without folders.
 
+    The pattern begins after the deepest folder that exists under its name, which may contain wildcards (`log[1]/`).
+
     Raises:
-        InputError: as `files_below`; the folder is the part of the pattern before its first wildcard.
+        InputError: as `files_below`, of that folder.
     """
-    parts = pattern.split("/")
-    fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
-    folder = "/".join(parts[:fixed]) or "/"
-    paths = sorted(path for path in glob.glob(pattern, recursive=True) if not os.path.isdir(path))
+    folder = os.path.dirname(pattern)
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    relative = os.path.relpath(pattern, folder)
+    paths = glob.glob(os.path.join(glob.escape(folder), relative), recursive=True)
+    paths = sorted(path for path in paths if not os.path.isdir(path))
     return _checked(paths, folder, os.path.realpath(folder), follow_links)
 
 

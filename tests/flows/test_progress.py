@@ -1,10 +1,13 @@
 """Progress artifacts: which steps have one, how often it is updated, and what a server that refuses them changes."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from deskloop.contract.errors import ExpectationError
+from flows import artifacts as sent
 from flows import progress
 from tests.flows.conftest import MODEL
 from tests.flows.desk import Desk, example_lines
@@ -71,6 +74,61 @@ def test_a_server_that_refuses_progress_is_reported_once(monkeypatch: pytest.Mon
             shown(step, done, 10, "rows")
             server.now += 3
     assert server.lines == ["  scrub        Prefect's server did not accept its progress (ConnectionError)"]
+
+
+@pytest.mark.parametrize("until", ["normalize", "scrub"])
+def test_a_run_ends_as_it_would_without_artifacts(
+    until: str, tmp_path: Path, prefect: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from flows.prepare import prepare
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ConnectionError("quotes something")
+
+    monkeypatch.setattr(sent, "create_markdown_artifact", refuse)
+    monkeypatch.setattr(sent, "create_link_artifact", refuse)
+    desk = Desk(tmp_path, example_lines(40))
+    desk.save()
+    impossible = ["normalize.min_turns=40"]  # nothing is left, which a critical expectation refuses
+    if until == "normalize":
+        with pytest.raises(ExpectationError):
+            prepare(str(desk.file), until=until, overrides=impossible)
+    else:
+        assert prepare(str(desk.file), until=until)["status"] == "completed"
+    refused = [line.split() for line in capsys.readouterr().err.splitlines() if "no artifact in Prefect" in line]
+    names = list(dict.fromkeys(["ingest", "scrub", until, "report"]))
+    assert [words[0] for words in refused] == names
+    assert {words[-1] for words in refused} == {"(ConnectionError)"}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "table"),
+    [
+        (
+            {"base": {"loss": 2.0, "bits_per_byte": 1.5}, "drift": {"psi": 0.2}},
+            "| model | bits per byte |\n|---|---:|\n| base | 1.500 |\n\n",
+        ),
+        (
+            {"drift": {"psi": 0.2, "kind": "x"}, "rows": 7},
+            "| figure | value |\n|---|---:|\n| drift psi | 0.200 |\n| rows | 7.000 |\n\n",
+        ),
+        ({}, ""),
+    ],
+)
+def test_an_evaluation_of_any_kind_has_an_artifact(
+    metrics: dict[str, Any], table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created: list[str] = []
+    monkeypatch.setattr(sent, "create_markdown_artifact", lambda text, *_, **__: created.append(text))
+    version = SimpleNamespace(
+        name="drift@1", kind="evaluation", rows=0, digest="d" * 64, details={"metrics": metrics}, parents=[]
+    )
+    made: Any = SimpleNamespace(versions=[version], decision=SimpleNamespace(action="compute", why="new"))
+    run: Any = SimpleNamespace(store=SimpleNamespace(root=Path()), say=pytest.fail)
+    run.pipeline = SimpleNamespace(settings=SimpleNamespace(name="desk"))
+    step: Any = SimpleNamespace(name="drift")
+    sent.describe_step(run, step, made)
+    assert created[0].endswith(f"| `{'d' * 12}` |\n\n{table}Made from the sources.")
 
 
 def test_partitions_and_training_report_to_a_real_server(

@@ -48,6 +48,18 @@ def test_a_glob_is_read_in_the_order_of_its_paths_without_folders(tmp_path: Path
     assert collect(tmp_path, {"path": "log/*.jsonl"})["conversation_id"].tolist() == ["1", "0"]
 
 
+@pytest.mark.parametrize(
+    "pattern", ["log/*.jsonl", "l*/*.jsonl", "../*/log/*.jsonl", "{folder}/log/?.jsonl", "**/*.jsonl"]
+)
+def test_wildcards_in_the_name_of_a_folder_are_no_pattern(tmp_path: Path, pattern: str) -> None:
+    folder = tmp_path / "desk[1]*"
+    (folder / "log").mkdir(parents=True)
+    (folder / "log" / "a.jsonl").write_bytes(GOOD % 1)
+    assert [name for name, _ in listed(folder, {"path": pattern.format(folder=folder)})] == ["a.jsonl"]
+    with pytest.raises(ConfigError, match=r"matches no file; the nearest name there is 'a\.jsonl'"):
+        listed(folder, {"path": "log/b?.jsonl"})
+
+
 def test_digests_follow_the_bytes_and_names_carry_no_folder(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()

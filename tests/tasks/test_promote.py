@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from deskloop.contract.errors import DataError
 from tasks import promote
 from tasks.promote import PromoteConfig, choose, decide, describe, explain
 
@@ -15,6 +16,7 @@ def evaluation(families: int = 100, **against: Ends) -> dict[str, Any]:
     """What `evaluate` leaves: the candidate at 1.0 bits per byte, and paired differences with their intervals."""
     found = {"base": GOOD, "unigram": GOOD, "bigram": GOOD} | against
     return {
+        "candidates": {"finetune": "desk@1"},
         "metrics": {"candidate": {"bits_per_byte": 1.0}}
         | {name: {"bits_per_byte": 1.0 - value} for name, (value, _, _) in found.items()},
         "comparisons": [
@@ -142,10 +144,21 @@ def test_every_evaluation_has_gates_of_its_own() -> None:
 
 
 def test_of_several_candidates_the_best_that_passes_is_chosen() -> None:
-    figures = {
-        "evaluate": {"metrics": {name: {"bits_per_byte": bits} for name, bits in [("a", 2.0), ("b", 1.0), ("c", 1.5)]}}
-    }
+    metrics = {name: {"bits_per_byte": bits} for name, bits in [("a", 2.0), ("b", 1.0), ("c", 1.5)]}
+    figures = {"evaluate": {"candidates": dict.fromkeys(metrics, "desk@1"), "metrics": metrics}}
     good, bad = [{"gate": "g", "passed": True}], [{"gate": "g", "passed": False}]
     assert choose(figures, PromoteConfig(), {"a": good, "b": good, "c": good}) == "b"
     assert choose(figures, PromoteConfig(), {"a": good, "b": bad, "c": good}) == "c"
     assert choose(figures, PromoteConfig(), {"a": bad, "b": bad, "c": bad}) == "b"
+
+
+DRIFT = {"metrics": {"drift": {"psi": 0.2}}}
+
+
+def test_figures_of_another_kind_neither_gate_nor_rank() -> None:
+    alone = {"evaluate": evaluation()}
+    for evaluations in (alone | {"drift": DRIFT}, {"drift": DRIFT} | alone):
+        assert promote.judge(evaluations, PromoteConfig()) == promote.judge(alone, PromoteConfig())
+        assert choose(evaluations, PromoteConfig(), {"candidate": []}) == "candidate"
+    with pytest.raises(DataError, match="no candidate was evaluated by drift"):
+        promote.judge({"drift": DRIFT}, PromoteConfig())

@@ -111,6 +111,17 @@ def test_what_is_declared_wrongly_is_refused_at_load_or_before_a_run(toy: Expect
             Added(**{"add": "expect_column_max_to_be_between", "with": {"max_value": 3}}),
             "expect.0: with.column: field required",
         ),
+        *[
+            (
+                Added(**{"add": "expect_column_max_to_be_between", "with": {"column": column}}),
+                f"expect.0: with.column: the suite measures no column {column!r}",
+            )
+            for column in (5, None, {"$PARAMETER": "rows_in"})
+        ],
+        (
+            Added(**{"add": "expect_table_row_count_to_be_between", "with": {"max_value": {"$PARAMETER": "row_in"}}}),
+            "expect.0: with.max_value: there is no fact 'row_in'; did you mean 'rows_in'?",
+        ),
         (
             Relaxed(relax="expect_table_row_count_to_equal", because="x"),
             "expect.0: the suite has no 'expect_table_row_count_to_equal'; did you mean",
@@ -130,7 +141,8 @@ def test_what_is_declared_wrongly_is_refused_at_load_or_before_a_run(toy: Expect
     ],
 )
 def test_types_arguments_and_promises(declared: Declared, problem: str) -> None:
-    (found,) = expectation_problems(stages()["dedupe"], [declared])
+    dedupe = stages()["dedupe"]
+    (found,) = expectation_problems(dedupe, [declared], dedupe.config())
     assert problem in found
 
 
@@ -149,4 +161,12 @@ def test_the_expectations_of_the_documentation_are_valid() -> None:
     (block,) = re.findall(r"```yaml\n(.*?)```", page, re.S)
     for step in yaml.safe_load(block):
         declared = [(Relaxed if "relax" in entry else Added)(**entry) for entry in step["expect"]]
-        assert expectation_problems(stages()[step["stage"]], declared) == []
+        stage = stages()[step["stage"]]
+        assert expectation_problems(stage, declared, stage.config.model_construct()) == []
+
+
+@pytest.mark.parametrize(("stage", "fact"), [("dedupe", "rows_in"), ("dedupe", "test"), ("scrub", "planted")])
+def test_facts_of_a_step_its_config_and_its_measurement_are_valid_parameters(stage: str, fact: str) -> None:
+    arguments = {"max_value": {"$PARAMETER": fact}}
+    declared = Added(**{"add": "expect_table_row_count_to_be_between", "with": arguments})
+    assert expectation_problems(stages()[stage], [declared], stages()[stage].config()) == []
