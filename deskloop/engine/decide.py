@@ -178,7 +178,7 @@ class Decider:
             seed=settings.seed,
             key=self.store.key()[1] if stage.keyed else b"",
             configs={
-                name: [one.config for one in self.pipeline.before(step) if one.stage.name == name]
+                name: [before.config for before in self.pipeline.before(step) if before.stage.name == name]
                 for name in stage.config_of
             },
             artifact=self.ledger.files(artifact) if artifact else {},

@@ -22,7 +22,7 @@ def translated(error: BaseException, step: str, ids: Sequence[str] = (), store: 
 
     Args:
         ids: rows of the batch.
-        store: root of the store in use; its paths may be named.
+        store: root of the open store; its paths may be named.
     """
     problem = explain(error, store)
     if problem is None:
@@ -61,7 +61,7 @@ def explain(error: BaseException, store: Path | None = None) -> str | None:
     """Return what stopped the command and what to do; None if the cause is unknown.
 
     Args:
-        store: root of the store in use; its paths may be named.
+        store: root of the open store; its paths may be named.
     """
     for cause in _chain(error):
         if isinstance(cause, MachineError):
@@ -84,12 +84,12 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
     waiting: list[Any] = [error]
     while waiting:
-        one = waiting.pop(0)
-        if isinstance(one, BaseException) and id(one) not in seen:
-            seen.add(id(one))
-            yield one
-            inner = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
-            waiting += [*inner, getattr(one, "orig", None), one.__cause__, one.__context__]
+        current = waiting.pop(0)
+        if isinstance(current, BaseException) and id(current) not in seen:
+            seen.add(id(current))
+            yield current
+            inner = current.exceptions if isinstance(current, BaseExceptionGroup) else ()
+            waiting += [*inner, getattr(current, "orig", None), current.__cause__, current.__context__]
 
 
 def _is_signal(error: BaseException) -> bool:
@@ -106,14 +106,14 @@ def _of_prefect(error: BaseException) -> str | None:
     status = getattr(getattr(error, "response", None), "status_code", None)
     kind = type(error).__name__
     if status in (401, 403):
-        what = f"refused the request (HTTP {status}). Check PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
+        problem = f"refused the request (HTTP {status}). Check PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
     elif status is not None:
-        what = f"answered with HTTP {status}. Look at the server's log, and compare its version with `prefect version`"
+        problem = f"answered with HTTP {status}. Check the server's log, and compare its version with `prefect version`"
     elif "Timeout" in kind:
-        what = "does not answer in time. Check it, and run again"
+        problem = "does not answer in time. Check it, and run again"
     else:
-        what = "cannot be reached. Start it (docs/schedule.md), or correct or unset PREFECT_API_URL"
-    return f"the Prefect server at {public(url)} {what}"
+        problem = "cannot be reached. Start it (docs/schedule.md), or correct or unset PREFECT_API_URL"
+    return f"the Prefect server at {public(url)} {problem}"
 
 
 def _is_http(error: BaseException) -> bool:

@@ -73,7 +73,7 @@ def machine_problem(error: BaseException, store: Path | None) -> str | None:
     """Return what the machine could not do, and a remedy; None if the exception is of another kind.
 
     Args:
-        store: root of the store in use; its paths may be named.
+        store: root of the open store; its paths may be named.
     """
     if isinstance(error, sqlite3.DatabaseError):
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -93,7 +93,7 @@ def machine_problem(error: BaseException, store: Path | None) -> str | None:
     if number in _ERRNO:
         happened, remedy = _ERRNO[number]
         place = (_named(error, store) or _suspect(number, store)) if "{place}" in happened else None
-        words = {"place": str(place) if place else "a folder in use", "setting": _setting(place, store),
+        words = {"place": str(place) if place else "one of its folders", "setting": _setting(place, store),
                  "user": _user(), "files": resource.getrlimit(resource.RLIMIT_NOFILE)[0]}  # fmt: skip
         return f"{happened}. {remedy}".format(**words)
     if _is_native(error) and _DAMAGED.search(str(error)):
@@ -111,8 +111,8 @@ def _from_text(error: BaseException) -> int | None:
     if not _is_native(error):
         return None
     text = str(error)
-    if found := _NUMBER.search(text):
-        return int(found[1] or found[2])
+    if match := _NUMBER.search(text):
+        return int(match[1] or match[2])
     return next((number for phrase, number in _PHRASES.items() if phrase in text), None)
 
 

@@ -48,7 +48,7 @@ def describe_output(
         digest="",
         rows=0,
         parents=[parent.as_parent() for parent in parents],
-        inputs=[list(one) for one in decision.inputs],
+        inputs=[list(entry) for entry in decision.inputs],
         artifact=decision.artifact,
         rows_in=sum(parent.rows for parent in parents),
         mode="extended" if decision.action == "extend" else "full",
@@ -117,12 +117,12 @@ def measure_some(store: Store, job: Job, measure: Measure, parents: Sequence[Ver
     chosen = sorted(heapq.nsmallest(size, _ids(store, parents, ()), key=drawn))
     wanted = pa.array(chosen, pa.string())
     first = parents[0]
-    some = [store.schema(first.zone, first.dataset, first.delta_version).empty_table()] + [
+    tables = [store.schema(first.zone, first.dataset, first.delta_version).empty_table()] + [
         batch.filter(pc.is_in(batch["row_id"], value_set=wanted))
-        for one in parents
-        for batch in store.batches(one.zone, one.dataset, one.delta_version)
+        for parent in parents
+        for batch in store.batches(parent.zone, parent.dataset, parent.delta_version)
     ]
-    rows = to_frame(pa.concat_tables(some).sort_by("row_id"))
+    rows = to_frame(pa.concat_tables(tables).sort_by("row_id"))
     with guarded(job, chosen):
         measured = measure(rows, job.config, job.context)
     return measured
@@ -143,7 +143,7 @@ def validate(store: Store, step: Step, versions: Sequence[Version]) -> list[Vers
     options = {name: value for name, value in first.config.items() if isinstance(value, int | float)}
     facts = {name: getattr(first, name) for name in ("rows_in", "rows_out", "rejected", "added")}
     measured = {name: value for name, value in first.details.items() if isinstance(value, int | float)}
-    rows = (batch for one in versions for batch in store.batches(one.zone, one.dataset, one.delta_version))
+    rows = (batch for each in versions for batch in store.batches(each.zone, each.dataset, each.delta_version))
     tables: chain[pa.Table] = chain([step.stage.schema.empty_table()], rows)
     validation = expect.validate(step.stage.suite, tables, {**options, **measured, **facts}, step.expect)
     if validation.critical:
@@ -182,9 +182,9 @@ def _ids(store: Store, parents: Sequence[Version], out: Sequence[str] = ()) -> l
     Args:
         out: ids that it kept or rejected.
     """
-    tables = [store.read(one.zone, one.dataset, one.delta_version, ["row_id"]) for one in parents]
+    tables = [store.read(each.zone, each.dataset, each.delta_version, ["row_id"]) for each in parents]
     ids = [row_id for table in tables for row_id in table["row_id"].to_pylist()]
-    raw = [one.dataset for one in parents if one.zone == zones.RAW]
+    raw = [parent.dataset for parent in parents if parent.zone == zones.RAW]
     expired = retention.expired_ids(store.root / "ledger", raw) - set(ids) if raw else set()
     known = expired | set(ids)
     return ids + sorted(expired & {origin_of(row_id, known) for row_id in out})

@@ -21,7 +21,7 @@ def recipe_of(
         context: of the step; its name, seed and configs are part of the recipe.
         equipment: versions of the stage's external tools and models; see `Stage.equipment`.
     """
-    others = {name: [one.model_dump(mode="json") for one in configs] for name, configs in context.configs.items()}
+    others = {name: [config.model_dump(mode="json") for config in configs] for name, configs in context.configs.items()}
     pinned = isinstance(stage, ModelStage) and stage.pinned
     return text_digest(
         context.step,

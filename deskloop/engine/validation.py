@@ -89,8 +89,8 @@ def _exception_type(info: Mapping[str, Any]) -> str | None:
     raised = info if "raised_exception" in info else next(iter(info.values()), {"raised_exception": False})
     if not raised["raised_exception"]:
         return None
-    found = re.search(r"^([A-Za-z_][\w.]*)(?::|$)", str(raised["exception_traceback"]), re.MULTILINE)
-    return found[1].rpartition(".")[2] if found else "Exception"
+    match = re.search(r"^([A-Za-z_][\w.]*)(?::|$)", str(raised["exception_traceback"]), re.MULTILINE)
+    return match[1].rpartition(".")[2] if match else "Exception"
 
 
 def _result(entry: Mapping[str, Any], rows: int) -> Result:

@@ -79,7 +79,7 @@ def open_run(
 
     Args:
         refit: steps whose artifact is fitted again.
-        rebuild: recompute every step after the sources from raw and the ledger, whatever is published.
+        rebuild: recompute every step after the sources from raw and the ledger, and reuse no version.
         announce: sends the message that a candidate was not promoted.
         progress: shows how far the step under way is.
     Raises:
