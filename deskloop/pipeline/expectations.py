@@ -89,7 +89,10 @@ def expectation_problems(stage: Stage, declared: Sequence[Declared], config: Sta
 
 def _unknown_facts(declared: Sequence[Declared], config: StageConfig) -> list[str]:
     """Return the `$PARAMETER`s that are neither a count of the step nor a number of its config."""
-    facts = {*COUNTS, *(name for name, value in config.model_dump().items() if isinstance(value, int | float))}
+    facts = {
+        *COUNTS,
+        *(name for name, value in config.model_dump(mode="json").items() if isinstance(value, int | float)),
+    }
     return [
         f"expect.{position}: with.{argument}: there is no fact {value['$PARAMETER']!r}"
         f"{nearest(str(value['$PARAMETER']), facts)}"

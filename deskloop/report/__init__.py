@@ -8,7 +8,7 @@ several steps share a stage, its sections show each step. A document holds count
 the declared prompts and the models' replies, which the templates escape. The page's content policy forbids scripts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from itertools import chain
 from pathlib import Path
@@ -21,6 +21,7 @@ from deskloop.contract.report import Document, Report, Section
 from deskloop.contract.stage import DataStage, Stage
 from deskloop.pipeline.extensions import report_of
 from deskloop.report import words
+from deskloop.report.attempt import attempt
 from deskloop.report.dag import dag
 from deskloop.report.evidence import environment, expectations, lineage
 from deskloop.report.funnel import funnel
@@ -43,7 +44,7 @@ EVIDENCE = (
 NULLABLE = ("settings", "equipment")  # where a null has a meaning
 
 
-def render(run: dict[str, Any], stages: Mapping[str, Stage]) -> str:
+def render(run: dict[str, Any], stages: Mapping[str, Stage], problems: list[str]) -> str:
     """Return the page of one run.
 
     Args:
@@ -51,6 +52,8 @@ def render(run: dict[str, Any], stages: Mapping[str, Stage]) -> str:
             (deskloop.report.run_document, and those of the stages' tallies) as the run has, in the types of JSON (no
             NumPy); not modified; null is the same as missing. A section without data is left out, and the page says so.
         stages: the stages of the pipeline by name, in the order of its steps.
+        problems: parts of stages that could not be rendered, as a sentence each, which the page shows; extended by
+            those that this function finds.
     Returns:
         HTML, the style sheet included.
     """
@@ -59,26 +62,38 @@ def render(run: dict[str, Any], stages: Mapping[str, Stage]) -> str:
     documents = {name: _by_step(run, name) for name in reports}
     stage_of = {section.name: name for name, report in reports.items() for section in report.sections}
     parts = sections_of(stages, reports)
-    shown = {
-        section.name: rows
-        for section in chain.from_iterable(parts.values())
-        if (rows := _rows(section, documents.get(stage_of.get(section.name, ""), {"": run})))
-    }
+
+    def guarded(section: str, step: str, function: Callable[[], Any]) -> Any:
+        """Guard the sections of stages; those of this package have no foreign code."""
+        name = f"the section {section!r}{f' of {step}' if step else ''}"
+        return attempt(name, problems, function, _unrendered) if section in stage_of else function()
+
+    shown = {}
+    for section in chain.from_iterable(parts.values()):
+        of_steps = documents.get(stage_of.get(section.name, ""), {"": run})
+        rows = {step: guarded(section.name, step, partial(section.rows, each)) for step, each in of_steps.items()}
+        if rows := {step: cells for step, cells in rows.items() if cells is not None}:
+            shown[section.name] = rows
     folders = (FOLDER, FOLDER / "sections", *dict.fromkeys(report.folder for report in reports.values()))
     templates = _templates(folders)
 
-    def body(section: str) -> list[tuple[str, Markup]]:
+    def body(section: str, step: str, cells: Any) -> Markup:
+        if isinstance(cells, Markup):
+            return cells
         template = templates.get_template(f"{section}.html")
-        context = {"found": shown.keys(), "run": run}
-        rows = shown[section].items()
-        return [(step, Markup(template.render(context, step=step, **{section: cells}))) for step, cells in rows]
+        return Markup(template.render({"found": shown.keys(), "run": run}, step=step, **{section: cells}))
 
+    bodies = {
+        section: [(step, guarded(section, step, partial(body, section, step, cells))) for step, cells in rows.items()]
+        for section, rows in shown.items()
+    }
+    head = summary(run, stages, [(name, reports[name], documents[name]) for name in reports], problems)
     return templates.get_template("template.html").render(
         run=run,
-        summary=summary(run, stages, [(reports[name], documents[name]) for name in reports]),
+        summary=head,
         parts={part: [section for section in sections if section.name in shown] for part, sections in parts.items()},
         found=shown.keys(),
-        body=body,
+        bodies=bodies,
         absent=[
             section.label
             for section in chain.from_iterable(parts.values())
@@ -93,9 +108,8 @@ def _by_step(run: Document, stage: str) -> dict[str, Document]:
     return {step: run | tally for step, tally in steps.items()} or {"": run}
 
 
-def _rows(section: Section, documents: Mapping[str, Document]) -> dict[str, Any]:
-    """Return step -> what the section shows of it."""
-    return {step: rows for step, document in documents.items() if (rows := section.rows(document)) is not None}
+def _unrendered(cause: str) -> Markup:
+    return Markup('<p class="note">This section could not be rendered ({}).</p>').format(cause)
 
 
 def sections_of(stages: Mapping[str, Stage], reports: Mapping[str, Report]) -> dict[str, tuple[Section, ...]]:

@@ -6,9 +6,13 @@ It holds counts, ids, types and figures, and the models' replies to the prompts 
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+import orjson
+
 from deskloop import __version__
+from deskloop.contract.report import Report
 from deskloop.contract.stage import DataStage, EvaluationStage, ModelStage, PromotionStage, Stage
 from deskloop.engine.workspace import Made
 from deskloop.models import Registry
@@ -16,6 +20,7 @@ from deskloop.models.figures import candidates_of, figures_for
 from deskloop.models.folder import folder_of
 from deskloop.pipeline.extensions import report_of
 from deskloop.pipeline.pipeline import Step
+from deskloop.report.attempt import attempt
 from deskloop.run.session import Run
 from deskloop.store.catalog import Version
 
@@ -44,22 +49,33 @@ def summarize(run: Run, error: str | None = None, counted: bool = True) -> dict[
         "lineage": [_lineage(version) for made in run.entries.values() for version in made.versions],
         "libraries": {key: value for made in run.entries.values() for key, value in made.versions[0].libraries.items()},
     }
-    return document | (_tallies(run) if counted else {})
+    return document | (_tallies(run) if counted else {"problems": []})
 
 
 def _tallies(run: Run) -> dict[str, Any]:
-    """Return the keys that stages count; those of a stage with several steps are under `by_step`, stage and step."""
+    """Return the keys that stages count; those of a stage with several steps are under `by_step`, stage and step.
+
+    `problems` has a sentence for each step whose stage could not count.
+    """
     tallies: dict[str, Any] = {}
+    problems: list[str] = []
     by_step: dict[str, dict[str, Any]] = {}
     uses = Counter(step.stage.name for step in run.pipeline.steps)
     for step, made in _of(run, Stage):
         if report := report_of(step.stage):
-            tally = report.tally(run, made)
+            tally = attempt(f"the counts of {step.name}", problems, partial(_tally, report, run, made), lambda _: {})
             if uses[step.stage.name] == 1:
                 tallies |= tally
             else:
                 by_step.setdefault(step.stage.name, {})[step.name] = tally
-    return {**tallies, "by_step": by_step or None}
+    return {**tallies, "by_step": by_step or None, "problems": problems}
+
+
+def _tally(report: Report, run: Run, made: Made) -> dict[str, Any]:
+    """Return the keys that a stage counts for a step; raises if JSON has no type for a value."""
+    tally = report.tally(run, made)
+    orjson.dumps(tally, option=orjson.OPT_SERIALIZE_NUMPY)
+    return dict(tally)
 
 
 def _declared(step: Step) -> dict[str, Any]:

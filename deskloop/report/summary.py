@@ -1,16 +1,18 @@
 """The head of the report: the outcome in one sentence, what needs attention, and the most important figures."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from deskloop.contract.report import Report
+from deskloop.report.attempt import attempt
 from deskloop.report.evidence import expectations, missing_tools
 from deskloop.report.funnel import Stages, arrivals
 from deskloop.report.glossary import TERMS
 from deskloop.report.words import duration, moment, number, percent
 
 Run = dict[str, Any]
-Tallied = Sequence[tuple[Report, Mapping[str, Run]]]  # a stage's report, and step -> document
+Tallied = Sequence[tuple[str, Report, Mapping[str, Run]]]  # a stage's name and report, and step -> document
 OUTCOMES = {
     # action: style class, badge, headline
     "promoted": ("good", "✓ promoted", "The new model is the champion."),
@@ -23,8 +25,12 @@ OUTCOMES = {
 }
 
 
-def summary(run: Run, stages: Stages, reports: Tallied) -> dict[str, Any]:
-    """Return the verdict, facts about the run, what needs attention, and headline figures, of what the run has."""
+def summary(run: Run, stages: Stages, reports: Tallied, problems: list[str]) -> dict[str, Any]:
+    """Return the verdict, facts about the run, what needs attention, and headline figures, of what the run has.
+
+    Args:
+        problems: as of `deskloop.report.render`.
+    """
     facts = [
         ("Pipeline", run["pipeline"]),
         ("Run", run["run_id"]),
@@ -46,8 +52,8 @@ def summary(run: Run, stages: Stages, reports: Tallied) -> dict[str, Any]:
         "failed": run.get("status") == "failed",
         "error": run.get("error"),
         "facts": [(name, value) for name, value in facts if value],
-        "figures": figures(run, stages, reports),
-        "notices": notices(run, reports),
+        "figures": figures(run, stages, reports, problems),
+        "notices": notices(run, reports, problems),
     }
 
 
@@ -108,7 +114,7 @@ def choice(run: Run) -> str | None:
     return f"Of the candidates {names}, {chosen} was chosen: {reason}."
 
 
-def notices(run: Run, reports: Tallied) -> list[dict[str, str]]:
+def notices(run: Run, reports: Tallied, problems: list[str]) -> list[dict[str, str]]:
     """Return what needs attention, worst first: style class, text, and the section with details."""
     listed = []
     for gate in (run.get("decision") or {}).get("gates") or []:
@@ -120,11 +126,18 @@ def notices(run: Run, reports: Tallied) -> list[dict[str, str]]:
         )
     for step, text in missing_tools(run):
         listed.append({"kind": "warn", "text": f"{step}: {text}", "to": "environment"})
-    for report, documents in reports:
+    for name, report, documents in reports:
         for step, document in documents.items():
-            prefix = f"{step}: " if step else ""
-            listed += [notice | {"text": f"{prefix}{notice['text']}"} for notice in report.notices(document)]
+            reading = partial(_notices, report, step, document)
+            listed += attempt(f"the notices of {step or name}", problems, reading, lambda _: [])
+    listed += [{"kind": "warn", "text": f"{problem[:1].upper()}{problem[1:]}", "to": ""} for problem in problems]
     return sorted(listed, key=lambda notice: notice["kind"] != "bad")
+
+
+def _notices(report: Report, step: str, document: Run) -> list[dict[str, str]]:
+    prefix = f"{step}: " if step else ""
+    rows = report.notices(document)
+    return [{"kind": row["kind"], "text": f"{prefix}{row['text']}", "to": row["to"]} for row in rows]
 
 
 def _bits(run: Run, name: str) -> float | None:
@@ -132,17 +145,16 @@ def _bits(run: Run, name: str) -> float | None:
     return ((run.get("metrics") or {}).get(name) or {}).get("bits_per_byte")
 
 
-def figures(run: Run, stages: Stages, reports: Tallied) -> list[tuple[str, str, str]]:
+def figures(run: Run, stages: Stages, reports: Tallied, problems: list[str]) -> list[tuple[str, str, str]]:
     """Return (name, figure, note) of the headline figures."""
     shown = []
     read, left = arrivals(run, stages)
     if read:
         shown.append(("Conversations kept", number(left), f"{percent(left / read)} of {number(read)} read"))
-    for report, documents in reports:
+    for name, report, documents in reports:
         for step, document in documents.items():
-            shown += [
-                (name, figure, f"{note} ({step})" if step else note) for name, figure, note in report.figures(document)
-            ]
+            reading = partial(_figures, report, step, document)
+            shown += attempt(f"the headline figures of {step or name}", problems, reading, lambda _: [])
     if checked := expectations(run):
         note = "checked after every step" if checked["passed"] == checked["total"] else "see what needs attention"
         shown.append(("Expectations met", f"{number(checked['passed'])} of {number(checked['total'])}", note))
@@ -153,3 +165,7 @@ def figures(run: Run, stages: Stages, reports: Tallied) -> list[tuple[str, str, 
         data = next(iter(run.get("evaluations") or ()), None)
         shown.append(("Bits per byte", f"{candidate:.2f}", f"{less} ({data})" if data else less))
     return shown
+
+
+def _figures(report: Report, step: str, document: Run) -> list[tuple[str, str, str]]:
+    return [(name, figure, f"{note} ({step})" if step else note) for name, figure, note in report.figures(document)]

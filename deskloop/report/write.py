@@ -35,7 +35,9 @@ def conclude(run: Run, error: str | None = None) -> dict[str, Any]:
         document["data_docs"] = str(index.relative_to(folder))
     page = folder / "index.html"
     stages = {step.stage.name: step.stage for step in run.pipeline.steps}
-    page.write_text(render(document, stages), encoding="utf-8")
+    page.write_text(render(document, stages, document["problems"]), encoding="utf-8")
+    for problem in document["problems"]:
+        run.say(f"  {'report':<12} {problem}")
     document["report"] = str(page)
     (folder / "run.json").write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY))
     note = folder.with_name(f".{LATEST}")

@@ -45,6 +45,7 @@ def test_retrain_twice(trained: Desk, prefect: Path) -> None:
     assert "data_docs/index.html" in page
     assert (Path(second["report"]).parent / "data_docs" / "index.html").exists()
     assert first["proof"]["families_crossing"] == 0
+    assert first["problems"] == second["problems"] == []
     assert [name for name, step in second["steps"].items() if not step["reused"]] == ["promote"]
     assert {name: step["datasets"] for name, step in second["steps"].items() if name != "promote"} == {
         name: step["datasets"] for name, step in first["steps"].items() if name != "promote"

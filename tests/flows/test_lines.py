@@ -10,6 +10,7 @@ from prefect.client.orchestration import get_client
 from prefect.logging.handlers import APILogWorker
 from prefect.runtime import flow_run
 
+from cli import run
 from flows.opened import tell
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -49,6 +50,14 @@ def test_a_line_appears_once(level: int, prefect: Path, capsys: pytest.CaptureFi
 def test_a_line_outside_of_a_run_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     tell(LINE)
     assert capsys.readouterr().err == f"{LINE}\n"
+
+
+def test_the_summary_prints_the_bits_per_byte_that_were_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = {"base": {"bits_per_byte": 1.5}, "candidate": {"psi": 0.2}}
+    run._summarize({"metrics": metrics, "model": None, "report": "index.html"})
+    out, err = capsys.readouterr()
+    assert out == "report: index.html\n"
+    assert [line.split()[:2] for line in err.splitlines()] == [["base", "1.500"]]
 
 
 def test_a_line_below_the_level_of_the_log_is_printed(prefect: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,7 +51,10 @@ VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
 def render(run: dict[str, Any]) -> str:
-    return report.render(run, STAGES)
+    problems: list[str] = []
+    page = report.render(run, STAGES, problems)
+    assert problems == []
+    return page
 
 
 class Page(HTMLParser):
