@@ -32,7 +32,9 @@ def make_promotion(work: Workspace, step: Step, inputs: Versions, decision: Deci
         raise TypeError(f"step {step.name!r} is not a promotion")
     evaluations = {version.step: version.details for version in inputs["evaluation"]}
     registry, name = Registry(work.store.root), work.pipeline.settings.name
-    first = inputs["evaluation"][0]
+    first = next((version for version in inputs["evaluation"] if version.details.get("candidates")), None)
+    if first is None:
+        raise DataError(f"step {step.name!r}: none of its evaluations has figures of candidates")
     versions = {candidate: work.catalog.get(version) for candidate, version in candidates_of(first.details).items()}
     registered = {model.fingerprint: model for model in registry.models(name)}
     judged: dict[str, list[dict[str, Any]]] = {}
