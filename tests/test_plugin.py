@@ -154,6 +154,7 @@ def small(folder: Path) -> Desk:
     return desk
 
 
+@pytest.mark.long
 def test_a_stage_from_a_wheel_has_its_suite_section_and_options(site: Path, tmp_path: Path, prefect: Path) -> None:
     desk = small(tmp_path)
     document = json.loads(run(site, ["prepare", "-c", str(desk.file), "--json"]).stdout)

@@ -76,6 +76,7 @@ def test_a_server_that_refuses_progress_is_reported_once(monkeypatch: pytest.Mon
     assert server.lines == ["  scrub        Prefect's server did not accept its progress (ConnectionError)"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("until", ["normalize", "scrub"])
 def test_a_run_ends_as_it_would_without_artifacts(
     until: str, tmp_path: Path, prefect: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -131,6 +132,7 @@ def test_an_evaluation_of_any_kind_has_an_artifact(
     assert created[0].endswith(f"| `{'d' * 12}` |\n\n{table}Made from the sources.")
 
 
+@pytest.mark.long
 def test_partitions_and_training_report_to_a_real_server(
     tmp_path: Path, prefect: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
