@@ -30,6 +30,7 @@ def counted(rows: pa.Table, column: str) -> dict[Any, int]:
     return {item["values"]: item["counts"] for item in pc.value_counts(rows[column]).to_pylist()}
 
 
+@pytest.mark.long
 def test_a_pipeline_labels_selects_and_balances(desk: Desk) -> None:
     run = desk.prepare()
     annotated, selected, balanced, train = (table(run, name) for name in ("annotated", "selected", "balanced", "train"))
@@ -54,6 +55,7 @@ def test_a_pipeline_labels_selects_and_balances(desk: Desk) -> None:
     assert set(actions(desk.prepare()).values()) == {"reuse"}
 
 
+@pytest.mark.long
 def test_evaluation_is_the_same_with_and_without_balance(desk: Desk) -> None:  # P3
     before = digests(desk.prepare())
     desk.steps = json.loads(json.dumps(desk.steps))

@@ -26,6 +26,7 @@ def shop(root: Path, name: str) -> Shop:
     return Shop(root, name)
 
 
+@pytest.mark.long
 def test_a_sample_registers_and_promotes_in_its_own_registry_whatever_the_server(
     tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
