@@ -107,6 +107,8 @@ class Engine(Workspace):
         version = made.versions[0] if made else self.catalog.latest(next(iter(step.datasets.values())))
         if version is None:
             raise damage
+        if not all(self._inputs_behind(step, version).values()):  # without an artifact, the step would fit another
+            raise damage
         self.rebuilt[step.name] = self.run(step, lambda: self._inputs_behind(step, version))
 
     def _inputs_behind(self, step: Step, version: Version) -> Versions:
@@ -114,7 +116,7 @@ class Engine(Workspace):
         parents = [self.catalog.find_name(parent.name) for parent in version.parents]
         inputs = {"rows": [parent for parent in parents if parent is not None]}
         for port, references in step.inputs.items():
-            if step.stage.ports[port].kind == "artifact":
+            if references and step.stage.ports[port].kind == "artifact":
                 sources = [v for ref in references for v in self.catalog.versions if v.dataset == ref.dataset]
                 inputs[port] = [source for source in sources if source.artifact == version.artifact][-1:]
         return inputs

@@ -1,5 +1,6 @@
 """Branches and joins on real stages: two sources, two candidates, an artifact that is shared, an extra evaluation."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from deskloop.report.run_document import summarize
 from deskloop.run.session import check_refit, open_run
 from tasks import stages
 from tests.flows.conftest import MODEL
-from tests.flows.desk import STEPS, Desk, example_lines, table, versions
+from tests.flows.desk import STEPS, Desk, actions, example_lines, table, versions
 
 pytestmark = pytest.mark.filterwarnings("default")
 COUNT = 110
@@ -121,6 +122,22 @@ def test_a_damaged_table_with_a_shared_artifact_is_rebuilt_with_it(tmp_path: Pat
         assert again.engine.table(before, ["row_id"]).num_rows == before.rows
         rebuilt = {version.dataset: version for version in again.engine.made["again"].versions}[before.dataset]
     assert (rebuilt.name, rebuilt.artifact, rebuilt.digest) == (before.name, before.artifact, before.digest)
+    fitted = versions(run)["normalized"]  # by a step that fits its own artifact
+    part = next((tmp_path / "store" / "clean" / "normalized").glob("*.parquet"))
+    part.write_bytes(b"x" * part.stat().st_size)
+    with open_run(load_pipeline(desk.file, stages()), print) as again:
+        assert again.engine.table(fitted, ["row_id"]).num_rows == fitted.rows
+
+
+def test_a_version_is_reused_only_with_all_datasets_of_its_step(tmp_path: Path) -> None:
+    desk = forked(tmp_path, models=False)
+    run = desk.prepare()
+    lost = versions(run)["test_encoded"]
+    run.engine.catalog.supersede([replace(lost, gone=True)])
+    again = desk.prepare()
+    assert actions(again)["split"] == "reuse"
+    assert actions(again)["encode"] != "reuse"
+    assert versions(again)["test_encoded"].digest == lost.digest
 
 
 def test_refitting_a_step_that_reads_an_artifact_is_refused(tmp_path: Path) -> None:

@@ -135,6 +135,16 @@ def test_what_is_declared_wrongly_is_refused_at_load_or_before_a_run(toy: Expect
             "expect.0: 'expect_groups_to_stay_together' guards promise P2 and cannot be relaxed",
         ),
         (
+            Relaxed(
+                **{
+                    "relax": "expect_column_values_to_be_between",
+                    "with": {"column": "supervised_others"},
+                    "because": "x",
+                }
+            ),
+            "expect.0: 'expect_column_values_to_be_between' guards promise P9 and cannot be relaxed",
+        ),
+        (
             Relaxed(**{"relax": "expect_column_mean_to_be_between", "with": {"column": "evaluation"}, "because": "x"}),
             "expect.0: 'expect_column_mean_to_be_between' is a warning already, which stops no run",
         ),
