@@ -14,7 +14,7 @@ PAUSE = 2.0  # seconds between two updates
 
 
 class StepProgress:
-    """Receives the progress of one run's steps; see `deskloop.engine.engine.Progress`."""
+    """Receives the progress of one run's steps; see `deskloop.engine.workspace.Progress`."""
 
     def __init__(self, pipeline: str, tell: Callable[[str], None]) -> None:
         self._pipeline, self._tell = pipeline, tell
